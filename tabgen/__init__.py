@@ -1,0 +1,30 @@
+"""tabgen: which synthetic-data generator really helps a tabular foundation model?
+
+The names a plugin needs are here; they are imported when they are first used, so that ``import tabgen`` and
+the listing commands stay fast.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tabgen.generator import FitContext, Generator, GeneratorInfo, Limits
+    from tabgen.hookspecs import hookimpl
+    from tabgen.table import Column, Schema, Table
+
+__all__ = ["Column", "FitContext", "Generator", "GeneratorInfo", "Limits", "Schema", "Table", "hookimpl"]
+
+_HOMES = {
+    "Column": "tabgen.table", "Schema": "tabgen.table", "Table": "tabgen.table",
+    "FitContext": "tabgen.generator", "Generator": "tabgen.generator",
+    "GeneratorInfo": "tabgen.generator", "Limits": "tabgen.generator",
+    "hookimpl": "tabgen.hookspecs",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tabgen' has no attribute '{name}'")
+    return getattr(import_module(_HOMES[name]), name)

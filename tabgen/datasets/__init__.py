@@ -1,0 +1,161 @@
+"""Datasets and suites: the embedded tables, folders with a manifest, and one's own file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tabgen.errors import DataError
+from tabgen.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tabgen.table import Table
+
+CORE = Path(__file__).parent / "core"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A named table on disk.
+
+    Attributes
+    ----------
+    name : str
+    path : Path
+        A Parquet or CSV file.
+    target : str
+    sha256 : str or None
+        Of the file; checked whenever the table is loaded.
+    kinds : dict
+        Column kinds that override what would be inferred.
+    facts : dict
+        What the manifest says of it: rows, features, classes, domain, licence, source.
+    """
+
+    name: str
+    path: Path
+    target: str
+    sha256: str | None = None
+    kinds: dict[str, Any] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def load(self) -> Table:
+        """Read and check the table.
+
+        Raises
+        ------
+        DataError
+            If the file is not there, cannot be read, or is not the one the manifest describes.
+        TableError
+            If its content is not a table one can predict from.
+        """
+        from tabgen.table import Table
+
+        frame = read_frame(self.path)
+        if self.sha256 and hashlib.sha256(self.path.read_bytes()).hexdigest() != self.sha256:
+            raise DataError(f"{self.path} is not the file its manifest describes (SHA-256 differs); fetch it anew.")
+        return Table.from_frame(frame, self.target, self.kinds, name=f"dataset '{self.name}'")
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A versioned list of datasets; ``list_datasets`` is called when they are needed, not before."""
+
+    name: str
+    summary: str
+    version: str
+    list_datasets: Callable[[], list[Dataset]]
+
+    @cached_property
+    def datasets(self) -> list[Dataset]:
+        return self.list_datasets()
+
+
+def read_frame(path: Path) -> pd.DataFrame:
+    """A CSV or Parquet file as a DataFrame.
+
+    Raises
+    ------
+    DataError
+        If it does not exist, has another ending, or cannot be parsed.
+    """
+    import pandas as pd
+
+    readers = {".parquet": pd.read_parquet, ".csv": pd.read_csv}
+    if path.suffix.lower() not in readers:
+        raise DataError(f"{path} is neither .csv nor .parquet; save it as one of them.")
+    if not path.is_file():
+        raise DataError(f"there is no file {path}.")
+    try:
+        return readers[path.suffix.lower()](path)
+    except Exception as error:  # parsers raise dozens of types for a broken file
+        raise DataError(f"{path} could not be read: {type(error).__name__}: {error}") from error
+
+
+def read_manifest(folder: Path) -> list[Dataset]:
+    """The datasets of a folder with a ``manifest.json`` (a list of objects; see docs/datasets.md).
+
+    Raises
+    ------
+    DataError
+        If the manifest is missing or broken, or names files outside the folder or absent.
+    """
+    path = folder / "manifest.json"
+    if not path.is_file():
+        raise DataError(f"{folder} is no suite: it has no manifest.json.")
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(f"{path} is not JSON: {error}") from error
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise DataError(f"{path} should hold a list of objects, one per dataset.")
+    datasets = []
+    for number, entry in enumerate(entries):
+        lacking = {"name", "file", "target"} - set(entry)
+        if lacking:
+            raise DataError(f"{path}: entry {number} lacks {', '.join(sorted(lacking))}.")
+        file = (folder / entry["file"]).resolve()
+        if not file.is_relative_to(folder.resolve()):
+            raise DataError(f"{path}: '{entry['name']}' names the file {entry['file']}, which is outside the folder.")
+        datasets.append(
+            Dataset(entry["name"], file, entry["target"], entry.get("sha256"), entry.get("kinds", {}), entry)
+        )
+    names = [dataset.name for dataset in datasets]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(f"{path} has more than one dataset called {', '.join(twice)}.")
+    return datasets
+
+
+def folder_suite(folder: Path) -> Suite:
+    """The suite of a folder, named after it; its version is the manifest's hash."""
+    manifest = folder / "manifest.json"
+    version = hashlib.sha256(manifest.read_bytes()).hexdigest()[:12] if manifest.is_file() else ""
+    return Suite(folder.resolve().name, f"datasets of {folder}", version, lambda: read_manifest(folder))
+
+
+def file_suite(path: Path, target: str) -> Suite:
+    """One's own table as a suite of one dataset."""
+    digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+    return Suite(path.stem, f"the file {path}", (digest or "")[:12], lambda: [Dataset(path.stem, path, target, digest)])
+
+
+def core_datasets() -> list[Dataset]:
+    return read_manifest(CORE)
+
+
+def quick_datasets() -> list[Dataset]:
+    return [dataset for dataset in core_datasets() if dataset.facts.get("quick")]
+
+
+@hookimpl
+def tabgen_register_datasets(register: Callable[[Suite], None]) -> None:
+    register(Suite("core", "the embedded real tables, all of them", "1", core_datasets))
+    register(Suite("quick", "six small tables of core, for a first look", "1", quick_datasets))

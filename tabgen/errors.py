@@ -1,0 +1,52 @@
+"""Every error that tabgen raises on purpose; the message names the thing, what came, and the mend."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class TabgenError(Exception):
+    """Base of all errors with a message meant for the user."""
+
+
+class TableError(TabgenError):
+    """A table that cannot be used as it is."""
+
+
+class PluginError(TabgenError):
+    """A plugin that cannot be loaded, or registers something unusable."""
+
+
+class UnknownNameError(TabgenError):
+    """A name that nothing is registered under."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        close = difflib.get_close_matches(name, names, n=1)
+        hint = f"did you mean '{close[0]}'?" if close else f"there are: {', '.join(names) or 'none'}."
+        super().__init__(f"no {kind} is called '{name}'; {hint}")
+
+
+class DataError(TabgenError):
+    """A dataset, suite or file that cannot be read, or is not what it claims to be."""
+
+
+class Unsupported(TabgenError):  # noqa: N818 - an answer, not a fault
+    """The work is outside what the generator, model or protocol accepts; the cell ends as ``unsupported``."""
+
+
+class InvalidOutput(TabgenError):  # noqa: N818
+    """A generator returned something that is not a table of the kind it was fitted on."""
+
+
+class ModelError(TabgenError):
+    """A foundation model that cannot be found or loaded."""
+
+
+class ExperimentError(TabgenError):
+    """An experiment that cannot be planned as written."""
+
+
+class StoreError(TabgenError):
+    """A store that cannot be opened, read or written."""

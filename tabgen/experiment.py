@@ -1,0 +1,214 @@
+"""Experiment: suite x folds x methods x seeds, as data; and its plan, one cell for every combination."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tabgen import datasets
+from tabgen.errors import ExperimentError, UnknownNameError
+from tabgen.generator import make_generator, settings_of
+from tabgen.models import DEFAULT_MODEL, directory_model
+from tabgen.models.base import ModelInfo
+from tabgen.plugins import Plugins
+
+PROTOCOL_VERSION = 1
+"""Raised whenever the same cell would get another score for a reason that is not in its key."""
+
+BASELINES = ("zero-shot", "real")
+MIXINGS = ("replace", "augment")
+METHOD = re.compile(r"(?P<generator>[a-z0-9-]+)(@(?P<mixing>[a-z]+))?(:(?P<settings>.+))?")
+
+
+@dataclass(frozen=True)
+class Method:
+    """A generator with its settings and mixing, or one of the two baselines that need none.
+
+    Attributes
+    ----------
+    label : str
+        What tables and figures call it; unique within an experiment.
+    generator : str or None
+        None for ``zero-shot`` and ``real``.
+    mixing : {"none", "real", "replace", "augment"}
+    settings : dict
+        All of the generator's settings, defaults included.
+    ratio : float
+        Synthetic rows per real training row.
+    """
+
+    label: str
+    generator: str | None
+    mixing: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    ratio: float = 1.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a cell may use: seconds of wall time, and megabytes of memory with all its processes."""
+
+    seconds: float = 600.0
+    memory_mb: float = 6000.0
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Everything that decides which cells are run and what they compute."""
+
+    suite: datasets.Suite
+    methods: tuple[Method, ...]
+    folds: int = 3
+    seeds: tuple[int, ...] = (0,)
+    model: str = DEFAULT_MODEL
+    recipe: dict[str, Any] = field(default_factory=dict)
+    max_train_rows: int | None = 1000
+    max_test_rows: int | None = 1000
+    limits: Limits = field(default_factory=Limits)
+
+
+def parse_method(text: str, plugins: Plugins) -> Method:
+    """A method from ``generator[@mixing][:setting=value,...]``, such as ``ctgan@augment:epochs=50``.
+
+    ``ratio`` (synthetic rows per real row) may stand among the settings.
+
+    Raises
+    ------
+    UnknownNameError, ExperimentError
+        For a generator, mixing or setting that does not exist, or a value of the wrong type.
+    """
+    match = METHOD.fullmatch(text)
+    if match is None:
+        raise ExperimentError(f"'{text}' is no method; write generator[@mixing][:setting=value,...].")
+    name = match["generator"]
+    if name in BASELINES:
+        if match["mixing"] or match["settings"]:
+            raise ExperimentError(f"'{name}' takes no mixing and no settings.")
+        return Method(name, None, "real" if name == "real" else "none")
+    if name not in plugins.generators:
+        raise UnknownNameError("method", name, [*BASELINES, *plugins.generators])
+    generator = plugins.generators[name]
+    settings = _parse_settings(match["settings"] or "", text)
+    ratio = settings.pop("ratio", 1.0)
+    if isinstance(ratio, bool) or not isinstance(ratio, int | float) or not 0 < ratio <= 100:
+        raise ExperimentError(f"'{text}': ratio={ratio!r} should be a number above 0, at most 100.")
+    mixing = match["mixing"] or generator.info.mixing
+    if mixing not in MIXINGS:
+        raise ExperimentError(f"'{text}': the mixing '{mixing}' is none of {', '.join(MIXINGS)}.")
+    make_generator(generator, settings)
+    return Method(text, name, mixing, settings_of(generator) | settings, float(ratio))
+
+
+def _parse_settings(text: str, method: str) -> dict[str, Any]:
+    settings: dict[str, Any] = {}
+    for part in filter(None, text.split(",")):
+        key, equals, value = part.partition("=")
+        if not equals or not key:
+            raise ExperimentError(f"'{method}': '{part}' should be setting=value.")
+        try:
+            settings[key] = json.loads(value)
+        except ValueError:
+            settings[key] = value
+    return settings
+
+
+def default_methods(plugins: Plugins) -> list[str]:
+    """Both baselines and every generator that is registered."""
+    return [*BASELINES, *plugins.generators]
+
+
+def find_suite(name: str, plugins: Plugins) -> datasets.Suite:
+    """A registered suite by name, or the suite of a folder by its path."""
+    if name in plugins.suites:
+        return plugins.suites[name]
+    if "/" in name or Path(name).is_dir():
+        return datasets.folder_suite(Path(name))
+    return plugins.suites[name]  # raises, with what there is
+
+
+def find_model(name: str, plugins: Plugins) -> ModelInfo:
+    """A registered model by name, or the checkpoint of a local directory by its path."""
+    if name not in plugins.models and ("/" in name or Path(name).is_dir()):
+        return directory_model(name, Path(name), f"the checkpoint in {name}")
+    return plugins.models[name]
+
+
+def canonical_json(data: Any) -> str:
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def plan(experiment: Experiment, plugins: Plugins) -> list[dict[str, Any]]:
+    """The cells of an experiment in the order they run: by dataset, fold, seed, method.
+
+    A cell is plain data, complete in itself: any process can run it. Its ``key`` is the SHA-256 of all that
+    can change its scores.
+    """
+    labels = [method.label for method in experiment.methods]
+    if len(set(labels)) < len(labels):
+        raise ExperimentError("a method is named twice; every label must be unique.")
+    checkpoint = find_model(experiment.model, plugins).fingerprint()
+    cells = []
+    for dataset in experiment.suite.datasets:
+        identity = _dataset_identity(dataset)
+        for fold in range(experiment.folds):
+            for seed in experiment.seeds:
+                for method in experiment.methods:
+                    decides = {
+                        "protocol": PROTOCOL_VERSION,
+                        "data": identity,
+                        "fold": fold,
+                        "n_folds": experiment.folds,
+                        "seed": seed,
+                        "max_train_rows": experiment.max_train_rows,
+                        "max_test_rows": experiment.max_test_rows,
+                        "method": _method_identity(method, plugins),
+                        "checkpoint": checkpoint,
+                        "recipe": None if method.mixing == "none" else experiment.recipe,
+                    }
+                    cells.append({
+                        "key": hashlib.sha256(canonical_json(decides).encode()).hexdigest(),
+                        "suite": experiment.suite.name,
+                        "dataset": dataset.name,
+                        "path": str(dataset.path),
+                        "target": dataset.target,
+                        "sha256": dataset.sha256,
+                        "kinds": dataset.kinds,
+                        "method": method.label,
+                        "generator": method.generator,
+                        "plugin": decides["method"].get("plugin"),
+                        "plugin_version": decides["method"].get("version"),
+                        "mixing": method.mixing,
+                        "settings": method.settings,
+                        "ratio": method.ratio,
+                        "model": experiment.model,
+                        "recipe": experiment.recipe,
+                        "limits": asdict(experiment.limits),
+                        **{k: decides[k] for k in ("fold", "n_folds", "seed", "max_train_rows", "max_test_rows", "checkpoint", "protocol")},
+                    })
+    return cells
+
+
+def _dataset_identity(dataset: datasets.Dataset) -> dict[str, Any]:
+    sha256 = dataset.sha256
+    if sha256 is None and dataset.path.is_file():
+        sha256 = hashlib.sha256(dataset.path.read_bytes()).hexdigest()
+    return {"sha256": sha256, "target": dataset.target, "kinds": dataset.kinds}
+
+
+def _method_identity(method: Method, plugins: Plugins) -> dict[str, Any]:
+    if method.generator is None:
+        return {"mixing": method.mixing}
+    plugin = plugins.generators.plugin_of(method.generator)
+    return {
+        "generator": method.generator, "plugin": plugin.name, "version": plugin.version,
+        "mixing": method.mixing, "settings": method.settings, "ratio": method.ratio,
+    }
+
+
+def parse_methods(names: Sequence[str], plugins: Plugins) -> tuple[Method, ...]:
+    return tuple(parse_method(name, plugins) for name in names)

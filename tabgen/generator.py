@@ -1,0 +1,169 @@
+"""Generator: what a plugin writes. Fitted on one table, it samples others like it."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from tabgen.errors import ExperimentError, Unsupported
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tabgen.models.base import FoundationModel
+    from tabgen.table import Table
+
+Mixing = Literal["real", "replace", "augment"]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a generator accepts; a table beyond them makes the cell ``unsupported``. None: no limit."""
+
+    min_rows: int = 2
+    max_rows: int | None = None
+    max_columns: int | None = None
+    max_classes: int | None = None
+    max_levels: int | None = None
+
+    def check(self, table: Table, name: str) -> None:
+        """Raise :class:`Unsupported`, naming the first limit that the table breaks."""
+        levels = max((len(c.levels) for c in table.schema.columns), default=0)
+        for what, value, most in (
+            ("rows", len(table), self.max_rows),
+            ("feature columns", len(table.schema.columns), self.max_columns),
+            ("classes", len(table.schema.classes), self.max_classes),
+            ("levels in a column", levels, self.max_levels),
+        ):
+            if most is not None and value > most:
+                raise Unsupported(f"{name} takes at most {most} {what}; the table has {value}.")
+        if len(table) < self.min_rows:
+            raise Unsupported(f"{name} needs at least {self.min_rows} rows; the table has {len(table)}.")
+
+
+@dataclass(frozen=True)
+class GeneratorInfo:
+    """What everybody may know of a generator without running it.
+
+    Attributes
+    ----------
+    name : str
+        Short, lower case, with hyphens; unique among all plugins.
+    summary : str
+        One line.
+    citation : str
+        Where the method was published.
+    licence : str
+        SPDX identifier of the code that runs, dependencies with stricter terms included.
+    mixing : {"replace", "augment"}
+        How its rows are used unless the user says otherwise: instead of the real rows, or beside them.
+    accepts_missing : bool
+        False: the core fills missing values before ``fit`` and says so in the outcome.
+    changes_columns : bool
+        True: a sample may hold a subset of the feature columns.
+    redraws : bool
+        True: a new sample is drawn for every fine-tuning step (cheap samplers of whole tasks).
+    """
+
+    name: str
+    summary: str
+    citation: str = ""
+    licence: str = "Apache-2.0"
+    mixing: Mixing = "replace"
+    accepts_missing: bool = False
+    changes_columns: bool = False
+    redraws: bool = False
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass
+class FitContext:
+    """What a generator is told while it fits.
+
+    Attributes
+    ----------
+    seed : int
+        All randomness of ``fit`` must come from it.
+    deadline : float
+        ``time.monotonic()`` at which the fit will be killed.
+    threads : int
+        Compute threads that may be used.
+    device : str
+        "cpu" or "cuda".
+    notes : dict
+        What the generator wants kept in the outcome: JSON values, small.
+    """
+
+    seed: int
+    deadline: float = float("inf")
+    threads: int = 1
+    device: str = "cpu"
+    load_model: Callable[[], FoundationModel] | None = None
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def seconds_left(self) -> float:
+        return self.deadline - time.monotonic()
+
+    @property
+    def foundation_model(self) -> FoundationModel:
+        """The model that will be fine-tuned, with its pre-trained weights; loaded on first use."""
+        if self.load_model is None:
+            raise Unsupported("this generator needs the foundation model, which this context does not offer.")
+        return self.load_model()
+
+
+class Generator(ABC):
+    """Base class of all generators. Settings are the keyword arguments of ``__init__``, with defaults.
+
+    Examples
+    --------
+    >>> class Shuffled(Generator):
+    ...     info = GeneratorInfo("shuffled", "real rows in random order, with replacement")
+    ...     def fit(self, table, context):
+    ...         self.table = table
+    ...     def sample(self, n_rows, seed):
+    ...         return self.table.frame.sample(n_rows, replace=True, random_state=seed)
+    """
+
+    info: ClassVar[GeneratorInfo]
+
+    @abstractmethod
+    def fit(self, table: Table, context: FitContext) -> None:
+        """Learn the table: training rows only, every class at least once."""
+
+    @abstractmethod
+    def sample(self, n_rows: int, seed: int) -> Table | pd.DataFrame:
+        """New rows: exactly ``n_rows`` of them, same columns, kinds, levels and classes, no infinities."""
+
+
+def settings_of(generator: type[Generator]) -> dict[str, Any]:
+    """The settings of a generator class and their defaults, from the signature of ``__init__``."""
+    parameters = inspect.signature(generator).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)}
+
+
+def make_generator(generator: type[Generator], settings: dict[str, Any]) -> Generator:
+    """An unfitted generator with these settings.
+
+    Raises
+    ------
+    ExperimentError
+        Naming the setting that does not exist or whose value has another type than the default.
+    """
+    known = settings_of(generator)
+    for key, value in settings.items():
+        if key not in known:
+            offered = ", ".join(f"{k}={v!r}" for k, v in known.items()) or "none"
+            raise ExperimentError(f"{generator.info.name} has no setting '{key}'; its settings are: {offered}.")
+        default = known[key]
+        number = isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool)
+        if default is not None and type(value) is not type(default) and not number:
+            raise ExperimentError(
+                f"{generator.info.name}: the setting {key}={value!r} should be {type(default).__name__}, as {default!r} is."
+            )
+    return generator(**settings)

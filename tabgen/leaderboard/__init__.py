@@ -1,0 +1,1 @@
+"""The leaderboard: tables, figures and the static site made from a `Ranking`."""

@@ -1,0 +1,52 @@
+"""Foundation models: the embedded one, Mitra from the hub, and any local directory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tabgen.hookspecs import hookimpl
+from tabgen.models.base import FoundationModel, ModelInfo
+
+WEIGHTS = Path(__file__).parent / "weights"
+DEFAULT_MODEL = "tabgen-nano"
+
+
+def directory_model(name: str, folder: Path, summary: str, licence: str = "") -> ModelInfo:
+    """A Tab2D checkpoint in a directory with ``config.json`` and ``model.safetensors``."""
+
+    def load(device: str) -> FoundationModel:
+        from tabgen.models.checkpoints import load_directory
+
+        return load_directory(folder, device)
+
+    def fingerprint() -> str:
+        from tabgen.models.checkpoints import weights_hash
+
+        return weights_hash(folder)
+
+    return ModelInfo(name, summary, licence, load, fingerprint)
+
+
+def hub_model(name: str, repository: str, summary: str) -> ModelInfo:
+    """A Tab2D checkpoint of the Hugging Face hub, fetched when it is first needed."""
+
+    def load(device: str) -> FoundationModel:
+        from tabgen.models.checkpoints import hub_directory, load_directory
+
+        return load_directory(hub_directory(repository), device)
+
+    def fingerprint() -> str:
+        from tabgen.models.checkpoints import hub_directory, weights_hash
+
+        return weights_hash(hub_directory(repository))
+
+    return ModelInfo(name, summary, "Apache-2.0", load, fingerprint)
+
+
+@hookimpl
+def tabgen_register_models(register: Callable[[ModelInfo], None]) -> None:
+    register(directory_model(DEFAULT_MODEL, WEIGHTS / DEFAULT_MODEL,
+                             "embedded Tab2D, 0.4M parameters, pre-trained on synthetic tasks", "Apache-2.0"))
+    register(hub_model("mitra", "autogluon/mitra-classifier", "Mitra, 76M parameters, from the Hugging Face hub"))
+    register(hub_model("mitra-2", "autogluon/mitra-classifier-2", "Mitra 2, from the Hugging Face hub"))

@@ -1,0 +1,89 @@
+"""The contract of a foundation model: predict in context, and be fine-tuned."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor, nn
+
+    from tabgen.table import Table
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """A foundation model by name.
+
+    Attributes
+    ----------
+    name, summary, licence : str
+    load : callable
+        ``load(device)``, called in the process that needs the model.
+    fingerprint : callable
+        SHA-256 of the weights, without loading them: part of every cell's key.
+    """
+
+    name: str
+    summary: str
+    licence: str
+    load: Callable[[str], FoundationModel]
+    fingerprint: Callable[[], str]
+
+
+class Encoder(ABC):
+    """Turns tables into the model's input; fitted once, on the context rows only."""
+
+    @abstractmethod
+    def encode(self, table: Table) -> Tensor:
+        """Feature rows as the model reads them: float32 (rows, encoded columns), finite."""
+
+
+class FoundationModel(ABC):
+    """A pre-trained classifier over tables.
+
+    Attributes
+    ----------
+    module : torch.nn.Module
+        The weights; called as ``module(x_support, y_support, x_query)`` with a leading batch axis, it
+        returns logits (1, q, >= classes).
+    max_classes, max_columns : int
+        What it was made for; more is ``unsupported``.
+    checkpoint_hash : str
+        SHA-256 of the weights.
+    device : str
+    """
+
+    module: nn.Module
+    max_classes: int
+    max_columns: int
+    checkpoint_hash: str
+    device: str
+
+    @abstractmethod
+    def encoder(self, context: Table) -> Encoder:
+        """An encoder fitted on the context rows.
+
+        Raises
+        ------
+        Unsupported
+            If the table has more classes or columns than the model takes.
+        """
+
+    @abstractmethod
+    def logits(self, x_support: Tensor, y_support: Tensor, x_query: Tensor, n_classes: int) -> Tensor:
+        """Logits of encoded query rows given encoded support rows: (q, n_classes); differentiable.
+
+        Parameters
+        ----------
+        x_support : Tensor, shape (s, columns)
+        y_support : Tensor, shape (s,), int64 in 0 .. n_classes - 1
+        x_query : Tensor, shape (q, columns)
+        """
+
+    @abstractmethod
+    def predict(self, x_support: Tensor, y_support: Tensor, x_query: Tensor, n_classes: int) -> np.ndarray[Any, Any]:
+        """Class probabilities of the query rows, without gradients, in bounded memory: (q, n_classes)."""

@@ -1,0 +1,115 @@
+"""Loading Tab2D checkpoints: safetensors and JSON only, from a directory or the Hugging Face hub."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from tabgen.errors import ModelError, Unsupported
+from tabgen.models.base import FoundationModel
+from tabgen.models.encoding import TableEncoder
+from tabgen.models.tab2d import Tab2D, Tab2DConfig
+from tabgen.table import Table
+
+MAX_COLUMNS = 100
+CELLS_PER_CHUNK = 40_000
+"""Query cells (rows x columns) computed at once when predicting: bounds memory, changes no result."""
+
+
+class Tab2DModel(FoundationModel):
+    """A Tab2D with weights, ready to predict and to be fine-tuned."""
+
+    module: Tab2D
+
+    def __init__(self, module: Tab2D, checkpoint_hash: str, device: str = "cpu") -> None:
+        self.module = module.to(device)
+        self.max_classes = module.config.dim_output
+        self.max_columns = MAX_COLUMNS
+        self.checkpoint_hash = checkpoint_hash
+        self.device = device
+
+    def encoder(self, context: Table) -> TableEncoder:
+        n_classes = len(context.schema.classes)
+        if n_classes > self.max_classes:
+            raise Unsupported(f"the model takes at most {self.max_classes} classes; the table has {n_classes}.")
+        return TableEncoder(context, self.max_columns)
+
+    def logits(self, x_support: Tensor, y_support: Tensor, x_query: Tensor, n_classes: int, query_chunk: int = 0) -> Tensor:
+        batch = [part.to(self.device).unsqueeze(0) for part in (x_support, y_support, x_query)]
+        logits: Tensor = self.module(*batch, query_chunk=query_chunk)[0, :, :n_classes]
+        return logits
+
+    def predict(self, x_support: Tensor, y_support: Tensor, x_query: Tensor, n_classes: int) -> np.ndarray[Any, Any]:
+        chunk = max(1, CELLS_PER_CHUNK // (x_query.shape[1] + 1))
+        with torch.inference_mode():
+            logits = self.logits(x_support, y_support, x_query, n_classes, chunk)
+            probabilities: np.ndarray[Any, Any] = logits.double().softmax(1).cpu().numpy()
+        return probabilities
+
+
+def load_directory(folder: Path, device: str = "cpu") -> Tab2DModel:
+    """The model of a directory with ``config.json`` and ``model.safetensors``.
+
+    Raises
+    ------
+    ModelError
+        If a file is missing, broken, or the two do not fit together.
+    """
+    for name in ("config.json", "model.safetensors"):
+        if not (folder / name).is_file():
+            raise ModelError(f"{folder} is no checkpoint: it has no {name}.")
+    weights = folder / "model.safetensors"
+    try:
+        config = json.loads((folder / "config.json").read_text())
+        sizes = {key: int(config[key]) for key in ("dim", "dim_output", "n_layers", "n_heads")}
+        task = str(config.get("task", "CLASSIFICATION")).upper().removeprefix("TASK.")
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{folder / 'config.json'} is not a Tab2D configuration: {error!r}.") from error
+    if task != "CLASSIFICATION":
+        raise ModelError(f"{folder} holds a model for {task.lower()}; tabgen compares classifiers.")
+    module = Tab2D(Tab2DConfig(**sizes))
+    try:
+        module.load_state_dict(load_file(weights))
+    except (SafetensorError, RuntimeError) as error:
+        raise ModelError(f"the weights in {weights} do not fit its config.json: {error}") from error
+    return Tab2DModel(module.eval(), weights_hash(folder), device)
+
+
+def weights_hash(folder: Path) -> str:
+    """SHA-256 of a checkpoint's weights file."""
+    path = folder / "model.safetensors"
+    if not path.is_file():
+        raise ModelError(f"{folder} is no checkpoint: it has no model.safetensors.")
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def hub_directory(repository: str) -> Path:
+    """Where the checkpoint of a Hugging Face repository lies, downloaded once into the hub's own cache.
+
+    Raises
+    ------
+    ModelError
+        If the hub cannot be reached or the extra is not installed: what to download, and where to put it.
+    """
+    mend = (
+        f"Download config.json and model.safetensors of {repository} from the Hugging Face hub on a connected"
+        " machine into one directory, and pass that: --model path/to/directory."
+    )
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError as error:
+        raise ModelError(f"{repository} is fetched with huggingface_hub: pip install 'tabgen-bench[hub]'. Or: {mend}") from error
+    try:
+        folder: str = snapshot_download(repository, allow_patterns=["config.json", "model.safetensors"])
+    except Exception as error:  # the hub's client raises its own, httpx's and the system's errors
+        raise ModelError(f"{repository} could not be fetched ({type(error).__name__}). {mend}") from error
+    return Path(folder)

@@ -1,0 +1,1 @@
+"""Pre-training of Tab2D on synthetic tasks: priors, tasks, the training loop."""

@@ -1,0 +1,228 @@
+"""The training loop: Muon and AdamW, warm-up, constant rate, decay; resumable; a JSON line per report."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import asdict, dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import roc_auc_score
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tabgen.models.tab2d import Tab2D, Tab2DConfig
+from tabgen.pretrain.tasks import PRIORS, Batch, Curriculum, batch_of, make_batch
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """Everything that decides what a run computes; saved beside its checkpoints."""
+
+    model: Tab2DConfig = field(default_factory=lambda: Tab2DConfig(64, 10, 4, 4))
+    curriculum: Curriculum = field(default_factory=Curriculum)
+    priors: dict[str, float] = field(default_factory=lambda: {"mechanisms": 1.0})
+    steps: int = 20_000
+    decay_steps: int = 4_000
+    warmup_steps: int = 200
+    muon_lr: float = 2e-3
+    adamw_lr: float = 1e-3
+    weight_decay: float = 0.01
+    seed: int = 0
+
+    def rate(self, step: int) -> float:
+        """Share of the full learning rate at a step: linear up, constant, linear down to zero."""
+        left = (self.steps - step) / max(1, self.decay_steps)
+        return max(0.0, min(1.0, (step + 1) / self.warmup_steps, left))
+
+
+def loss_of(model: nn.Module, batch: Batch) -> Tensor:
+    """Mean cross-entropy of the query rows; rows of a class that the support lacks do not count."""
+    logits = model(batch.x_support, batch.y_support, batch.x_query)[..., : batch.n_classes]
+    known = (batch.y_query.unsqueeze(2) == batch.y_support.unsqueeze(1)).any(2)
+    target = torch.where(known, batch.y_query, -100)
+    return F.cross_entropy(logits.flatten(0, 1), target.flatten())
+
+
+def optimisers(model: Tab2D, config: PretrainConfig) -> list[torch.optim.Optimizer]:
+    """Muon for the layers' matrices, AdamW for embeddings, norms, biases and the head."""
+    matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and name.startswith("layers.")]
+    chosen = {id(p) for p in matrices}
+    rest = [p for p in model.parameters() if id(p) not in chosen]
+    return [
+        torch.optim.Muon(matrices, lr=config.muon_lr, weight_decay=config.weight_decay, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(rest, lr=config.adamw_lr, betas=(0.9, 0.98), weight_decay=0.0),
+    ]
+
+
+class HeldOut:
+    """Fixed tasks that are never trained on, with a random forest's ROC-AUC on each as the yardstick."""
+
+    SHAPES = {"small": (150, 6, 2, 24), "classes": (300, 8, 5, 16), "large": (600, 15, 2, 12)}
+
+    def __init__(self, priors: dict[str, float]) -> None:
+        self.batches: dict[str, Batch] = {}
+        for prior in priors:
+            for number, (shape, (rows, features, classes, tasks)) in enumerate(self.SHAPES.items()):
+                rng = np.random.default_rng([987_654_321, number])
+                generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+                self.batches[f"{prior}/{shape}"] = batch_of(
+                    PRIORS[prior], tasks, rows, features, classes, rng, generator
+                )
+
+    def forest(self) -> dict[str, float]:
+        def scores(batch: Batch, task: int) -> np.ndarray[Any, Any]:
+            forest = RandomForestClassifier(random_state=0)
+            forest.fit(batch.x_support[task].numpy(), batch.y_support[task].numpy())
+            full = np.zeros((batch.x_query.shape[1], batch.n_classes))
+            full[:, forest.classes_] = forest.predict_proba(batch.x_query[task].numpy())
+            return full
+
+        return {name: mean_auc(batch, [scores(batch, t) for t in range(len(batch.x_support))])
+                for name, batch in self.batches.items()}
+
+    def model(self, model: Tab2D) -> dict[str, float]:
+        out = {}
+        with torch.no_grad():
+            for name, batch in self.batches.items():
+                logits = model(batch.x_support, batch.y_support, batch.x_query)[..., : batch.n_classes]
+                out[name] = mean_auc(batch, list(logits.softmax(2).numpy()))
+        return out
+
+
+def mean_auc(batch: Batch, scores: list[np.ndarray[Any, Any]]) -> float:
+    """Mean over tasks of the one-vs-rest ROC-AUC over the classes that can be scored."""
+    tasks = []
+    for y, score in zip(batch.y_query.numpy(), scores, strict=True):
+        classes = [c for c in range(batch.n_classes) if 0 < (y == c).sum() < len(y)]
+        tasks.append(np.mean([roc_auc_score(y == c, score[:, c]) for c in classes]) if classes else np.nan)
+    return float(np.nanmean(tasks))
+
+
+def _produce(config: PretrainConfig, index: int) -> Batch:
+    torch.set_num_threads(1)
+    return make_batch(config.curriculum, config.priors, config.seed, index)
+
+
+def batches(config: PretrainConfig, start: int, producers: int) -> Iterator[Batch]:
+    """Batches ``start`` .. ``steps - 1`` in order, made here or ahead of time by ``producers`` processes."""
+    if producers == 0:
+        yield from (_produce(config, index) for index in range(start, config.steps))
+        return
+    with ProcessPoolExecutor(producers, mp_context=get_context("spawn")) as pool:
+        ahead: deque[Future[Batch]] = deque()
+        for index in range(start, config.steps):
+            ahead.append(pool.submit(_produce, config, index))
+            if len(ahead) > 8 * producers:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+
+
+def _state_tensors(model: Tab2D, optims: list[torch.optim.Optimizer]) -> dict[str, Tensor]:
+    tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
+    for number, optim in enumerate(optims):
+        for index, state in optim.state_dict()["state"].items():
+            tensors |= {f"optim.{number}.{index}.{k}": torch.as_tensor(v) for k, v in state.items()}
+    return tensors
+
+
+def _save(folder: Path, model: Tab2D, optims: list[torch.optim.Optimizer], config: PretrainConfig, progress: dict[str, Any]) -> None:
+    """Write the whole state beside the old one, then swap: a kill at any moment leaves one that loads."""
+    folder.mkdir(parents=True, exist_ok=True)
+    scratch = folder / "state.new"
+    metadata = {"progress": json.dumps(progress), "config": json.dumps(asdict(config))}
+    save_file({k: v.contiguous() for k, v in _state_tensors(model, optims).items()}, scratch, metadata=metadata)
+    os.replace(scratch, folder / "state.safetensors")
+
+
+def _load(folder: Path, model: Tab2D, optims: list[torch.optim.Optimizer]) -> dict[str, Any]:
+    from safetensors import safe_open
+
+    path = folder / "state.safetensors"
+    with safe_open(path, framework="pt") as file:
+        progress: dict[str, Any] = json.loads(file.metadata()["progress"])
+    tensors = load_file(path)
+    model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
+    for number, optim in enumerate(optims):
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, value in tensors.items():
+            kind, *where = key.split(".")
+            if kind == "optim" and int(where[0]) == number:
+                state.setdefault(int(where[1]), {})[where[2]] = value
+        optim.load_state_dict({"state": state, "param_groups": optim.state_dict()["param_groups"]})
+    return progress
+
+
+def pretrain(
+    config: PretrainConfig,
+    folder: Path,
+    producers: int = 0,
+    report: Callable[[dict[str, Any]], None] = lambda _: None,
+    report_every: int = 250,
+    save_seconds: float = 120.0,
+) -> Tab2D:
+    """Train, or go on training, the model of ``folder``.
+
+    Writes ``state.safetensors`` (weights, optimisers, progress), ``stable.safetensors`` (the same just
+    before the rate decays: continue from it with more steps), ``log.jsonl`` and, at the end,
+    ``config.json`` and ``model.safetensors``, which load as a foundation model.
+    """
+    torch.manual_seed(config.seed)
+    model = Tab2D(config.model)
+    optims = optimisers(model, config)
+    progress: dict[str, Any] = {"step": 0, "tasks": 0, "seconds": 0.0}
+    if (folder / "state.safetensors").exists():
+        progress = _load(folder, model, optims)
+    folder.mkdir(parents=True, exist_ok=True)
+    held_out = HeldOut(config.priors)
+    log = (folder / "log.jsonl").open("a")
+
+    def write(entry: dict[str, Any]) -> None:
+        log.write(json.dumps(entry) + "\n")
+        log.flush()
+        report(entry)
+
+    if progress["step"] == 0:
+        write({"config": asdict(config), "random_forest": held_out.forest(),
+               "parameters": sum(p.numel() for p in model.parameters())})
+    losses: list[float] = []
+    began, saved, before = time.monotonic(), time.monotonic(), progress["seconds"]
+    for step, batch in enumerate(batches(config, progress["step"], producers), start=progress["step"]):
+        for optim, rate in zip(optims, (config.muon_lr, config.adamw_lr), strict=True):
+            for group in optim.param_groups:
+                group["lr"] = rate * config.rate(step)
+        loss = loss_of(model, batch)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for optim in optims:
+            optim.step()
+            optim.zero_grad(set_to_none=True)
+        losses.append(float(loss.detach()))
+        progress["step"], progress["tasks"] = step + 1, progress["tasks"] + len(batch.x_support)
+        progress["seconds"] = before + time.monotonic() - began
+        last = step + 1 == config.steps
+        if (step + 1) % report_every == 0 or last:
+            write({**progress, "loss": float(np.mean(losses)), "rate": config.rate(step),
+                   "tasks_per_second": progress["tasks"] / progress["seconds"], "auc": held_out.model(model)})
+            losses.clear()
+        starts_to_decay = step + 1 == config.steps - config.decay_steps
+        if starts_to_decay or last or time.monotonic() - saved > save_seconds:
+            _save(folder, model, optims, config, progress)
+            saved = time.monotonic()
+        if starts_to_decay:
+            (folder / "stable.safetensors").write_bytes((folder / "state.safetensors").read_bytes())
+    save_file(model.state_dict(), folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps(config.model.to_dict()) + "\n")
+    log.close()
+    return model

@@ -1,0 +1,168 @@
+"""The records that make up a `Ranking`, and how it becomes JSON."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tabgen.statistics.ranks import Duels, Interval
+from tabgen.statistics.scores import Incomplete, Policy
+from tabgen.statistics.significance import FriedmanTest
+from tabgen.statistics.verdicts import Comparison, Verdict
+
+#: Fields of `MethodRecord` that depend on the machine.
+MACHINE_FIELDS = ("seconds", "seconds_total", "peak_memory_mb")
+
+
+@dataclass(frozen=True)
+class MethodRecord:
+    """What is known about one method. Gains and spreads are in percent of the zero-shot score ("points").
+
+    `mean_rank`, `wins`, `ties` and `losses` refer to the pool; they are None for a method excluded from it.
+    `optimism` and `validation_test_disagreement` are medians over the pool's datasets, seconds (per phase and
+    in total) and peak memory medians over the `ok` cells of those datasets.
+    """
+
+    method: str
+    mean_rank: float | None
+    mean_rank_interval: Interval | None
+    median_gain: float | None
+    median_gain_interval: Interval | None
+    spread_iqr: float | None
+    spread_sd: float | None
+    wins: int | None
+    ties: int | None
+    losses: int | None
+    optimism: float | None
+    validation_test_disagreement: float | None
+    cells: int
+    cells_ok: int
+    statuses: dict[str, int]
+    seconds: dict[str, float]
+    seconds_total: float | None
+    peak_memory_mb: float | None
+
+
+@dataclass(frozen=True)
+class PairRecord:
+    """Two methods over the pool's datasets; `p_holm` is adjusted over all pairs, `p_nemenyi` needs three."""
+
+    method: str
+    other: str
+    wins: int
+    ties: int
+    losses: int
+    median_difference: float
+    p: float
+    p_holm: float
+    p_nemenyi: float | None
+
+
+@dataclass(frozen=True)
+class Tests:
+    """The tests behind the verdicts. `nemenyi_groups` is empty unless the omnibus test rejects."""
+
+    friedman: FriedmanTest | None
+    post_hoc_allowed: bool
+    critical_difference: float | None
+    nemenyi_groups: list[list[str]]
+    comparisons: list[Comparison]
+    smallest_attainable_p: float | None
+    smallest_attainable_p_all_pairs: float | None
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Who was compared on what. Ranks, wins and adjusted p-values hold for this pool and no other."""
+
+    datasets: list[str]
+    methods: list[str]
+    folds: dict[str, int]
+    dropped_datasets: list[str]
+    excluded_methods: list[str]
+    incomplete: list[Incomplete]
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The result of `summary`.
+
+    Besides the records: `gains` and `validation_gains` are (datasets, methods) of the pool in points,
+    `gains_low` and `gains_high` the lowest and highest fold of each, `ranks` the ranks within each dataset.
+    """
+
+    metric: str
+    policy: Policy
+    alpha: float
+    rope: float
+    seed: int
+    methods: list[MethodRecord]
+    tests: Tests
+    pairwise: list[PairRecord]
+    verdicts: list[Verdict]
+    pool: Pool
+    gains: pd.DataFrame = field(repr=False)
+    gains_low: pd.DataFrame = field(repr=False)
+    gains_high: pd.DataFrame = field(repr=False)
+    validation_gains: pd.DataFrame = field(repr=False)
+    ranks: pd.DataFrame = field(repr=False)
+    duels: Duels = field(repr=False)
+
+    def sentences(self) -> list[str]:
+        """The verdicts as text."""
+        return [verdict.sentence for verdict in self.verdicts]
+
+    def to_dict(self, times: bool = True) -> dict[str, Any]:
+        """JSON-serialisable data, NaN and infinities as None; the same outcomes always give the same data.
+
+        With `times=False` seconds and memory, which differ from machine to machine, are left out.
+        """
+        methods = [asdict(record) for record in self.methods]
+        if not times:
+            for record in methods:
+                for name in MACHINE_FIELDS:
+                    del record[name]
+        omnibus = self.tests.friedman
+        tests = asdict(self.tests) | {
+            "friedman": None if omnibus is None else asdict(omnibus) | {"p": omnibus.p}
+        }
+        data: Any = {
+            "metric": self.metric,
+            "policy": self.policy,
+            "alpha": self.alpha,
+            "rope": self.rope,
+            "seed": self.seed,
+            "methods": methods,
+            "tests": tests,
+            "pairwise": [asdict(pair) for pair in self.pairwise],
+            "verdicts": [asdict(verdict) for verdict in self.verdicts],
+            "pool": asdict(self.pool),
+            "datasets": [
+                {"dataset": str(dataset), "gains": dict(zip(map(str, self.gains.columns), row, strict=True))}
+                for dataset, row in zip(
+                    self.gains.index, self.gains.to_numpy(dtype=float).tolist(), strict=True
+                )
+            ],
+        }
+        result: dict[str, Any] = _plain(data)
+        return result
+
+
+def _plain(data: Any) -> Any:
+    """Nested dicts and lists of str, int, float, bool and None only."""
+    if isinstance(data, dict):
+        return {str(key): _plain(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        # A NamedTuple says its field names better than positions would.
+        return _plain(data._asdict()) if hasattr(data, "_asdict") else [_plain(value) for value in data]
+    if isinstance(data, (bool, np.bool_)):
+        return bool(data)
+    if isinstance(data, (int, np.integer)):
+        return int(data)
+    if isinstance(data, (float, np.floating)):
+        return float(data) if math.isfinite(data) else None
+    return data

@@ -1,0 +1,321 @@
+"""From outcomes to normalised scores, and from normalised scores to one number per dataset and method."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tabgen.errors import TabgenError
+
+Policy = Literal["complete", "worst", "baseline"]
+POLICIES: tuple[Policy, ...] = ("complete", "worst", "baseline")
+KEY = ["dataset", "fold", "method", "seed"]
+LOWER_IS_BETTER = frozenset(
+    {"log_loss", "brier", "brier_score", "error", "error_rate", "expected_calibration_error"}
+)
+#: Decimals kept before anything is ranked: smaller differences are arithmetic noise, not results.
+TIE_DECIMALS = 6
+#: Fewer steps than this give a rank correlation of -1 or 1 whatever happened.
+SHORTEST_CURVE = 3
+
+
+class StatisticsError(TabgenError, ValueError):
+    """The outcomes cannot be ranked; the message says what is wrong and how to mend it."""
+
+
+@dataclass(frozen=True)
+class Incomplete:
+    """A (dataset, method) pair with cells that are missing or not ok, and what the policy did about it.
+
+    `statuses` counts the cells that do not count: the outcome's status, `missing` for a cell without
+    an outcome, `no_score` for an `ok` cell whose score or zero-shot score is undefined.
+    """
+
+    dataset: str
+    method: str
+    ok: int
+    expected: int
+    statuses: dict[str, int]
+    action: Literal["dataset dropped", "method excluded", "ranked last", "scored as zero-shot"]
+
+
+@dataclass(frozen=True)
+class DatasetMeans:
+    """One mean per dataset and method, and everything the policy left out or made up.
+
+    `matrix` is (datasets, methods), both sorted by name, without NaN, rounded to `TIE_DECIMALS`.
+    `observed` has the same columns plus excluded methods, all datasets, and NaN wherever a pair is
+    incomplete.
+    """
+
+    matrix: pd.DataFrame
+    observed: pd.DataFrame
+    policy: Policy
+    dropped_datasets: list[str]
+    excluded_methods: list[str]
+    incomplete: list[Incomplete]
+
+
+def higher_is_better(metric: str) -> bool:
+    """Whether larger values of a metric are better; losses and errors are the exceptions."""
+    return metric not in LOWER_IS_BETTER
+
+
+def check_outcomes(outcomes: pd.DataFrame, columns: Iterable[str] = ()) -> None:
+    """Raise `StatisticsError` unless the columns exist and each (dataset, fold, method, seed) comes once."""
+    if len(outcomes) == 0:
+        raise StatisticsError(
+            "there are no outcomes to rank: the table is empty. Has the run finished a cell?"
+        )
+    missing = [name for name in [*KEY, "status", *columns] if name not in outcomes.columns]
+    if missing:
+        raise StatisticsError(
+            f"the outcomes lack the columns {missing}; they have {sorted(map(str, outcomes.columns))}. "
+            "Is the metric spelled as in the run (for example 'roc_auc')?"
+        )
+    for name in [*KEY, "status"]:
+        if outcomes[name].isna().any():
+            raise StatisticsError(
+                f"column '{name}' of the outcomes is empty in {int(outcomes[name].isna().sum())} rows"
+            )
+    repeated = outcomes.duplicated(KEY)
+    if repeated.any():
+        first = dict(zip(KEY, outcomes.loc[repeated, KEY].iloc[0], strict=True))
+        raise StatisticsError(
+            f"{int(repeated.sum())} outcomes repeat a cell, the first is {first}; "
+            "rank one experiment (one model, one recipe) at a time, or merge the stores first"
+        )
+
+
+def curve_disagreement(validation: Iterable[Any], test: Iterable[Any]) -> NDArray[np.float64]:
+    """`1 - Spearman(validation, test)` over the steps of a run: 0 = same order, 1 = unrelated, 2 = reversed.
+
+    Parameters
+    ----------
+    validation, test : iterables of (sequence of float or None)
+        One entry per cell, each with one score per fine-tuning step.
+
+    Returns
+    -------
+    array of shape (cells,)
+        NaN where a curve is absent, shorter than 3 steps, constant, or holds a NaN.
+
+    Raises
+    ------
+    StatisticsError
+        If the two curves of a cell differ in length.
+    """
+    validation, test = list(validation), list(test)
+    lengths = np.fromiter((_length(curve) for curve in validation), dtype=np.int64, count=len(validation))
+    test_lengths = np.fromiter((_length(curve) for curve in test), dtype=np.int64, count=len(test))
+    present = (lengths > 0) & (test_lengths > 0)
+    if (lengths != test_lengths)[present].any():
+        cell = int(np.flatnonzero(present & (lengths != test_lengths))[0])
+        raise StatisticsError(
+            f"row {cell}: curve_validation has {lengths[cell]} steps, curve_test has {test_lengths[cell]}; "
+            "both must be scored at every step"
+        )
+    result = np.full(len(validation), np.nan)
+    for length in np.unique(lengths[present & (lengths >= SHORTEST_CURVE)]):
+        cells = np.flatnonzero(present & (lengths == length))
+        left = np.array([validation[cell] for cell in cells], dtype=float)
+        right = np.array([test[cell] for cell in cells], dtype=float)
+        result[cells] = 1.0 - _row_correlation(_row_ranks(left), _row_ranks(right))
+    return result
+
+
+def normalised_scores(
+    outcomes: pd.DataFrame, metric: str = "roc_auc", *, higher_better: bool | None = None
+) -> pd.DataFrame:
+    """Score of each cell relative to the zero-shot score of the same cell, in percent.
+
+    `gain = sign * (tuned / zero_shot - 1) * 100` (CausalMixFT, arXiv 2601.04110); sign is -1 where lower is
+    better.
+
+    Parameters
+    ----------
+    outcomes : DataFrame, one row per cell
+        Columns `dataset`, `fold`, `method`, `seed`, `status` and
+        `{zero_shot,tuned}_{validation,test}_{metric}`; optional `curve_validation` and `curve_test`.
+    metric : str
+        Name of the metric in the columns.
+    higher_better : bool, optional
+        Direction of the metric; by default `higher_is_better(metric)`.
+
+    Returns
+    -------
+    DataFrame, one row per cell, sorted by dataset, method, fold and seed (the index is the one of `outcomes`)
+        `dataset`, `fold`, `method`, `seed`, `status`; `gain_validation` and `gain_test` in percent;
+        `optimism` = gain_validation - gain_test; `disagreement` = 1 - Spearman(validation curve, test curve).
+        Gains are NaN where the cell is not ok, a score is missing or not finite, or the zero-shot score is
+        not positive.
+
+    Raises
+    ------
+    StatisticsError
+        For an empty table, a missing column or a repeated cell.
+    """
+    columns = {
+        (stage, split): f"{stage}_{split}_{metric}"
+        for stage in ("zero_shot", "tuned")
+        for split in ("validation", "test")
+    }
+    check_outcomes(outcomes, columns.values())
+    if higher_better is None:
+        higher_better = higher_is_better(metric)
+    sign = 1.0 if higher_better else -1.0
+    # A fixed order of rows makes later sums the same to the last bit, whatever order the outcomes came in.
+    order = outcomes.sort_values(["dataset", "method", "fold", "seed"], kind="stable")
+    scores = order[[*KEY, "status"]].astype({"dataset": str, "method": str, "status": str})
+    ok = (order["status"] == "ok").to_numpy()
+    for split in ("validation", "test"):
+        tuned = pd.to_numeric(order[columns["tuned", split]]).to_numpy(dtype=float)
+        zero_shot = pd.to_numeric(order[columns["zero_shot", split]]).to_numpy(dtype=float)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            gain = sign * (tuned / zero_shot - 1.0) * 100.0
+        scores[f"gain_{split}"] = np.where(ok & (zero_shot > 0) & np.isfinite(gain), gain, np.nan)
+    scores["optimism"] = scores["gain_validation"] - scores["gain_test"]
+    scores["disagreement"] = np.nan
+    if {"curve_validation", "curve_test"} <= set(order.columns):
+        scores["disagreement"] = np.where(
+            ok, curve_disagreement(order["curve_validation"].tolist(), order["curve_test"].tolist()), np.nan
+        )
+    return scores
+
+
+def observed_means(scores: pd.DataFrame, value: str) -> pd.DataFrame:
+    """Mean of a column per (dataset, method): seeds within a fold first, then folds; NaN cells are skipped."""
+    per_fold = scores.groupby(["dataset", "method", "fold"], observed=True)[value].mean()
+    return per_fold.groupby(level=["dataset", "method"], observed=True).mean().unstack("method")
+
+
+def dataset_means(
+    scores: pd.DataFrame, value: str = "gain_test", policy: Policy = "complete"
+) -> DatasetMeans:
+    """Average seeds and folds, so that the dataset is the unit, and apply a policy to what is missing.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        As returned by `normalised_scores`.
+    value : str
+        The column to average; higher must be better for `worst`, zero must mean zero-shot for `baseline`.
+    policy : {"complete", "worst", "baseline"}
+        `complete` keeps the datasets on which every method has every cell; a method that completed no dataset
+        at all is excluded, since it would empty the pool. `worst` ranks a method last on a dataset where any
+        of its cells is missing (value: one point below the lowest mean of the matrix, or below 0). `baseline`
+        counts each missing cell as a gain of 0.
+
+    Returns
+    -------
+    DatasetMeans
+        With every exclusion, drop and imputation listed.
+
+    Raises
+    ------
+    StatisticsError
+        For an unknown policy.
+
+    Notes
+    -----
+    A method is expected to have each fold that any method has on that dataset, times each of its own seeds.
+    """
+    if policy not in POLICIES:
+        raise StatisticsError(
+            f"unknown policy '{policy}' for missing outcomes; expected one of {list(POLICIES)}"
+        )
+    groups = scores.groupby(["dataset", "method"], observed=True)
+    ok = groups[value].count().unstack("method", fill_value=0)
+    folds = scores.groupby("dataset", observed=True)["fold"].nunique().loc[ok.index]
+    seeds = scores.groupby("method", observed=True)["seed"].nunique().loc[ok.columns]
+    expected = pd.DataFrame(np.outer(folds, seeds), index=ok.index, columns=ok.columns)
+    complete = (ok == expected) & (groups.size().unstack("method", fill_value=0) == expected)
+    observed = observed_means(scores, value).reindex(index=ok.index, columns=ok.columns).where(complete)
+
+    excluded: list[str] = []
+    dropped: list[str] = []
+    if policy == "complete":
+        excluded = [str(method) for method in ok.columns[~complete.any(axis=0)]]
+        kept = complete.drop(columns=excluded)
+        keep_rows = kept.all(axis=1) if kept.shape[1] else pd.Series(False, index=kept.index)
+        dropped = [str(dataset) for dataset in kept.index[~keep_rows]]
+        matrix = observed.loc[keep_rows, kept.columns]
+    elif policy == "worst":
+        lowest = float(np.nanmin(observed.to_numpy())) if complete.to_numpy().any() else 0.0
+        matrix = observed.fillna(min(lowest, 0.0) - 1.0)
+    else:
+        total = groups[value].sum().unstack("method").reindex(index=ok.index, columns=ok.columns).fillna(0.0)
+        matrix = observed.fillna(total / expected)
+    return DatasetMeans(
+        matrix=matrix.round(TIE_DECIMALS) + 0.0,  # + 0.0 turns -0.0 into 0.0
+        observed=observed,
+        policy=policy,
+        dropped_datasets=dropped,
+        excluded_methods=excluded,
+        incomplete=_incomplete_pairs(scores, value, ok, expected, complete, policy, excluded),
+    )
+
+
+def _incomplete_pairs(
+    scores: pd.DataFrame,
+    value: str,
+    ok: pd.DataFrame,
+    expected: pd.DataFrame,
+    complete: pd.DataFrame,
+    policy: Policy,
+    excluded: list[str],
+) -> list[Incomplete]:
+    failed = scores.loc[scores[value].isna(), ["dataset", "method", "status"]]
+    failed = failed.replace({"status": {"ok": "no_score"}})
+    counts: dict[tuple[str, str], dict[str, int]] = {}
+    for *pair, name, cells in failed.value_counts(sort=False).reset_index().itertuples(index=False):
+        counts.setdefault((pair[0], pair[1]), {})[str(name)] = int(cells)
+    counted, wanted = ok.to_numpy(), expected.to_numpy()
+    records = []
+    for row, column in np.argwhere(~complete.to_numpy()):
+        dataset, method = ok.index[row], ok.columns[column]
+        statuses = dict(counts.get((dataset, method), {}))
+        absent = int(wanted[row, column]) - int(counted[row, column]) - sum(statuses.values())
+        if absent > 0:
+            statuses["missing"] = absent
+        action: Any = {"worst": "ranked last", "baseline": "scored as zero-shot"}.get(
+            policy, "dataset dropped"
+        )
+        if method in excluded:
+            action = "method excluded"
+        records.append(
+            Incomplete(
+                dataset=str(dataset),
+                method=str(method),
+                ok=int(counted[row, column]),
+                expected=int(wanted[row, column]),
+                statuses=statuses,
+                action=action,
+            )
+        )
+    return records
+
+
+def _length(curve: Any) -> int:
+    # An absent curve arrives as None from Python, as NaN from a DataFrame.
+    return len(curve) if isinstance(curve, (list, tuple, np.ndarray)) else 0
+
+
+def _row_ranks(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    from scipy.stats import rankdata
+
+    ranks: NDArray[np.float64] = rankdata(rows, axis=1, nan_policy="propagate")
+    return ranks
+
+
+def _row_correlation(left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
+    left = left - left.mean(axis=1, keepdims=True)
+    right = right - right.mean(axis=1, keepdims=True)
+    scale = np.sqrt((left**2).sum(axis=1) * (right**2).sum(axis=1))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(scale > 0, (left * right).sum(axis=1) / scale, np.nan)

@@ -1,0 +1,382 @@
+"""Table: features, a class target and a schema that says what every column may hold."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from pandas.api import types
+
+from tabgen.errors import InvalidOutput, TableError
+
+Kind = Literal["numeric", "integer", "categorical", "boolean"]
+Level = str | int | float | bool
+"""A category level or class label: what JSON can hold, so that schemas travel."""
+
+
+class TableWarning(UserWarning):
+    """Something in the data was set aside; the message says what and how much."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table.
+
+    Attributes
+    ----------
+    name : str
+    kind : {"numeric", "integer", "categorical", "boolean"}
+        In the frame: float64; int64 (float64 where values are missing); pandas category with ``levels``;
+        pandas category with the levels False and True. Missing values are NaN.
+    levels : tuple
+        What a categorical or boolean column may hold, in order; empty for numbers.
+    """
+
+    name: str
+    kind: Kind
+    levels: tuple[Level, ...] = ()
+
+    @property
+    def is_discrete(self) -> bool:
+        return self.kind in ("categorical", "boolean")
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The feature columns in order, and the target with its classes in order."""
+
+    columns: tuple[Column, ...]
+    target: str
+    classes: tuple[Level, ...]
+
+    @property
+    def names(self) -> list[str]:
+        return [column.name for column in self.columns]
+
+    def __getitem__(self, name: str) -> Column:
+        return next(column for column in self.columns if column.name == name)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Schema:
+        columns = tuple(Column(c["name"], c["kind"], tuple(c["levels"])) for c in data["columns"])
+        return cls(columns, data["target"], tuple(data["classes"]))
+
+
+class Table:
+    """Rows of one dataset or of one generator.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame, shape (rows, features + 1)
+        In the canonical form that ``schema`` describes; use :meth:`from_frame` for anything else.
+    schema : Schema
+    """
+
+    def __init__(self, frame: pd.DataFrame, schema: Schema) -> None:
+        self.frame = frame
+        self.schema = schema
+
+    @classmethod
+    def from_frame(
+        cls, frame: pd.DataFrame, target: str, kinds: dict[str, Kind] | None = None, name: str = "table"
+    ) -> Table:
+        """Read a table off a DataFrame: infer every column's kind, check everything, normalise the types.
+
+        Rows whose target is missing are set aside with a :class:`TableWarning`. Column names become text.
+
+        Parameters
+        ----------
+        frame : pandas.DataFrame
+            pandas 2 or 3, any dtype backend.
+        target : str
+            The column to predict: classes of any type; a number counts as a class only in up to 50 values.
+        kinds : dict, optional
+            Kinds that override what would be inferred, by column name.
+        name : str
+            What errors call the table.
+
+        Raises
+        ------
+        TableError
+            Naming the column, the value and the mend.
+        """
+        frame = _with_text_names(frame, name)
+        target = str(target)
+        if target not in frame.columns:
+            raise TableError(f"{name} has no column '{target}' to predict; it has: {', '.join(frame.columns)}.")
+        for unknown in set(kinds or {}) - set(frame.columns):
+            raise TableError(f"kinds name the column '{unknown}', which {name} does not have.")
+        frame = _without_missing_target(frame, target, name)
+        if frame.shape[1] == 1:
+            raise TableError(f"{name} has no feature column beside the target '{target}'.")
+        classes = _labels(frame[target], target, name)
+        if len(classes.cat.categories) < 2:
+            raise TableError(
+                f"{name}: the target '{target}' has only the class {classes.cat.categories[0]!r};"
+                " a classifier needs at least two."
+            )
+        columns: list[Column] = []
+        data: dict[str, pd.Series[Any]] = {}
+        for feature in frame.columns.drop(target):
+            kind = (kinds or {}).get(feature) or infer_kind(frame[feature], feature, name)
+            data[feature] = _canonical(frame[feature], kind, feature, name)
+            columns.append(Column(feature, kind, _levels(data[feature], kind)))
+        data[target] = classes
+        schema = Schema(tuple(columns), target, tuple(_plain(c) for c in classes.cat.categories))
+        return cls(pd.DataFrame(data).reset_index(drop=True), schema)
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def __repr__(self) -> str:
+        return f"Table({len(self)} rows, {len(self.schema.columns)} features, {len(self.schema.classes)} classes)"
+
+    @property
+    def features(self) -> pd.DataFrame:
+        """The feature columns: (rows, features)."""
+        return self.frame[self.schema.names]
+
+    @property
+    def labels(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """The target as positions in ``schema.classes``: int64 (rows,)."""
+        return self.frame[self.schema.target].cat.codes.to_numpy(dtype=np.int64)
+
+    @property
+    def has_missing(self) -> bool:
+        return bool(self.features.isna().to_numpy().any())
+
+    def take(self, rows: Sequence[int] | np.ndarray[Any, Any]) -> Table:
+        """The rows at these positions, in this order, with the same schema."""
+        return Table(self.frame.take(np.asarray(rows, dtype=np.intp)).reset_index(drop=True), self.schema)
+
+    def observed(self) -> Table:
+        """The same rows under the schema that only they tell: levels that never occur are gone.
+
+        This is what a generator is fitted on: level names of validation and test rows stay unseen.
+        """
+        frame, columns = self.frame.copy(deep=False), []
+        for column in self.schema.columns:
+            if column.kind == "categorical":
+                frame[column.name] = frame[column.name].cat.remove_unused_categories()
+                column = Column(column.name, column.kind, _levels(frame[column.name], column.kind))
+            columns.append(column)
+        return Table(frame, Schema(tuple(columns), self.schema.target, self.schema.classes))
+
+    def like(self, frame: pd.DataFrame, source: str = "the new table") -> Table:
+        """Read ``frame`` as rows of this table's schema, or say what in it does not fit.
+
+        Parameters
+        ----------
+        frame : pandas.DataFrame
+            Columns in any order, plain types welcome: they are converted, never repaired.
+        source : str
+            What errors call it.
+
+        Raises
+        ------
+        InvalidOutput
+            On missing or foreign columns, unknown levels or classes, infinities, or a missing target.
+        """
+        frame = frame.rename(columns=str)
+        expected = [*self.schema.names, self.schema.target]
+        absent, foreign = set(expected) - set(frame.columns), set(frame.columns) - set(expected)
+        if absent or foreign or len(frame.columns) != len(expected):
+            raise InvalidOutput(
+                f"{source} has the wrong columns: missing {sorted(absent)}, not expected {sorted(foreign)}."
+            )
+        data = {c.name: _fit_column(frame[c.name], c, source) for c in self.schema.columns}
+        target = Column(self.schema.target, "categorical", self.schema.classes)
+        data[target.name] = _fit_column(frame[target.name], target, source)
+        if data[target.name].isna().any():
+            raise InvalidOutput(f"{source}: the target '{target.name}' is missing in some rows.")
+        return Table(pd.DataFrame(data).reset_index(drop=True), self.schema)
+
+    @cached_property
+    def content_hash(self) -> str:
+        """SHA-256 of schema and values: equal for equal tables, whatever file they came from."""
+        digest = hashlib.sha256(json.dumps(self.schema.to_dict(), sort_keys=True).encode())
+        for name in [*self.schema.names, self.schema.target]:
+            column = self.frame[name]
+            values = column.cat.codes.to_numpy() if isinstance(column.dtype, pd.CategoricalDtype) else column.to_numpy()
+            digest.update(np.ascontiguousarray(values, dtype=np.float64).tobytes())
+        return digest.hexdigest()
+
+
+def infer_kind(column: pd.Series[Any], feature: str, name: str) -> Kind:
+    """The kind a column's dtype and values say: text is categorical, whole numbers are integer.
+
+    Raises
+    ------
+    TableError
+        For dates, durations, complex numbers and nested values, which have no kind here.
+    """
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return "categorical"
+    if types.is_datetime64_any_dtype(column.dtype) or types.is_timedelta64_dtype(column.dtype):
+        raise TableError(
+            f"{name}: column '{feature}' holds {column.dtype}, and dates have no kind here; turn it into numbers"
+            " (days since a date, month, weekday) or leave the column out."
+        )
+    if types.is_bool_dtype(column.dtype):
+        return "boolean"
+    if types.is_integer_dtype(column.dtype):
+        return "integer"
+    if types.is_complex_dtype(column.dtype):
+        raise TableError(f"{name}: column '{feature}' holds complex numbers; split it into two columns.")
+    if types.is_float_dtype(column.dtype):
+        values = column.dropna().to_numpy(dtype=np.float64)
+        whole = len(values) > 0 and column.isna().any() and bool(np.all(np.isfinite(values) & (values == np.round(values))))
+        return "integer" if whole else "numeric"  # integers with missing values arrive as floats
+    values = column.dropna()
+    first = next((v for v in values if not isinstance(v, str | int | float | bool | np.generic)), None)
+    if first is not None:
+        raise TableError(
+            f"{name}: column '{feature}' holds {type(first).__name__} values such as {first!r:.60};"
+            " only numbers, text and booleans have a kind."
+        )
+    seen = {type(v) for v in values}
+    if seen and seen <= {bool, np.bool_}:
+        return "boolean"
+    if seen and all(issubclass(t, int | float | np.number) for t in seen):
+        return infer_kind(pd.to_numeric(column), feature, name)
+    return "categorical"
+
+
+def _with_text_names(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    if frame.shape[1] == 0 or frame.shape[0] == 0:
+        raise TableError(f"{name} is empty: {frame.shape[0]} rows, {frame.shape[1]} columns.")
+    if frame.columns.nlevels > 1:
+        raise TableError(f"{name} has column names of {frame.columns.nlevels} levels; join them into one text each.")
+    names = pd.Index([str(c) for c in frame.columns])
+    if not names.is_unique:
+        twice = sorted(set(names[names.duplicated()]))
+        raise TableError(f"{name} has more than one column named {', '.join(map(repr, twice))}; rename them.")
+    return frame.set_axis(names, axis=1)
+
+
+def _without_missing_target(frame: pd.DataFrame, target: str, name: str) -> pd.DataFrame:
+    missing = frame[target].isna()
+    if missing.all():
+        raise TableError(f"{name}: the target '{target}' is missing in every row.")
+    if missing.any():
+        warnings.warn(
+            f"{name}: {int(missing.sum())} of {len(frame)} rows have no target '{target}' and were set aside.",
+            TableWarning, stacklevel=4,
+        )
+        frame = frame[~missing]
+    return frame
+
+
+def _plain(value: Any) -> Level:
+    """A numpy scalar as the Python scalar it stands for."""
+    return value.item() if isinstance(value, np.generic) else value  # type: ignore[no-any-return]
+
+
+def _sorted_levels(values: pd.Series[Any]) -> tuple[list[Level], bool]:
+    """Distinct values in a stable order, and whether they had to be turned into text to have one."""
+    distinct = [_plain(v) for v in values.dropna().unique()]
+    if all(isinstance(v, bool) for v in distinct) or all(isinstance(v, str) for v in distinct):
+        return sorted(distinct), False
+    if all(isinstance(v, int | float) and not isinstance(v, bool) for v in distinct):
+        numbers = [int(v) if float(v).is_integer() else v for v in distinct]
+        return sorted(numbers), False
+    return sorted({str(v) for v in distinct}), True
+
+
+def _as_category(column: pd.Series[Any]) -> pd.Series[Any]:
+    plain = column.astype(object)
+    plain = plain.where(column.notna(), np.nan)
+    levels, as_text = _sorted_levels(plain)
+    if as_text:
+        plain = plain.map(str, na_action="ignore")
+    return pd.Series(pd.Categorical(plain, categories=pd.Index(levels, dtype=object)), index=column.index)
+
+
+def _labels(column: pd.Series[Any], target: str, name: str) -> pd.Series[Any]:
+    if types.is_datetime64_any_dtype(column.dtype) or types.is_complex_dtype(column.dtype):
+        raise TableError(f"{name}: the target '{target}' holds {column.dtype}; classes are text, numbers or booleans.")
+    if types.is_float_dtype(column.dtype) and not np.isfinite(column.to_numpy(dtype=np.float64)).all():
+        raise TableError(f"{name}: the target '{target}' holds infinity; classes are text, numbers or booleans.")
+    if types.is_numeric_dtype(column.dtype) and column.nunique() > 50:
+        raise TableError(
+            f"{name}: the target '{target}' has {column.nunique()} different numbers, which looks like regression;"
+            " tabgen compares classifiers: cut it into classes first."
+        )
+    return _as_category(column)
+
+
+def _levels(column: pd.Series[Any], kind: Kind) -> tuple[Level, ...]:
+    if kind in ("numeric", "integer"):
+        return ()
+    return tuple(_plain(level) for level in column.cat.categories)
+
+
+def _check_finite(values: np.ndarray[Any, Any], column: str, source: str, error: type[Exception]) -> None:
+    count = int(np.isinf(values).sum())
+    if count:
+        raise error(
+            f"column '{column}' of {source} holds infinity in {count} of {len(values)} rows;"
+            " replace it by a number or by a missing value."
+        )
+
+
+def _numbers(column: pd.Series[Any], kind: Kind, source: str, error: type[Exception]) -> pd.Series[Any]:
+    try:
+        values = pd.to_numeric(column.astype(object).where(column.notna(), np.nan)).to_numpy(dtype=np.float64)
+    except (TypeError, ValueError) as reason:
+        raise error(f"column '{column.name}' of {source} should hold numbers ({kind}): {reason}.") from reason
+    _check_finite(values, str(column.name), source, error)
+    if kind == "integer":
+        broken = values[~np.isnan(values) & (values != np.round(values))]
+        if len(broken):
+            raise error(
+                f"column '{column.name}' of {source} holds {broken[0]} where whole numbers are due"
+                f" ({len(broken)} of {len(values)} rows); round it."
+            )
+        if not np.isnan(values).any():
+            return pd.Series(values.astype(np.int64), index=column.index, name=column.name)
+    return pd.Series(values, index=column.index, name=column.name)
+
+
+def _canonical(column: pd.Series[Any], kind: Kind, feature: str, name: str) -> pd.Series[Any]:
+    if kind in ("numeric", "integer"):
+        return _numbers(column, kind, name, TableError)
+    if kind == "categorical":
+        return _as_category(column)
+    if kind == "boolean":
+        return _fit_column(column, Column(feature, "boolean", (False, True)), name, TableError)
+    raise TableError(f"{name}: column '{feature}' cannot be of kind '{kind}'; kinds are numeric, integer, categorical, boolean.")
+
+
+def _fit_column(column: pd.Series[Any], spec: Column, source: str, error: type[Exception] = InvalidOutput) -> pd.Series[Any]:
+    """One column in the canonical form of ``spec``, or an error that names what does not fit."""
+    if not spec.is_discrete:
+        return _numbers(column, spec.kind, source, error)
+    plain = column.astype(object)
+    plain = plain.where(column.notna(), np.nan)
+    values = pd.Categorical(plain, categories=pd.Index(list(spec.levels), dtype=object))
+    lost = column.notna().to_numpy() & (values.codes < 0)
+    if lost.any():
+        by_text = {str(level): level for level in spec.levels}  # "1" for 1, as CSV files and samplers hand back
+        values = pd.Categorical(
+            [by_text.get(str(v), v) if known else np.nan for v, known in zip(plain, column.notna(), strict=True)],
+            categories=pd.Index(list(spec.levels), dtype=object),
+        )
+        lost = column.notna().to_numpy() & (values.codes < 0)
+    if lost.any():
+        shown = ", ".join(repr(level) for level in spec.levels[:6]) + (", ..." if len(spec.levels) > 6 else "")
+        raise error(
+            f"column '{spec.name}' of {source} holds {plain[lost].iloc[0]!r} in {int(lost.sum())} of"
+            f" {len(plain)} rows, which is none of its levels ({shown})."
+        )
+    return pd.Series(values, index=column.index, name=spec.name)
