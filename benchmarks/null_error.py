@@ -1,7 +1,8 @@
-"""How often do the printed verdicts claim a difference that is not there?
+"""How often the printed verdicts claim a difference that is not there.
 
-Simulates studies in which no method (or only one) differs, lets `tabgen.statistics.judge` write its verdicts, and counts
-the studies with at least one false sentence. Beside it: what the usual tests would have claimed unguarded.
+Simulates studies in which no method (or only one) differs, lets `tabgen.statistics.judge` write its verdicts,
+and counts the studies with at least one false sentence. Beside it: what the usual tests would have claimed
+unguarded.
 
     OMP_NUM_THREADS=1 python benchmarks/null_error.py
 """
@@ -34,7 +35,7 @@ def heavy_ties(rng: np.random.Generator, datasets: int, methods: int) -> NDArray
 
 
 def unequal_spread(rng: np.random.Generator, datasets: int, methods: int) -> NDArray[np.float64]:
-    """What a real study looks like without effects: zero-shot is always 0, spreads differ 100-fold, some ties."""
+    """As real studies without effects look: zero-shot is always 0, spreads differ 100-fold, some ties."""
     gains = rng.standard_t(3, size=(datasets, methods)) * np.geomspace(0.05, 5.0, methods)
     gains[rng.random(gains.shape) < 0.2] = 0.0
     gains[:, 1] = 0.0
@@ -70,7 +71,9 @@ def false_claims(scenario: str, datasets: int, methods: int, studies: int, alpha
         null = [pair for pair in comparisons if different not in (pair.method, pair.reference)]
         counts["verdicts"] += any(
             verdict.claims_difference
-            and (different is None if verdict.kind == "omnibus" else different not in (verdict.method, verdict.reference))
+            and (
+                different is None if verdict.kind == "omnibus" else different not in (verdict.method, verdict.reference)
+            )
             for verdict in verdicts
         )
         counts["chi2"] += different is None and omnibus.chi2_p <= alpha
@@ -95,9 +98,7 @@ def main() -> None:
     rows = []
     for scenario in SCENARIOS:
         for datasets in options.datasets:
-            rates = false_claims(
-                scenario, datasets, options.methods, options.studies, options.alpha, options.seed
-            )
+            rates = false_claims(scenario, datasets, options.methods, options.studies, options.alpha, options.seed)
             error = (rates["verdicts"] * (1.0 - rates["verdicts"]) / options.studies) ** 0.5
             rows.append({"scenario": scenario, "datasets": datasets, **rates, "monte_carlo_error": error})
     seconds = time.perf_counter() - started
@@ -108,12 +109,16 @@ def main() -> None:
         f"{options.methods} methods, {options.studies} studies a row, alpha = {options.alpha:g}, "
         f"seed {options.seed}, {seconds:.0f} s\n"
     )
-    print("| no difference, and | datasets | printed verdicts | chi2 alone | F alone | Wilcoxon, unadjusted | Holm, no gate |")
+    print(
+        "| no difference, and | datasets | printed verdicts | chi2 alone | F alone "
+        "| Wilcoxon, unadjusted | Holm, no gate |"
+    )
     print("|---|---|---|---|---|---|---|")
     for row in rows:
         known = row["scenario"] != "one method worse"
         print(
-            f"| {row['scenario']} | {row['datasets']} | {row['verdicts']:.3f} ± {row['monte_carlo_error']:.3f} "
+            f"| {row['scenario']} | {row['datasets']} "
+            f"| {row['verdicts']:.3f} ± {row['monte_carlo_error']:.3f} "
             f"| {format(row['chi2'], '.3f') if known else '–'} | {format(row['f'], '.3f') if known else '–'} "
             f"| {row['wilcoxon']:.3f} | {row['holm']:.3f} |"
         )

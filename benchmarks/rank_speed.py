@@ -1,6 +1,6 @@
 """Seconds that `tabgen.statistics.summary` takes for a table of simulated outcomes.
 
-    OMP_NUM_THREADS=1 python benchmarks/rank_speed.py
+OMP_NUM_THREADS=1 python benchmarks/rank_speed.py
 """
 
 from __future__ import annotations
@@ -19,9 +19,16 @@ SHAPES = {"few datasets": (33, 10, 20, 15), "many datasets": (1000, 10, 10, 1)}
 
 
 def simulated_outcomes(
-    datasets: int, folds: int, methods: int, seeds: int, *, steps: int = 50, failures: float = 0.0, seed: int = 0
+    datasets: int,
+    folds: int,
+    methods: int,
+    seeds: int,
+    *,
+    steps: int = 50,
+    failures: float = 0.0,
+    seed: int = 0,
 ) -> pd.DataFrame:
-    """Outcomes of a study in which methods differ slightly; `failures` is the share of cells that time out."""
+    """Outcomes of a study in which methods differ slightly; `failures` is the share of timed-out cells."""
     rng = np.random.default_rng(seed)
     dataset, fold, method, repeat = (
         axis.ravel() for axis in np.meshgrid(*map(np.arange, (datasets, folds, methods, seeds)), indexing="ij")

@@ -1,7 +1,8 @@
 """Figures of a comparison, each a function from a `Ranking` (or the outcomes) to a matplotlib `Figure`.
 
-Colours are Okabe & Ito's, and every method has a marker of its own, so that the figures can be read in greyscale and
-by colour-blind people. Nothing touches pyplot's global state, and the same data give the same SVG, byte for byte.
+Colours are Okabe & Ito's, and every method has a marker of its own, so that the figures can be read in
+greyscale and by colour-blind people. Nothing touches pyplot's global state, and the same data give the same
+SVG, byte for byte.
 """
 
 from __future__ import annotations
@@ -19,16 +20,18 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from tabgen.statistics import Ranking, StatisticsError
 
 #: Okabe & Ito (2008), Color Universal Design, without black, which the reference methods use.
 COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7", "#F0E442")
-#: Their number shares no factor with that of the colours: 91 methods before a pair repeats.
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "*", "d")
+#: Their number shares no factor with that of the colours: 77 methods before a pair repeats.
+MARKERS = ("^", "D", "v", "P", "X", "<", ">", "p", "h", "*", "d")
 REFERENCE_STYLES = {"real": ("#000000", "o"), "zero-shot": ("#7F7F7F", "s")}
 VALIDATION, TEST = COLOURS[0], COLOURS[3]
+PLAIN_NUMBERS = FuncFormatter(lambda value, _: f"{value:g}")
 #: Text stays text (searchable, small), ids do not depend on the moment of drawing.
 SVG_SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "tabgen", "font.family": "sans-serif"}
 
@@ -56,6 +59,7 @@ def method_styles(methods: Iterable[str]) -> dict[str, Style]:
 
 def to_svg(figure: Figure) -> str:
     """The figure as SVG text, the same for the same figure; no date, no random ids."""
+    _freeze_layout(figure)
     buffer = io.StringIO()
     with mpl.rc_context(SVG_SETTINGS):
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": "tabgen"})
@@ -69,11 +73,13 @@ def save(figure: Figure, path: str | Path) -> Path:
     ------
     StatisticsError
         For another suffix.
+
     """
     path = Path(path)
     if path.suffix == ".svg":
         path.write_text(to_svg(figure), encoding="utf-8")
     elif path.suffix == ".png":
+        _freeze_layout(figure)
         figure.savefig(path, format="png", dpi=150, metadata={"Software": "tabgen"})
     else:
         raise StatisticsError(f"figures are written as .svg or .png, not '{path.suffix}' (in '{path.name}')")
@@ -83,8 +89,9 @@ def save(figure: Figure, path: str | Path) -> Path:
 def critical_difference_diagram(ranking: Ranking) -> Figure:
     """Mean ranks on a line, best on the left; bars join maximal groups that Nemenyi's test cannot tell apart.
 
-    Overlapping groups get bars of their own, one below the other. Where the omnibus test does not reject (or there are
-    fewer than 3 methods) no group is drawn and the title says why. Demšar (2006), JMLR 7, section 3.2.4.
+    Overlapping groups get bars of their own, one below the other. Where the omnibus test does not reject (or
+    there are fewer than 3 methods) no group is drawn and the title says why. Demšar (2006), JMLR 7, section
+    3.2.4.
     """
     ranks = ranking.ranks.mean(axis=0).sort_values(kind="stable")
     if len(ranking.ranks) == 0 or len(ranks) < 2:
@@ -120,7 +127,14 @@ def critical_difference_diagram(ranking: Ranking) -> Figure:
     if tests.critical_difference is not None:
         length = tests.critical_difference
         shown = min(length, methods - 1)
-        axes.plot([1, 1 + shown], [0.72, 0.72], color=COLOURS[4], linewidth=1.5, marker="|", gid="critical-difference")
+        axes.plot(
+            [1, 1 + shown],
+            [0.72, 0.72],
+            color=COLOURS[4],
+            linewidth=1.5,
+            marker="|",
+            gid="critical-difference",
+        )
         label = f"critical difference {length:.2f}" + (" (wider than the axis)" if length > shown else "")
         axes.text(1, 0.8, label, ha="left", va="bottom", fontsize=8, color=COLOURS[4])
     axes.set_title(_difference_title(ranking), fontsize=10, loc="center")
@@ -134,7 +148,7 @@ def gains_per_dataset(ranking: Ranking) -> Figure:
         return _nothing_to_draw("Gain per dataset", ranking)
     gains = gains.loc[gains.median(axis=1).sort_values(kind="stable").index]
     names = _by_rank(ranking)
-    band = max(0.26, 0.045 * len(names) + 0.06)
+    band = max(0.26, 0.034 * len(names) + 0.1)
     figure, axes = _figure(8.5, band * len(gains) + 1.6 + 0.2 * -(-len(names) // 5))
     styles = method_styles(names)
     rows = np.arange(len(gains), dtype=float)
@@ -143,17 +157,33 @@ def gains_per_dataset(ranking: Ranking) -> Figure:
     for position, name in enumerate(names):
         # The best mean rank is topmost within its band.
         offset = 0.0 if len(names) == 1 else 0.40 - 0.80 * position / (len(names) - 1)
-        low, high = (table.loc[gains.index, name].to_numpy(dtype=float) for table in (ranking.gains_low, ranking.gains_high))
+        low, high = (
+            table.loc[gains.index, name].to_numpy(dtype=float) for table in (ranking.gains_low, ranking.gains_high)
+        )
         colour = styles[name].colour
         axes.hlines(rows + offset, low, high, color=colour, linewidth=1.0, zorder=2)
-        axes.plot(gains[name], rows + offset, **_dots(styles[name]), markersize=4.5, zorder=3, label=name)
+        axes.plot(
+            gains[name],
+            rows + offset,
+            **_dots(styles[name]),
+            markersize=4.5 if len(names) <= 10 else 3.8,
+            zorder=3,
+            label=name,
+        )
     axes.axvline(0, color="black", linewidth=0.8, zorder=1)
     axes.set_yticks(rows, [str(name) for name in gains.index], fontsize=8)
     axes.set_ylim(-0.6, len(gains) - 0.4)
-    scale = _widen(axes, "x", np.concatenate([ranking.gains_low.to_numpy().ravel(), ranking.gains_high.to_numpy().ravel()]))
+    scale = _widen(
+        axes,
+        "x",
+        np.concatenate([ranking.gains_low.to_numpy().ravel(), ranking.gains_high.to_numpy().ravel()]),
+    )
     axes.set_xlabel(f"{_gain_label(ranking)}{scale}")
     axes.set_title("Gain over zero-shot per dataset: mean (marker), lowest to highest fold (line)", fontsize=10)
-    _legend_below(figure, axes)
+    axes.tick_params(axis="x", top=True, labeltop=True)
+    # Above, since a figure of 33 datasets is longer than a screen.
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=min(5, len(names)), fontsize=8, frameon=False)
     return figure
 
 
@@ -168,12 +198,13 @@ def duel_heat_map(ranking: Ranking) -> Figure:
     np.fill_diagonal(balance, np.nan)
     size = 1.8 + 0.52 * len(names)
     figure, axes = _figure(size + 1.4, size + 0.3)
+    axes.set_facecolor("#DDDDDD")
     image = axes.imshow(balance, cmap="PuOr_r", vmin=-1, vmax=1)
     for a in range(len(names)):
         for b in range(len(names)):
             if a != b:
                 # White on the dark ends of the colour map, black in its middle.
-                ink = "white" if abs(balance[a, b]) > 0.7 else "black"
+                ink = "white" if abs(balance[a, b]) > 0.55 else "black"
                 text = f"{wins[a, b]}/{ties[a, b]}/{losses[a, b]}"
                 axes.text(b, a, text, ha="center", va="center", fontsize=7, color=ink)
     axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor", fontsize=8)
@@ -186,14 +217,21 @@ def duel_heat_map(ranking: Ranking) -> Figure:
 
 
 def validation_against_test(ranking: Ranking) -> Figure:
-    """Validation gain against test gain of each method on each dataset; below the diagonal, validation flattered."""
+    """Validation gain against test gain per method and dataset; below the diagonal, validation flattered."""
     if ranking.gains.empty:
         return _nothing_to_draw("Validation gain against test gain", ranking)
     names = _by_rank(ranking)
     figure, axes = _figure(8.5, max(5.6, 0.25 * len(names) + 1))
     styles = method_styles(names)
     for name in names:
-        axes.plot(ranking.validation_gains[name], ranking.gains[name], **_dots(styles[name]), markersize=5, alpha=0.85, label=name)
+        axes.plot(
+            ranking.validation_gains[name],
+            ranking.gains[name],
+            **_dots(styles[name]),
+            markersize=5,
+            alpha=0.85,
+            label=name,
+        )
     both = np.concatenate([ranking.validation_gains.to_numpy().ravel(), ranking.gains.to_numpy().ravel()])
     scale = _widen(axes, "x", both)
     _widen(axes, "y", both)
@@ -212,7 +250,7 @@ def validation_against_test(ranking: Ranking) -> Figure:
 
 
 def score_against_seconds(ranking: Ranking) -> Figure:
-    """Median gain against median seconds per cell; the line is the Pareto front (nothing faster is better)."""
+    """Median gain against median seconds per cell; on the Pareto front nothing faster is better."""
     records = [r for r in ranking.methods if r.median_gain is not None and r.seconds_total is not None]
     if not records:
         return _nothing_to_draw("Gain against seconds", ranking)
@@ -230,6 +268,9 @@ def score_against_seconds(ranking: Ranking) -> Figure:
         axes.plot([x], [y], **_dots(styles[record.method]), markersize=8, zorder=3, label=record.method)
     if seconds.min() > 0 and seconds.max() > 5 * seconds.min():
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_major_formatter(PLAIN_NUMBERS)
+        axes.xaxis.set_minor_formatter(NullFormatter())
     axes.axhline(0, color="black", linewidth=0.6, linestyle=":", zorder=0)
     axes.set_xlabel("seconds per cell, all phases (median)")
     axes.set_ylabel(f"median over datasets: {_gain_label(ranking)}", fontsize=9)
@@ -241,7 +282,7 @@ def score_against_seconds(ranking: Ranking) -> Figure:
 
 
 def learning_curves(outcomes: pd.DataFrame, *, methods: Sequence[str] | None = None, label: str = "score") -> Figure:
-    """Median change of the score since step 0, over all `ok` cells, with its quartile band; one panel per method.
+    """Median change of the score since step 0, over all `ok` cells, with quartiles; one panel per method.
 
     Parameters
     ----------
@@ -254,11 +295,15 @@ def learning_curves(outcomes: pd.DataFrame, *, methods: Sequence[str] | None = N
 
     Notes
     -----
-    A run that stopped early keeps its last score for the remaining steps; leaving it out would let the median jump
-    to the runs that go on because they improve.
+    A run that stopped early keeps its last score for the remaining steps; leaving it out would let the median
+    jump to the runs that go on because they improve.
+
     """
     usable = outcomes[(outcomes["status"] == "ok").to_numpy()]
-    present = [_has_curve(left) and _has_curve(right) for left, right in zip(usable["curve_validation"], usable["curve_test"], strict=True)]
+    present = [
+        _has_curve(left) and _has_curve(right)
+        for left, right in zip(usable["curve_validation"], usable["curve_test"], strict=True)
+    ]
     usable = usable[np.array(present, dtype=bool)]
     if methods is None:
         methods = sorted(str(name) for name in usable["method"].unique())
@@ -266,9 +311,8 @@ def learning_curves(outcomes: pd.DataFrame, *, methods: Sequence[str] | None = N
         return _nothing_to_draw("Learning curves", None)
     columns = min(4, len(methods))
     rows = -(-len(methods) // columns)
-    figure = _canvas(Figure(figsize=(2.6 * columns + 0.6, 1.9 * rows + 1.0), layout="constrained"))
+    figure = _canvas(Figure(figsize=(max(6.0, 2.6 * columns + 0.6), 1.9 * rows + 1.0), layout="constrained"))
     panels: Any = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    highest = 0.0
     for panel, name in zip(panels.flat, methods, strict=False):
         cells = usable[(usable["method"] == name).to_numpy()]
         for column, colour, line in (("curve_validation", VALIDATION, "--"), ("curve_test", TEST, "-")):
@@ -279,21 +323,31 @@ def learning_curves(outcomes: pd.DataFrame, *, methods: Sequence[str] | None = N
             steps = np.arange(curves.shape[1])
             panel.fill_between(steps, low, high, color=colour, alpha=0.25, linewidth=0)
             panel.plot(steps, middle, color=colour, linestyle=line, linewidth=1.4)
-            highest = max(highest, float(np.nanmax(np.abs([low, high]))))
         panel.axhline(0, color="black", linewidth=0.5)
         panel.set_title(f"{name} ({len(cells):,} cells)", fontsize=8)
         panel.tick_params(labelsize=7)
-    for panel in list(panels.flat)[len(methods) :]:
-        panel.axis("off")
+    for position, panel in enumerate(panels.flat):
+        panel.set_visible(position < len(methods))
+        if position + columns >= len(methods):
+            # The lowest panel of its column, wherever the last row ends.
+            panel.tick_params(labelbottom=True)
+            panel.set_xlabel("fine-tuning step", fontsize=8)
     handles = [
         Line2D([], [], color=VALIDATION, linestyle="--", label="validation"),
         Line2D([], [], color=TEST, linestyle="-", label="test"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=8, frameon=False)
-    figure.supxlabel("fine-tuning step", fontsize=9)
     figure.supylabel(f"{label}: change since step 0", fontsize=9)
-    figure.suptitle("Learning curves: median and quartiles over cells; stopped runs keep their last score", fontsize=10)
+    title = "Learning curves: median and quartiles over cells\nruns that stopped early keep their last score"
+    figure.suptitle(title, fontsize=10)
     return figure
+
+
+def _freeze_layout(figure: Figure) -> None:
+    """Lay the figure out once: constrained layout moves things a little again at every drawing."""
+    if figure.get_layout_engine() is not None:
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
 
 
 def _canvas(figure: Figure) -> Figure:
@@ -313,7 +367,8 @@ def _nothing_to_draw(title: str, ranking: Ranking | None) -> Figure:
     axes.set_title(title, fontsize=10)
     reason = "no data"
     if ranking is not None:
-        reason = f"nothing to compare: {len(ranking.pool.datasets)} datasets, {len(ranking.pool.methods)} methods in the pool"
+        datasets, methods = len(ranking.pool.datasets), len(ranking.pool.methods)
+        reason = f"nothing to compare: the pool has {datasets} datasets and {methods} methods"
     axes.text(0.5, 0.5, reason, ha="center", va="center", transform=axes.transAxes)
     return figure
 
@@ -344,15 +399,11 @@ def _widen(axes: Axes, axis: str, values: NDArray[np.float64]) -> str:
     typical = float(np.median(sizes))
     if sizes.max() <= 12 * typical:
         return ""
-    # A power of ten keeps the ticks readable.
-    linear = 10.0 ** np.ceil(np.log10(typical))
+    decade = 10.0 ** np.floor(np.log10(typical))
+    linear = next(step * decade for step in (1, 2, 5, 10) if step * decade >= typical)
     (axes.set_xscale if axis == "x" else axes.set_yscale)("symlog", linthresh=linear)
+    (axes.xaxis if axis == "x" else axes.yaxis).set_major_formatter(PLAIN_NUMBERS)
     return f", logarithmic beyond ±{linear:g}"
-
-
-def _legend_below(figure: Figure, axes: Axes) -> None:
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(5, len(labels)), fontsize=8, frameon=False)
 
 
 def _difference_title(ranking: Ranking) -> str:

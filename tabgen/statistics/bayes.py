@@ -21,9 +21,7 @@ class Posterior(NamedTuple):
     lose: float
 
 
-def posterior_weights(
-    datasets: int, *, prior: float = 0.5, draws: int = 20_000, seed: int = 0
-) -> NDArray[np.float64]:
+def posterior_weights(datasets: int, *, prior: float = 0.5, draws: int = 20_000, seed: int = 0) -> NDArray[np.float64]:
     """Dirichlet weights, shape (draws, 1 + datasets): the prior's pseudo-dataset first, then the datasets."""
     concentration = np.ones(datasets + 1)
     concentration[0] = prior
@@ -70,6 +68,7 @@ def bayesian_signed_rank(
     ----------
     Benavoli, Mangili, Corani, Zaffalon & Ruggeri (2014), ICML; Benavoli, Corani, Demšar & Zaffalon (2017),
     JMLR 18, section 4.3.
+
     """
     values = np.asarray(differences, dtype=float)
     if values.size == 0 or np.isnan(values).any():
@@ -103,9 +102,7 @@ def bayesian_signed_rank(
     return Posterior(win_share, equal_share, lose_share)
 
 
-def _first_partners(
-    points: NDArray[np.float64], threshold: float
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _first_partners(points: NDArray[np.float64], threshold: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """For each sorted point: index of the first partner whose sum reaches, and exceeds, the threshold."""
     needed = np.round(threshold - points, 12)
     return np.searchsorted(points, needed, side="left"), np.searchsorted(points, needed, side="right")

@@ -64,10 +64,11 @@ def bootstrap_intervals(
 
     Parameters
     ----------
-    matrix : DataFrame, shape (datasets, methods)
-        Gains for intervals of median gains; `dataset_ranks` for intervals of mean ranks (with the pool held
-        fixed).
+    matrix : DataFrame
+        Shape (datasets, methods). Gains for intervals of median gains; `dataset_ranks` for intervals of mean ranks
+        (with the pool held fixed).
     statistic : {"median", "mean"}
+        What is computed from each resample.
     level : float
         Coverage aimed at. With fewer than about 10 datasets the real coverage is lower.
     resamples, seed : int
@@ -80,6 +81,7 @@ def bootstrap_intervals(
     References
     ----------
     Efron & Tibshirani (1993), An Introduction to the Bootstrap, chapter 13.
+
     """
     values = matrix.to_numpy(dtype=float)
     datasets = len(values)
@@ -97,9 +99,7 @@ def bootstrap_intervals(
             )
     tail = (1.0 - level) / 2.0
     low, high = np.quantile(replicates, [tail, 1.0 - tail], axis=0)
-    return {
-        str(name): Interval(float(a), float(b)) for name, a, b in zip(matrix.columns, low, high, strict=True)
-    }
+    return {str(name): Interval(float(a), float(b)) for name, a, b in zip(matrix.columns, low, high, strict=True)}
 
 
 def spreads(matrix: pd.DataFrame) -> pd.DataFrame:

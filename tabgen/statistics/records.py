@@ -127,9 +127,7 @@ class Ranking:
                 for name in MACHINE_FIELDS:
                     del record[name]
         omnibus = self.tests.friedman
-        tests = asdict(self.tests) | {
-            "friedman": None if omnibus is None else asdict(omnibus) | {"p": omnibus.p}
-        }
+        tests = asdict(self.tests) | {"friedman": None if omnibus is None else asdict(omnibus) | {"p": omnibus.p}}
         data: Any = {
             "metric": self.metric,
             "policy": self.policy,
@@ -143,9 +141,7 @@ class Ranking:
             "pool": asdict(self.pool),
             "datasets": [
                 {"dataset": str(dataset), "gains": dict(zip(map(str, self.gains.columns), row, strict=True))}
-                for dataset, row in zip(
-                    self.gains.index, self.gains.to_numpy(dtype=float).tolist(), strict=True
-                )
+                for dataset, row in zip(self.gains.index, self.gains.to_numpy(dtype=float).tolist(), strict=True)
             ],
         }
         result: dict[str, Any] = _plain(data)

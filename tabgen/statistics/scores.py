@@ -15,9 +15,7 @@ from tabgen.errors import TabgenError
 Policy = Literal["complete", "worst", "baseline"]
 POLICIES: tuple[Policy, ...] = ("complete", "worst", "baseline")
 KEY = ["dataset", "fold", "method", "seed"]
-LOWER_IS_BETTER = frozenset(
-    {"log_loss", "brier", "brier_score", "error", "error_rate", "expected_calibration_error"}
-)
+LOWER_IS_BETTER = frozenset({"log_loss", "brier", "brier_score", "error", "error_rate", "expected_calibration_error"})
 #: Decimals kept before anything is ranked: smaller differences are arithmetic noise, not results.
 TIE_DECIMALS = 6
 #: Fewer steps than this give a rank correlation of -1 or 1 whatever happened.
@@ -69,9 +67,7 @@ def higher_is_better(metric: str) -> bool:
 def check_outcomes(outcomes: pd.DataFrame, columns: Iterable[str] = ()) -> None:
     """Raise `StatisticsError` unless the columns exist and each (dataset, fold, method, seed) comes once."""
     if len(outcomes) == 0:
-        raise StatisticsError(
-            "there are no outcomes to rank: the table is empty. Has the run finished a cell?"
-        )
+        raise StatisticsError("there are no outcomes to rank: the table is empty. Has the run finished a cell?")
     missing = [name for name in [*KEY, "status", *columns] if name not in outcomes.columns]
     if missing:
         raise StatisticsError(
@@ -109,6 +105,7 @@ def curve_disagreement(validation: Iterable[Any], test: Iterable[Any]) -> NDArra
     ------
     StatisticsError
         If the two curves of a cell differ in length.
+
     """
     validation, test = list(validation), list(test)
     lengths = np.fromiter((_length(curve) for curve in validation), dtype=np.int64, count=len(validation))
@@ -159,6 +156,7 @@ def normalised_scores(
     ------
     StatisticsError
         For an empty table, a missing column or a repeated cell.
+
     """
     columns = {
         (stage, split): f"{stage}_{split}_{metric}"
@@ -188,15 +186,18 @@ def normalised_scores(
     return scores
 
 
+def as_matrix(values: pd.Series, fill_value: int | None = None) -> pd.DataFrame:
+    """A series indexed by (dataset, method) as a datasets x methods frame."""
+    return values.unstack("method", fill_value=fill_value)  # noqa: PD010 - pivot_table would aggregate again
+
+
 def observed_means(scores: pd.DataFrame, value: str) -> pd.DataFrame:
-    """Mean of a column per (dataset, method): seeds within a fold first, then folds; NaN cells are skipped."""
+    """Mean of a column per (dataset, method): seeds within a fold, then folds; NaN cells are skipped."""
     per_fold = scores.groupby(["dataset", "method", "fold"], observed=True)[value].mean()
-    return per_fold.groupby(level=["dataset", "method"], observed=True).mean().unstack("method")
+    return as_matrix(per_fold.groupby(level=["dataset", "method"], observed=True).mean())
 
 
-def dataset_means(
-    scores: pd.DataFrame, value: str = "gain_test", policy: Policy = "complete"
-) -> DatasetMeans:
+def dataset_means(scores: pd.DataFrame, value: str = "gain_test", policy: Policy = "complete") -> DatasetMeans:
     """Average seeds and folds, so that the dataset is the unit, and apply a policy to what is missing.
 
     Parameters
@@ -224,17 +225,16 @@ def dataset_means(
     Notes
     -----
     A method is expected to have each fold that any method has on that dataset, times each of its own seeds.
+
     """
     if policy not in POLICIES:
-        raise StatisticsError(
-            f"unknown policy '{policy}' for missing outcomes; expected one of {list(POLICIES)}"
-        )
+        raise StatisticsError(f"unknown policy '{policy}' for missing outcomes; expected one of {list(POLICIES)}")
     groups = scores.groupby(["dataset", "method"], observed=True)
-    ok = groups[value].count().unstack("method", fill_value=0)
+    ok = as_matrix(groups[value].count(), fill_value=0)
     folds = scores.groupby("dataset", observed=True)["fold"].nunique().loc[ok.index]
     seeds = scores.groupby("method", observed=True)["seed"].nunique().loc[ok.columns]
     expected = pd.DataFrame(np.outer(folds, seeds), index=ok.index, columns=ok.columns)
-    complete = (ok == expected) & (groups.size().unstack("method", fill_value=0) == expected)
+    complete = (ok == expected) & (as_matrix(groups.size(), fill_value=0) == expected)
     observed = observed_means(scores, value).reindex(index=ok.index, columns=ok.columns).where(complete)
 
     excluded: list[str] = []
@@ -249,7 +249,7 @@ def dataset_means(
         lowest = float(np.nanmin(observed.to_numpy())) if complete.to_numpy().any() else 0.0
         matrix = observed.fillna(min(lowest, 0.0) - 1.0)
     else:
-        total = groups[value].sum().unstack("method").reindex(index=ok.index, columns=ok.columns).fillna(0.0)
+        total = as_matrix(groups[value].sum()).reindex(index=ok.index, columns=ok.columns).fillna(0.0)
         matrix = observed.fillna(total / expected)
     return DatasetMeans(
         matrix=matrix.round(TIE_DECIMALS) + 0.0,  # + 0.0 turns -0.0 into 0.0
@@ -283,9 +283,7 @@ def _incomplete_pairs(
         absent = int(wanted[row, column]) - int(counted[row, column]) - sum(statuses.values())
         if absent > 0:
             statuses["missing"] = absent
-        action: Any = {"worst": "ranked last", "baseline": "scored as zero-shot"}.get(
-            policy, "dataset dropped"
-        )
+        action: Any = {"worst": "ranked last", "baseline": "scored as zero-shot"}.get(policy, "dataset dropped")
         if method in excluded:
             action = "method excluded"
         records.append(

@@ -57,7 +57,8 @@ def friedman(matrix: pd.DataFrame, *, seed: int = 0) -> FriedmanTest:
 
     Parameters
     ----------
-    matrix : DataFrame, shape (datasets, methods), without NaN, higher is better
+    matrix : DataFrame
+        Shape (datasets, methods), without NaN, higher is better.
     seed : int
         For the random sign flips drawn above 12 datasets.
 
@@ -78,6 +79,7 @@ def friedman(matrix: pd.DataFrame, *, seed: int = 0) -> FriedmanTest:
     References
     ----------
     Friedman (1937); Iman & Davenport (1980); Demšar (2006), JMLR 7, section 3.2.2.
+
     """
     from scipy import stats
 
@@ -177,6 +179,7 @@ def signed_rank(differences: ArrayLike) -> SignedRank:
     References
     ----------
     Wilcoxon (1945); Pratt (1959); Demšar (2006), section 3.1.3.
+
     """
     from scipy import stats
 
@@ -190,7 +193,7 @@ def signed_rank(differences: ArrayLike) -> SignedRank:
     if not nonzero.any():
         return SignedRank(w_plus, w_minus, zeros, 1.0)
     if nonzero.sum() > EXACT_DATASETS:
-        p = float(stats.wilcoxon(rounded, zero_method="pratt", method="approx").pvalue)
+        p = float(stats.wilcoxon(rounded, zero_method="pratt").pvalue)
     else:
         doubled = tuple(int(rank) for rank in np.sort(np.rint(2.0 * ranks[nonzero])))
         p = min(1.0, 2.0 * float(_signed_rank_tail(doubled)[round(2.0 * max(w_plus, w_minus))]))
@@ -239,6 +242,7 @@ def datasets_needed(
     under normality, 3 / pi (Lehmann 1975, Nonparametrics, section 4.3), and at least the number from which
     alpha can be reached at all. The observed effect is itself an estimate: treat the result as an order of
     magnitude.
+
     """
     from scipy.stats import norm
 

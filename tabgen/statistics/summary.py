@@ -15,6 +15,7 @@ from tabgen.statistics.scores import (
     TIE_DECIMALS,
     DatasetMeans,
     Policy,
+    as_matrix,
     dataset_means,
     normalised_scores,
     observed_means,
@@ -79,6 +80,7 @@ def summary(
     ------
     StatisticsError
         For an empty table, missing columns, repeated cells, or an unknown policy.
+
     """
     outcomes = outcomes.reset_index(drop=True)
     scores = normalised_scores(outcomes, metric, higher_better=higher_better)
@@ -100,14 +102,10 @@ def summary(
         tests=Tests(
             friedman=omnibus,
             post_hoc_allowed=post_hoc,
-            critical_difference=None
-            if omnibus is None
-            else critical_difference(len(names), len(matrix), alpha),
+            critical_difference=None if omnibus is None else critical_difference(len(names), len(matrix), alpha),
             nemenyi_groups=nemenyi_groups(matrix, alpha) if post_hoc else [],
             comparisons=comparisons,
-            smallest_attainable_p=smallest_attainable_p(len(matrix), len(comparisons))
-            if comparisons
-            else None,
+            smallest_attainable_p=smallest_attainable_p(len(matrix), len(comparisons)) if comparisons else None,
             smallest_attainable_p_all_pairs=smallest_attainable_p(len(matrix), pairs)
             if len(matrix) and pairs
             else None,
@@ -117,9 +115,7 @@ def summary(
         pool=Pool(
             datasets=[str(name) for name in matrix.index],
             methods=names,
-            folds={
-                str(k): int(v) for k, v in scores.groupby("dataset", observed=True)["fold"].nunique().items()
-            },
+            folds={str(k): int(v) for k, v in scores.groupby("dataset", observed=True)["fold"].nunique().items()},
             dropped_datasets=means.dropped_datasets,
             excluded_methods=means.excluded_methods,
             incomplete=means.incomplete,
@@ -127,9 +123,7 @@ def summary(
         gains=matrix,
         gains_low=low,
         gains_high=high,
-        validation_gains=observed_means(scores, "gain_validation").reindex(
-            index=matrix.index, columns=matrix.columns
-        ),
+        validation_gains=observed_means(scores, "gain_validation").reindex(index=matrix.index, columns=matrix.columns),
         ranks=dataset_ranks(matrix),
         duels=counts,
     )
@@ -138,10 +132,7 @@ def summary(
 def _fold_range(scores: pd.DataFrame, matrix: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     per_fold = scores.groupby(["dataset", "method", "fold"], observed=True)["gain_test"].mean()
     ends = per_fold.groupby(level=["dataset", "method"], observed=True).agg(["min", "max"])
-    low, high = (
-        ends[name].unstack("method").reindex(index=matrix.index, columns=matrix.columns)
-        for name in ("min", "max")
-    )
+    low, high = (as_matrix(ends[name]).reindex(index=matrix.index, columns=matrix.columns) for name in ("min", "max"))
     return low, high
 
 
@@ -149,14 +140,12 @@ def _missing_verdicts(means: DatasetMeans, references: Sequence[str]) -> list[Ve
     """Say aloud what the policy left out or made up."""
     found = []
     if means.excluded_methods:
-        found.append(
-            f"Not ranked, since they finished every cell on no dataset: {', '.join(means.excluded_methods)}."
-        )
+        found.append(f"Not ranked, since they finished every cell on no dataset: {', '.join(means.excluded_methods)}.")
     if means.dropped_datasets:
         blamed = sorted({i.method for i in means.incomplete if i.action == "dataset dropped"})
         found.append(
             f"{len(means.dropped_datasets)} of {len(means.observed)} datasets are left out, because on them "
-            f"cells are missing or failed ({', '.join(blamed)}); the policies 'worst' and 'baseline' keep them."
+            f"cells are missing or failed ({', '.join(blamed)}); policies 'worst' and 'baseline' keep them."
         )
     imputed = [i for i in means.incomplete if i.action in ("ranked last", "scored as zero-shot")]
     if imputed:

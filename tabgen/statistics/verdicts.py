@@ -93,21 +93,28 @@ def planned_comparisons(
 
     Parameters
     ----------
-    matrix : DataFrame, shape (datasets, methods), without NaN
+    matrix : DataFrame
+        Shape (datasets, methods), mean gains in points, without NaN.
+    references : sequence of str
+        The methods all others are compared with.
+    alpha, power : float
+        Level and probability of detection behind `datasets_needed`.
     rope : float or None
         Half-width of practical equality in points; None leaves the Bayesian test out.
+    seed : int
+        For the posterior draws.
 
     Returns
     -------
     list of Comparison; empty without datasets
+
     """
     pairs = planned_pairs([str(name) for name in matrix.columns], references)
     if len(matrix) == 0 or not pairs:
         return []
     datasets = len(matrix)
     differences = {
-        pair: np.round((matrix[pair[0]] - matrix[pair[1]]).to_numpy(dtype=float), TIE_DECIMALS)
-        for pair in pairs
+        pair: np.round((matrix[pair[0]] - matrix[pair[1]]).to_numpy(dtype=float), TIE_DECIMALS) for pair in pairs
     }
     tests = [signed_rank(differences[pair]) for pair in pairs]
     raw = [test.p for test in tests]
@@ -130,9 +137,7 @@ def planned_comparisons(
                 higher=test.w_plus > test.w_minus,
                 p=test.p,
                 p_adjusted=p_adjusted,
-                posterior=None
-                if rope is None
-                else bayesian_signed_rank(difference, rope=rope, weights=weights),
+                posterior=None if rope is None else bayesian_signed_rank(difference, rope=rope, weights=weights),
                 datasets_needed=datasets_needed(difference, alpha=alpha, power=power, comparisons=len(pairs)),
             )
         )
@@ -156,9 +161,7 @@ def verdicts(
     error is at most `alpha`.
     """
     if methods < 2:
-        return [
-            Verdict("refused", f"No verdict: a comparison needs at least 2 methods, this pool has {methods}.")
-        ]
+        return [Verdict("refused", f"No verdict: a comparison needs at least 2 methods, this pool has {methods}.")]
     if datasets < FEWEST_DATASETS:
         return [
             Verdict(
@@ -232,9 +235,7 @@ def _comparison_verdict(comparison: Comparison, gate_open: bool, alpha: float, r
     posterior = comparison.posterior
     equal = ""
     if posterior is not None and rope and posterior.equal >= EQUALITY:
-        equal = (
-            f" They are practically equal, within {rope:g} points, with probability {posterior.equal:.2f}."
-        )
+        equal = f" They are practically equal, within {rope:g} points, with probability {posterior.equal:.2f}."
     if gate_open and comparison.p_adjusted <= alpha:
         verb = "scores higher than" if comparison.higher else "scores lower than"
         sentence = f"{method} {verb} {reference} ({record}).{equal}"

@@ -1,0 +1,53 @@
+"""The command line: one module per command; heavy imports wait until a command needs them."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from tabgen.cli import listings, pretrain, rank, run
+from tabgen.errors import TabgenError
+
+app = typer.Typer(
+    name="tabgen",
+    help="Which synthetic-data generator really helps a tabular foundation model?",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    context: typer.Context,
+    version: bool = typer.Option(False, "--version", help="Print the version and leave."),
+    plugin: list[str] = typer.Option([], "--plugin", metavar="FILE", help="A plugin file to load as well; may be repeated."),  # noqa: B008
+    no_external: bool = typer.Option(False, "--no-external-plugins", help="Use the built-in plugins only."),
+) -> None:
+    from tabgen.plugins import PluginChoice
+
+    if version:
+        from importlib.metadata import version as version_of
+
+        typer.echo(version_of("tabgen-bench"))
+        raise typer.Exit
+    context.obj = PluginChoice(tuple(plugin), not no_external)
+
+
+app.command("run")(run.run)
+app.command("rank")(rank.rank)
+app.command("plugins")(listings.list_plugins)
+app.command("generators")(listings.list_generators)
+app.command("models")(listings.list_models)
+app.command("datasets")(listings.list_datasets)
+app.command("pretrain")(pretrain.pretrain)
+
+
+def main() -> None:
+    """Run the command line; an expected error is one line on standard error and exit code 2."""
+    try:
+        app()
+    except TabgenError as error:
+        typer.secho(f"tabgen: {error}", fg="red", err=True)
+        sys.exit(2)

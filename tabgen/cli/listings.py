@@ -1,0 +1,111 @@
+"""`tabgen plugins`, `generators`, `models`, `datasets`: what is there, as a table or as JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import typer
+
+from tabgen.plugins import PluginChoice, Plugins, get_plugins
+
+AS_JSON = typer.Option(False, "--json", help="Print JSON instead of a table.")
+
+
+def load(context: typer.Context) -> Plugins:
+    """The plugins of this call; broken ones are named on standard error."""
+    choice: PluginChoice = context.obj or PluginChoice()
+    plugins = get_plugins(choice)
+    for broken in plugins.broken:
+        typer.secho(f"tabgen: the plugin '{broken.name}' is left out: {broken.error}", fg="yellow", err=True)
+    return plugins
+
+
+def show(rows: list[dict[str, Any]], columns: list[str], as_json: bool, key: str) -> None:
+    """Print rows as a table of some columns, or all they hold as JSON under ``key``."""
+    if as_json:
+        typer.echo(json.dumps({key: rows}, indent=2))
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column.replace("_", " "), overflow="fold")
+    for row in rows:
+        table.add_row(*("" if row[column] is None else str(row[column]) for column in columns))
+    Console().print(table)
+
+
+def list_plugins(context: typer.Context, as_json: bool = AS_JSON) -> None:
+    """List the plugins, where they come from, their licence, and the error of any that is broken."""
+    plugins = load(context)
+    rows = []
+    for plugin in plugins.plugins:
+        offers = {
+            kind: sorted(name for name in registry if registry.plugin_of(name) is plugin)
+            for kind, registry in _registries(plugins).items()
+        }
+        rows.append({
+            "name": plugin.name, "version": plugin.version, "licence": plugin.licence, "source": plugin.source,
+            "offers": ", ".join(name for names in offers.values() for name in names), **offers,
+            "status": "broken" if plugin.error else "ok", "error": plugin.error,
+        })
+    show(rows, ["name", "version", "licence", "offers", "status"], as_json, "plugins")
+
+
+def _registries(plugins: Plugins) -> dict[str, Any]:
+    return {
+        "generators": plugins.generators, "models": plugins.models, "suites": plugins.suites,
+        "metrics": plugins.metrics, "engines": plugins.engines,
+    }
+
+
+def list_generators(context: typer.Context, as_json: bool = AS_JSON) -> None:
+    """List the generators with their settings, licence and source."""
+    from dataclasses import asdict
+
+    from tabgen.generator import settings_of
+
+    plugins = load(context)
+    rows = []
+    for name in plugins.generators:
+        generator, plugin = plugins.generators[name], plugins.generators.plugin_of(name)
+        rows.append({
+            **asdict(generator.info), "settings": settings_of(generator), "plugin": plugin.name, "version": plugin.version,
+        })
+    show(rows, ["name", "mixing", "summary", "licence", "plugin"], as_json, "generators")
+
+
+def list_models(context: typer.Context, as_json: bool = AS_JSON) -> None:
+    """List the foundation models that can be fine-tuned."""
+    plugins = load(context)
+    rows = [
+        {"name": model.name, "summary": model.summary, "licence": model.licence, "plugin": plugins.models.plugin_of(name).name}
+        for name in plugins.models
+        for model in [plugins.models[name]]
+    ]
+    show(rows, ["name", "summary", "licence", "plugin"], as_json, "models")
+
+
+def list_datasets(
+    context: typer.Context,
+    suite: str = typer.Option("", "--suite", help="Only this suite: a name, or a folder with a manifest.json."),
+    as_json: bool = AS_JSON,
+) -> None:
+    """List the suites and their datasets."""
+    from tabgen.experiment import find_suite
+
+    plugins = load(context)
+    names = [suite] if suite else list(plugins.suites)
+    rows = []
+    for name in names:
+        found = find_suite(name, plugins)
+        for dataset in found.datasets:
+            facts = dataset.facts
+            rows.append({
+                "suite": found.name, "name": dataset.name, "target": dataset.target,
+                **{k: facts.get(k) for k in ("rows", "features", "n_classes", "missing_cells", "domain", "licence", "source", "sha256")},
+            })
+    show(rows, ["suite", "name", "rows", "features", "n_classes", "missing_cells", "domain", "licence"], as_json, "datasets")

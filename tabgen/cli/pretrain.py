@@ -1,0 +1,59 @@
+"""`tabgen pretrain`: train a Tab2D on synthetic tasks, resumably."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+
+def pretrain(
+    output: Path = typer.Option(..., "-o", "--output", help="Folder of the checkpoint; the same folder resumes it."),  # noqa: B008
+    steps: int = typer.Option(20_000, "--steps", min=1, help="Steps in all."),
+    decay_steps: int = typer.Option(2_000, "--decay-steps", min=0, help="The last steps, over which the rate falls to zero."),
+    dim: int = typer.Option(64, "--dim", help="Width of the embedding."),
+    layers: int = typer.Option(4, "--layers", help="Layers."),
+    heads: int = typer.Option(4, "--heads", help="Attention heads; must divide the width."),
+    max_rows: int = typer.Option(1000, "--max-rows", help="Rows of a task at the end of the curriculum."),
+    max_columns: int = typer.Option(40, "--max-columns", help="Columns of a task at the end of the curriculum."),
+    grow_steps: int = typer.Option(6_000, "--grow-steps", help="Steps until tasks have their full size."),
+    cells: int = typer.Option(14_000, "--cells", help="rows x columns in a batch: the cost of a step."),
+    muon_rate: float = typer.Option(5e-3, "--muon-rate", help="Learning rate of the layers' matrices."),
+    adamw_rate: float = typer.Option(2e-3, "--adamw-rate", help="Learning rate of everything else."),
+    seed: int = typer.Option(0, "--seed"),
+    producers: int = typer.Option(0, "--producers", help="Processes that make tasks ahead; 0: the trainer makes them."),
+    threads: int = typer.Option(1, "--threads", help="Compute threads of the trainer."),
+    report_every: int = typer.Option(250, "--report-every", help="Steps between two reports."),
+) -> None:
+    """Pre-train a Tab2D on synthetic tasks only.
+
+    Saves its whole state every two minutes: after a stop or a kill the same line goes on. The result
+    loads with --model FOLDER.
+    """
+    import torch
+
+    from tabgen.models.tab2d import Tab2DConfig
+    from tabgen.pretrain.tasks import Curriculum
+    from tabgen.pretrain.train import PretrainConfig
+    from tabgen.pretrain.train import pretrain as train
+
+    torch.set_num_threads(threads)
+    config = PretrainConfig(
+        model=Tab2DConfig(dim, 10, layers, heads),
+        curriculum=Curriculum(rows=(140, max_rows), features=(8, max_columns), grow_steps=grow_steps, cells=cells),
+        steps=steps, decay_steps=decay_steps, muon_lr=muon_rate, adamw_lr=adamw_rate, seed=seed,
+    )
+    train(config, output, producers, _print, report_every)
+
+
+def _print(entry: dict[str, Any]) -> None:
+    if "auc" in entry:
+        scores = "  ".join(f"{name} {value:.3f}" for name, value in entry["auc"].items())
+        typer.echo(
+            f"step {entry['step']}  loss {entry['loss']:.4f}  {entry['tasks']} tasks"
+            f" ({entry['tasks_per_second']:.0f}/s)  held-out ROC-AUC: {scores}"
+        )
+    else:
+        forest = "  ".join(f"{name} {value:.3f}" for name, value in entry["random_forest"].items())
+        typer.echo(f"{entry['parameters']} parameters; a random forest's ROC-AUC on the held-out tasks: {forest}")

@@ -1,0 +1,83 @@
+"""`tabgen rank`: the table and the verdicts of a run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tabgen.statistics import Ranking
+
+
+def rank(
+    folders: list[Path] = typer.Argument(..., help="Run folders; several are ranked as one pool."),  # noqa: B008
+    metric: str = typer.Option("roc_auc", "--metric", help="roc_auc, log_loss, accuracy, balanced_accuracy, brier, ..."),
+    policy: str = typer.Option("complete", "--policy", help="Missing outcomes: complete, worst or baseline."),
+    alpha: float = typer.Option(0.05, "--alpha", min=0.0001, max=0.5, help="Family-wise error of the verdicts."),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON, without times: equal for equal scores."),
+) -> None:
+    """Rank the methods of a run, and say what can be claimed."""
+    from rich.console import Console
+
+    from tabgen.results import load_results
+    from tabgen.statistics import summary
+
+    ranking = summary(load_results(*folders), metric, policy, alpha)  # type: ignore[arg-type]
+    if as_json:
+        typer.echo(json.dumps(ranking.to_dict(times=False), indent=2))
+    else:
+        print_ranking(ranking, Console())
+
+
+def print_ranking(ranking: Ranking, console: Console) -> None:
+    """The terminal's table, one row a method, then the tests and the verdicts."""
+    from rich import box
+    from rich.table import Table
+
+    pool = ranking.pool
+    table = Table(
+        box=box.SIMPLE_HEAD, pad_edge=False,
+        title=f"{ranking.metric} gain over zero-shot, in percent of it; {len(pool.datasets)} datasets, policy '{ranking.policy}'",
+        title_justify="left",
+    )
+    for column in ("method", "mean rank", "median gain", "interval", "spread (IQR)", "won/tied/lost vs real", "optimism", "ok", "seconds"):
+        table.add_column(column, justify="left" if column == "method" else "right")
+    for record in ranking.methods:
+        interval = record.median_gain_interval
+        against = [record.wins, record.ties, record.losses]
+        table.add_row(
+            record.method, _number(record.mean_rank, 2), _number(record.median_gain, 3, signed=True),
+            f"[{interval.low:+.2f}, {interval.high:+.2f}]".replace("[", "\\[") if interval else "",
+            _number(record.spread_iqr, 3), "/".join(map(str, against)) if None not in against else "",
+            _number(record.optimism, 3, signed=True), f"{record.cells_ok}/{record.cells}", _number(record.seconds_total, 1),
+        )
+    console.print(table)
+    for line in test_lines(ranking):
+        console.print(line, highlight=False, markup=False)
+    for sentence in ranking.sentences():
+        console.print(f"- {sentence}", highlight=False, markup=False)
+
+
+def test_lines(ranking: Ranking) -> list[str]:
+    """The omnibus test and the critical difference, in a line each."""
+    lines = []
+    friedman = ranking.tests.friedman
+    if friedman is not None:
+        lines.append(
+            f"Friedman chi2({friedman.methods - 1}) = {friedman.chi2:.2f}, p = {friedman.chi2_p:.3g};"
+            f" Iman-Davenport F = {friedman.f:.2f}, p = {friedman.f_p:.3g}; by sign flips p = {friedman.flip_p:.3g}."
+        )
+    if ranking.tests.critical_difference is not None:
+        lines.append(f"Nemenyi critical difference at {ranking.alpha:g}: {ranking.tests.critical_difference:.2f} ranks.")
+    return lines
+
+
+def _number(value: float | None, digits: int, signed: bool = False) -> str:
+    if value is None:
+        return ""
+    return f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"

@@ -1,0 +1,95 @@
+"""`tabgen run`: compare generators on a suite or on one's own table."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import typer
+
+from tabgen.errors import ExperimentError
+
+BOLD = "[bold]"
+
+
+def run(  # noqa: C901 - one branch per option is what a command is
+    context: typer.Context,
+    output: Path = typer.Option(..., "-o", "--output", help="Folder of the run; the same folder resumes it."),  # noqa: B008
+    suite: str = typer.Option("", "--suite", help="A suite by name (core, quick), or a folder with a manifest.json."),
+    data: Path = typer.Option(None, "--data", help="Your own table instead of a suite: .csv or .parquet."),  # noqa: B008
+    target: str = typer.Option("", "--target", help="The column of --data to predict."),
+    methods: str = typer.Option("", "--methods", help="Comma-separated: generator[@mixing][:setting=value;...]. Default: all."),
+    folds: int = typer.Option(3, "--folds", min=2, help="Folds; each is the test part once."),
+    seeds: int = typer.Option(1, "--seeds", min=1, help="Repeats of every fold with other seeds."),
+    model: str = typer.Option("tabgen-nano", "--model", help="A model by name, or a directory with a checkpoint."),
+    recipe: str = typer.Option("nano", "--recipe", help="How to fine-tune: autogluon, mitra-v2, nano."),
+    max_train_rows: int = typer.Option(1000, "--max-train-rows", min=0, help="Training rows per fold at most; 0: no limit."),
+    max_test_rows: int = typer.Option(1000, "--max-test-rows", min=0, help="Test rows per fold at most; 0: no limit."),
+    workers: int = typer.Option(0, "--workers", min=0, help="Cells at once; 0: one per core."),
+    threads: int = typer.Option(1, "--threads", min=1, help="Compute threads of a cell."),
+    seconds: float = typer.Option(600.0, "--seconds", min=1, help="Wall time of a cell at most."),
+    memory: float = typer.Option(6000.0, "--memory", min=300, help="Memory of a cell at most, in MB."),
+    retry: str = typer.Option("", "--retry", help="Run cells again that ended so: error,timeout,out_of_memory,crashed."),
+    report: bool = typer.Option(True, "--report/--no-report", help="Write report.html at the end."),
+) -> None:
+    """Compare generators: fine-tune the model on each one's output, store every outcome, rank, report.
+
+    Safe to stop at any moment, with Ctrl-C or kill -9: the same line goes on where it was.
+    """
+    from rich.console import Console
+
+    from tabgen import datasets
+    from tabgen.cli.listings import load
+    from tabgen.cli.progress import make_watcher
+    from tabgen.experiment import Experiment, Limits, default_methods, find_suite, parse_methods
+    from tabgen.models.finetune import get_recipe
+    from tabgen.runner import run_experiment
+    from tabgen.store import RETRYABLE
+
+    plugins = load(context)
+    if bool(suite) == bool(data):
+        raise ExperimentError("name either a --suite (core, quick, a folder) or your own --data with its --target.")
+    if data and not target:
+        raise ExperimentError("--data needs --target, the column to predict.")
+    again = [status for status in retry.split(",") if status]
+    for status in again:
+        if status not in RETRYABLE:
+            raise ExperimentError(f"--retry takes {', '.join(RETRYABLE)}; not '{status}'.")
+    names = _split_methods(methods) or default_methods(plugins)
+    experiment = Experiment(
+        suite=datasets.file_suite(data, target) if data else find_suite(suite, plugins),
+        methods=parse_methods(names, plugins),
+        folds=folds,
+        seeds=tuple(range(seeds)),
+        model=model,
+        recipe=get_recipe(recipe).to_dict(),
+        max_train_rows=max_train_rows or None,
+        max_test_rows=max_test_rows or None,
+        limits=Limits(seconds, memory),
+    )
+    if data:
+        experiment.suite.datasets[0].load()  # a bad table should be said once, not once per cell
+    console = Console(stderr=False)
+    summary = run_experiment(
+        experiment, output, plugins, context.obj, make_watcher(console),
+        workers=workers or os.cpu_count() or 1, threads=threads, retry=again,
+    )
+    if sum(summary.ran.values()) + summary.done_before:
+        from tabgen.cli.rank import print_ranking
+        from tabgen.results import load_results
+        from tabgen.statistics import summary as summarise
+
+        ranking = summarise(load_results(output))
+        print_ranking(ranking, console)
+        if report:
+            from tabgen.leaderboard.report import write_report
+
+            console.print(f"Report: {write_report(output, ranking)}", soft_wrap=True, highlight=False)
+    console.print(summary.sentence(), highlight=False, soft_wrap=True)
+    if summary.stopped:
+        raise typer.Exit(130)
+
+
+def _split_methods(text: str) -> list[str]:
+    """Method names at the commas; the settings of one method are parted by semicolons."""
+    return [part.strip().replace(";", ",") for part in text.split(",") if part.strip()]

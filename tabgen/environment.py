@@ -1,0 +1,52 @@
+"""Where an outcome was computed: versions, commit, hardware."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("torch", "numpy", "pandas", "scikit-learn")
+
+
+@cache
+def provenance() -> dict[str, Any]:
+    """Versions, commit and hardware of this process, the same for every outcome of a run."""
+    commit, dirty = _commit()
+    return {
+        "tabgen": metadata.version("tabgen-bench"),
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in PACKAGES},
+        "commit": commit,
+        "dirty": dirty,
+        "platform": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+    }
+
+
+def _commit() -> tuple[str | None, bool | None]:
+    """Commit of tabgen's own checkout and whether files differ from it; None, None for an installed wheel."""
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return None, None
+    try:
+        def git(*words: str) -> str:
+            return subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=True).stdout.strip()
+
+        return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--untracked-files=no"))
+    except (OSError, subprocess.CalledProcessError):
+        return None, None
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text(errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or "unknown"

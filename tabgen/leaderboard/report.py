@@ -1,0 +1,129 @@
+"""report.html: one run's ranking, verdicts and figures in a file that opens from disk."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+from markupsafe import Markup
+
+from tabgen.leaderboard import figures
+from tabgen.results import load_results
+from tabgen.statistics import Ranking
+
+FIGURES = (
+    (
+        "Ranks",
+        figures.critical_difference_diagram,
+        "Mean rank of each method over the datasets, best at the right end of the axis. A bar joins methods that cannot be told apart.",
+    ),
+    (
+        "Gains per dataset",
+        figures.gains_per_dataset,
+        "Gain over zero-shot on each dataset, mean over folds; the line spans the folds.",
+    ),
+    ("Duels", figures.duel_heat_map, "Datasets on which the row's method beat, tied with or lost to the column's."),
+    (
+        "Validation against test",
+        figures.validation_against_test,
+        "Above the diagonal, the gain on validation was better than the one on test: early stopping chose for validation.",
+    ),
+    ("Score against time", figures.score_against_seconds, "Median gain against median seconds of a cell."),
+)
+
+
+def write_report(folder: Path, ranking: Ranking) -> Path:
+    """Write ``report.html`` into a run folder and return its path; replaced whole, never half-written."""
+    outcomes = load_results(folder)
+    path = folder / "report.html"
+    scratch = folder / "report.html.new"
+    scratch.write_text(render(outcomes, ranking, folder.resolve().name), encoding="utf-8")
+    os.replace(scratch, path)
+    return path
+
+
+def render(outcomes: pd.DataFrame, ranking: Ranking, title: str) -> str:
+    """The page as text: everything inside, nothing fetched."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("tabgen.leaderboard"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = _number
+    drawn = [
+        # matplotlib's own SVG of our figures; names inside it are escaped by its writer
+        {"title": name, "caption": caption, "svg": Markup(_inline(figures.to_svg(draw(ranking))))}  # noqa: S704
+        for name, draw, caption in FIGURES
+    ]
+    failed = outcomes[outcomes["status"] != "ok"]
+    return environment.get_template("report.html").render(
+        title=title,
+        ranking=ranking,
+        figures=drawn,
+        datasets=_datasets(outcomes, ranking),
+        failures=failed[["dataset", "fold", "method", "status", "reason"]].to_dict("records"),
+        counts=outcomes["status"].value_counts().to_dict(),
+        setting=_setting(outcomes),
+    )
+
+
+def _inline(svg: str) -> str:
+    """The <svg> element without the XML prologue, which HTML has no place for."""
+    return svg[svg.index("<svg") :]
+
+
+def _datasets(outcomes: pd.DataFrame, ranking: Ranking) -> list[dict[str, Any]]:
+    """Per dataset: the zero-shot score and every method's gain, best marked."""
+    zero_shot = outcomes.groupby("dataset")[f"zero_shot_test_{ranking.metric}"].mean()
+    rows = []
+    for name, gains in ranking.gains.iterrows():
+        best = gains.max()
+        rows.append(
+            {
+                "name": name,
+                "zero_shot": zero_shot[name],
+                "gains": [{"value": gains[m], "best": gains[m] == best} for m in ranking.pool.methods],
+            }
+        )
+    return rows
+
+
+def _setting(outcomes: pd.DataFrame) -> dict[str, Any]:
+    """What was run, and where: the distinct values of the outcomes' settings and provenance."""
+
+    def distinct(values: pd.Series[Any]) -> str:
+        return ", ".join(sorted({str(v) for v in values.dropna()})) or "none"
+
+    where = outcomes["provenance"]
+    return {
+        "suite": distinct(outcomes["suite"]),
+        "model": distinct(outcomes["model"]),
+        "checkpoint (SHA-256)": distinct(outcomes["checkpoint"].str[:16]),
+        "recipe": distinct(outcomes["recipe"].map(lambda recipe: recipe["name"])),
+        "folds": distinct(outcomes["n_folds"]),
+        "training rows at most": distinct(outcomes["max_train_rows"].astype("Int64")),
+        "versions": distinct(
+            where.map(
+                lambda p: (
+                    f"tabgen {p['tabgen']}, Python {p['python']}, torch {p['torch']}, numpy {p['numpy']}, pandas {p['pandas']}"
+                )
+            )
+        ),
+        "commit": distinct(
+            where.map(
+                lambda p: f"{p['commit'][:12]}{' with local changes' if p['dirty'] else ''}" if p["commit"] else None
+            )
+        ),
+        "processor": distinct(where.map(lambda p: f"{p['processor']}, {p['cores']} cores")),
+    }
+
+
+def _number(value: float | None, digits: int = 3, signed: bool = False) -> str:
+    if value is None or pd.isna(value):
+        return "–"
+    return f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"

@@ -1,0 +1,144 @@
+"""Running an experiment: plan, skip what is done, run the rest, store every outcome as it comes."""
+
+from __future__ import annotations
+
+import signal
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol
+
+from tabgen.environment import provenance
+from tabgen.experiment import Experiment, plan
+from tabgen.plugins import PluginChoice, Plugins
+from tabgen.store import Store
+
+
+class Watcher(Protocol):
+    """Who follows a run: told the size of it, and of every cell as it starts and ends."""
+
+    def begin(self, total: int, done: int) -> None: ...
+    def started(self, cell: dict[str, Any]) -> None: ...
+    def finished(self, outcome: dict[str, Any]) -> None: ...
+    def say(self, message: str) -> None: ...
+    def end(self) -> None: ...
+
+
+@dataclass
+class RunSummary:
+    """How a run ended: cells by status, over this run and over the whole plan, and its wall time."""
+
+    planned: int
+    done_before: int
+    ran: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+    stopped: bool = False
+
+    @property
+    def left(self) -> int:
+        return self.planned - self.done_before - sum(self.ran.values())
+
+    def sentence(self) -> str:
+        """The final line of a run."""
+        ended = ", ".join(f"{count} {status}" for status, count in sorted(self.ran.items(), key=lambda i: (i[0] != "ok", i[0])))
+        minutes, seconds = divmod(round(self.seconds), 60)
+        text = f"{self.planned} cells: {self.done_before} were done before, {sum(self.ran.values())} ran in {minutes} min {seconds:02d} s"
+        text += f" ({ended})" if ended else ""
+        return text + (f"; {self.left} left, the same command goes on." if self.left else ".")
+
+
+def run_experiment(
+    experiment: Experiment,
+    folder: Path,
+    plugins: Plugins,
+    choice: PluginChoice,
+    watcher: Watcher,
+    engine: str = "local",
+    workers: int = 1,
+    threads: int = 1,
+    retry: Sequence[str] = (),
+) -> RunSummary:
+    """Run every cell of ``experiment`` that ``folder`` does not hold yet.
+
+    The first Ctrl-C lets running cells finish, the second stops at once; both leave a store that the same
+    call completes.
+
+    Parameters
+    ----------
+    retry : sequence of str
+        Statuses whose cells run again.
+    """
+    began = time.monotonic()
+    cells = plan(experiment, plugins)
+    with Store(folder, write=True) as store:
+        done = {key for key, status in store.statuses().items() if status not in retry}
+        waiting = [cell for cell in cells if cell["key"] not in done]
+        result = RunSummary(len(cells), len(cells) - len(waiting))
+        watcher.begin(result.planned, result.done_before)
+        if not waiting:
+            watcher.end()
+            return result
+        runner = plugins.engines[engine](workers=workers, threads=threads, choice=choice, log_folder=folder / "logs")
+        where = provenance()
+
+        def started(cell: dict[str, Any]) -> None:
+            watcher.started(cell)
+            _observe(plugins.manager.hook.tabgen_cell_started, watcher, cell=cell)
+
+        with _two_step_interrupt(runner.stop, watcher) as interrupted:
+            try:
+                for cell, computed in runner.run(waiting, started):
+                    outcome = cell | computed | {"provenance": where}
+                    store.add(outcome)
+                    result.ran[outcome["status"]] += 1
+                    watcher.finished(outcome)
+                    _observe(plugins.manager.hook.tabgen_cell_finished, watcher, outcome=outcome)
+            except KeyboardInterrupt:
+                watcher.say("Stopped at once; cells under way were dropped.")
+            result.stopped = bool(interrupted)
+        result.seconds = time.monotonic() - began
+        watcher.end()
+        return result
+
+
+def _observe(hook: Callable[..., Any], watcher: Watcher, **arguments: Any) -> None:
+    try:
+        hook(**arguments)
+    except Exception as error:  # noqa: BLE001 - an observer must not stop the run
+        watcher.say(f"a plugin failed while it was told of a cell: {type(error).__name__}: {error}")
+
+
+class _two_step_interrupt:  # noqa: N801 - reads as a statement
+    """First Ctrl-C: ``stop``. Second: KeyboardInterrupt. Only in the main thread."""
+
+    def __init__(self, stop: Callable[[], None], watcher: Watcher) -> None:
+        self._stop, self._watcher, self._presses = stop, watcher, list[int]()
+
+    def __enter__(self) -> list[int]:
+        def press(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+            self._presses.append(number)
+            if len(self._presses) > 1:
+                raise KeyboardInterrupt
+            self._stop()
+            self._watcher.say("Finishing the cells under way; press Ctrl-C again to stop at once.")
+
+        try:
+            self._before = signal.signal(signal.SIGINT, press)
+        except ValueError:  # not the main thread: Ctrl-C is not ours to handle
+            self._before = None
+        return self._presses
+
+    def __exit__(self, *_: object) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+
+def quiet_table_warnings() -> None:
+    """Show table warnings once each, without a source line."""
+    from tabgen.table import TableWarning
+
+    warnings.simplefilter("once", TableWarning)

@@ -1,0 +1,108 @@
+"""The store: one SQLite file of outcomes, written by one process, never twice for the same key."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from tabgen.errors import StoreError
+
+FILE = "outcomes.sqlite"
+SCHEMA_VERSION = 1
+STATUSES = ("ok", "unsupported", "invalid_output", "error", "timeout", "out_of_memory", "crashed")
+RETRYABLE = ("error", "timeout", "out_of_memory", "crashed")
+
+
+class Store:
+    """Outcomes of one run folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds ``outcomes.sqlite``; created when writing.
+    write : bool
+        A writer holds the folder's lock until :meth:`close`; a reader needs none.
+
+    Raises
+    ------
+    StoreError
+        If there is no store to read, another run is writing to it, or the file is damaged.
+    """
+
+    def __init__(self, folder: Path, write: bool = False) -> None:
+        self.folder = folder
+        path = folder / FILE
+        self._lock: IO[str] | None = None
+        if write:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock = _take_lock(folder)
+        elif not path.is_file():
+            raise StoreError(f"there is no run in {folder}: it has no {FILE}. Start one with `tabgen run -o {folder}`.")
+        try:
+            self._db = sqlite3.connect(path if write else f"{path.resolve().as_uri()}?mode=ro", uri=not write)
+            if write:
+                self._db.execute("PRAGMA journal_mode=WAL")
+                self._db.execute("CREATE TABLE IF NOT EXISTS outcomes (key TEXT PRIMARY KEY, status TEXT NOT NULL, row TEXT NOT NULL)")
+                self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+            version = self._db.execute("PRAGMA user_version").fetchone()[0]
+            self._db.execute("SELECT count(*) FROM outcomes").fetchone()
+        except sqlite3.DatabaseError as error:
+            self.close()
+            raise StoreError(f"{path} cannot be read as a store ({error}); restore it from a copy, or start in a new folder.") from error
+        if version != SCHEMA_VERSION:
+            self.close()
+            raise StoreError(f"{path} has format {version}; this tabgen reads format {SCHEMA_VERSION}.")
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if hasattr(self, "_db"):
+            self._db.close()
+        if self._lock:
+            self._lock.close()
+
+    def statuses(self) -> dict[str, str]:
+        """key -> status of everything stored."""
+        return dict(self._db.execute("SELECT key, status FROM outcomes"))
+
+    def add(self, outcome: dict[str, Any]) -> None:
+        """Write one outcome at once; one that stands under the key is replaced (a retry).
+
+        Raises
+        ------
+        StoreError
+            If it cannot be written (disk full, folder gone); nothing that was stored is lost.
+        """
+        assert outcome["status"] in STATUSES, outcome["status"]
+        row = json.dumps(outcome, sort_keys=True, allow_nan=True)
+        try:
+            with self._db:
+                self._db.execute("INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?)", (outcome["key"], outcome["status"], row))
+        except sqlite3.Error as error:
+            raise StoreError(f"the outcome could not be written to {self.folder / FILE}: {error}. Free space and run again.") from error
+
+    def outcomes(self) -> Iterator[dict[str, Any]]:
+        """Every stored outcome, in the order of (dataset, fold, seed, method)."""
+        rows = [json.loads(row) for (row,) in self._db.execute("SELECT row FROM outcomes")]
+        rows.sort(key=lambda o: (o["dataset"], o["fold"], o["seed"], o["method"], o["key"]))
+        yield from rows
+
+
+def _take_lock(folder: Path) -> IO[str]:
+    lock = (folder / ".lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            lock.close()
+        raise StoreError(f"another run is writing to {folder}; wait for it, or use another folder.") from error
+    return lock
