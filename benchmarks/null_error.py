@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tabgen.statistics import judge
+from tabgen.statistics import friedman, judge
 
 Draw = Callable[[np.random.Generator, int, int], NDArray[np.float64]]
 
@@ -83,6 +83,24 @@ def false_claims(scenario: str, datasets: int, methods: int, studies: int, alpha
     return {name: count / studies for name, count in counts.items()}
 
 
+def detection_rates(datasets: int, methods: int, studies: int, alpha: float, seed: int) -> tuple[float, float]:
+    """What the sign flips cost: shares of studies that the F test alone, and F and sign flips together, reject.
+
+    One method is better by 1 sd, one worse by half a sd, zero-shot constant at 0.
+    """
+    rng = np.random.default_rng([seed, datasets, methods])
+    alone = both = 0
+    for study in range(studies):
+        gains = rng.normal(size=(datasets, methods))
+        gains[:, 0] += 1.0
+        gains[:, 1] = 0.0
+        gains[:, 2] -= 0.5
+        test = friedman(pd.DataFrame(gains), seed=study)
+        alone += test.f_p <= alpha
+        both += test.p <= alpha
+    return alone / studies, both / studies
+
+
 def main() -> None:
     """Run the simulation and print a Markdown table (or JSON)."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -91,9 +109,21 @@ def main() -> None:
     parser.add_argument("--datasets", type=int, nargs="+", default=[6, 10, 20, 33], help="pool sizes")
     parser.add_argument("--alpha", type=float, default=0.05)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--power", action="store_true", help="measure what the sign flips cost in power instead")
     parser.add_argument("--json", action="store_true", help="print JSON instead of Markdown")
     options = parser.parse_args()
 
+    if options.power:
+        settings = (options.methods, options.studies, options.alpha, options.seed)
+        power = {datasets: detection_rates(datasets, *settings) for datasets in options.datasets}
+        if options.json:
+            print(json.dumps({"settings": vars(options), "detected": power}, indent=1))
+            return
+        print("| datasets | F alone | F and sign flips |")
+        print("|---|---|---|")
+        for datasets, (alone, both) in power.items():
+            print(f"| {datasets} | {alone:.3f} | {both:.3f} |")
+        return
     started = time.perf_counter()
     rows = []
     for scenario in SCENARIOS:

@@ -1,4 +1,4 @@
-"""tabgen: which synthetic-data generator really helps a tabular foundation model?
+"""Compare synthetic-data generators by what they do for a tabular foundation model.
 
 The names a plugin needs are here; they are imported when they are first used, so that ``import tabgen`` and
 the listing commands stay fast.
@@ -17,9 +17,13 @@ if TYPE_CHECKING:
 __all__ = ["Column", "FitContext", "Generator", "GeneratorInfo", "Limits", "Schema", "Table", "hookimpl"]
 
 _HOMES = {
-    "Column": "tabgen.table", "Schema": "tabgen.table", "Table": "tabgen.table",
-    "FitContext": "tabgen.generator", "Generator": "tabgen.generator",
-    "GeneratorInfo": "tabgen.generator", "Limits": "tabgen.generator",
+    "Column": "tabgen.table",
+    "Schema": "tabgen.table",
+    "Table": "tabgen.table",
+    "FitContext": "tabgen.generator",
+    "Generator": "tabgen.generator",
+    "GeneratorInfo": "tabgen.generator",
+    "Limits": "tabgen.generator",
     "hookimpl": "tabgen.hookspecs",
 }
 

@@ -89,15 +89,24 @@ def run_cell(cell: dict[str, Any], plugins: Plugins, enter: Callable[[str], None
     torch.manual_seed(seeds["torch"])
     with clock.phase("load"):
         table = Dataset(cell["dataset"], Path(cell["path"]), cell["target"], cell["sha256"], cell["kinds"]).load()
-        parts = split(table.labels, cell["fold"], cell["n_folds"], cell["seed"], cell["max_train_rows"], cell["max_test_rows"])
+        parts = split(
+            table.labels, cell["fold"], cell["n_folds"], cell["seed"], cell["max_train_rows"], cell["max_test_rows"]
+        )
         model = find_model(cell["model"], plugins).load("cpu")
         train = table.take(parts.train).observed()
         encoder = model.encoder(train)
     scorer = Scorer(model, encoder, table, train, parts, [plugins.metrics[name] for name in plugins.metrics])
     with clock.phase("zero_shot"):
-        outcome: dict[str, Any] = {"status": "ok", "reason": "", "split_hash": parts.hash, "data_hash": table.content_hash}
+        outcome: dict[str, Any] = {
+            "status": "ok",
+            "reason": "",
+            "split_hash": parts.hash,
+            "data_hash": table.content_hash,
+        }
         outcome |= scorer.scores("zero_shot")
-        outcome |= {f"n_{name}": len(rows) for name, rows in vars(parts).items()} | {"n_columns": scorer.x_train.shape[1]}
+        outcome |= {f"n_{name}": len(rows) for name, rows in vars(parts).items()} | {
+            "n_columns": scorer.x_train.shape[1]
+        }
     if cell["mixing"] == "none":
         return outcome | scorer.as_tuned() | {"best_step": 0, **_measures(clock)}
 
@@ -113,7 +122,13 @@ def run_cell(cell: dict[str, Any], plugins: Plugins, enter: Callable[[str], None
     with clock.phase("finetune"):
         recipe = Recipe(**cell["recipe"])
         tuned = fine_tune(
-            model, pool, real, (scorer.x["validation"], scorer.y["validation"]), scorer.n_classes, recipe, seeds["finetune"]
+            model,
+            pool,
+            real,
+            (scorer.x["validation"], scorer.y["validation"]),
+            scorer.n_classes,
+            recipe,
+            seeds["finetune"],
         )
     with clock.phase("score"):
         outcome |= scorer.scores("tuned")
@@ -141,7 +156,7 @@ class Scorer:
         self._zero_shot: dict[str, float] = {}
 
     def scores(self, stage: str) -> dict[str, float]:
-        out = {}
+        out: dict[str, float] = {}
         for name, x in self.x.items():
             labels: Labels = self.y[name].numpy()
             probabilities = self.model.predict(self.x_train, self.y_train, x, self.n_classes)
@@ -158,8 +173,14 @@ class Scorer:
 
 
 def _synthetic_pool(
-    cell: dict[str, Any], generator: Generator, model: FoundationModel, encoder: Encoder, train: Table,
-    real: tuple[Tensor, Tensor], seeds: dict[str, int], clock: Clock,
+    cell: dict[str, Any],
+    generator: Generator,
+    model: FoundationModel,
+    encoder: Encoder,
+    train: Table,
+    real: tuple[Tensor, Tensor],
+    seeds: dict[str, int],
+    clock: Clock,
 ) -> tuple[DrawTable, dict[str, Any]]:
     """Fit the generator and say what each step learns from, with the facts for the outcome."""
     info, n_rows = generator.info, max(2, round(cell["ratio"] * len(train)))
@@ -185,7 +206,9 @@ def _synthetic_pool(
         x, y, sample = encoded(seeds["sample"])
         table = mixed(x, y)
         return lambda step: table, {
-            "n_synthetic": n_rows, "synthetic_hash": sample.content_hash, "notes": context.notes
+            "n_synthetic": n_rows,
+            "synthetic_hash": sample.content_hash,
+            "notes": context.notes,
         }
 
     def redraw(step: int) -> tuple[Tensor, Tensor]:

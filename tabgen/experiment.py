@@ -170,26 +170,39 @@ def plan(experiment: Experiment, plugins: Plugins) -> list[dict[str, Any]]:
                         "checkpoint": checkpoint,
                         "recipe": None if method.mixing == "none" else experiment.recipe,
                     }
-                    cells.append({
-                        "key": hashlib.sha256(canonical_json(decides).encode()).hexdigest(),
-                        "suite": experiment.suite.name,
-                        "dataset": dataset.name,
-                        "path": str(dataset.path),
-                        "target": dataset.target,
-                        "sha256": dataset.sha256,
-                        "kinds": dataset.kinds,
-                        "method": method.label,
-                        "generator": method.generator,
-                        "plugin": decides["method"].get("plugin"),
-                        "plugin_version": decides["method"].get("version"),
-                        "mixing": method.mixing,
-                        "settings": method.settings,
-                        "ratio": method.ratio,
-                        "model": experiment.model,
-                        "recipe": experiment.recipe,
-                        "limits": asdict(experiment.limits),
-                        **{k: decides[k] for k in ("fold", "n_folds", "seed", "max_train_rows", "max_test_rows", "checkpoint", "protocol")},
-                    })
+                    cells.append(
+                        {
+                            "key": hashlib.sha256(canonical_json(decides).encode()).hexdigest(),
+                            "suite": experiment.suite.name,
+                            "dataset": dataset.name,
+                            "path": str(dataset.path),
+                            "target": dataset.target,
+                            "sha256": dataset.sha256,
+                            "kinds": dataset.kinds,
+                            "method": method.label,
+                            "generator": method.generator,
+                            "plugin": decides["method"].get("plugin"),
+                            "plugin_version": decides["method"].get("version"),
+                            "mixing": method.mixing,
+                            "settings": method.settings,
+                            "ratio": method.ratio,
+                            "model": experiment.model,
+                            "recipe": experiment.recipe,
+                            "limits": asdict(experiment.limits),
+                            **{
+                                k: decides[k]
+                                for k in (
+                                    "fold",
+                                    "n_folds",
+                                    "seed",
+                                    "max_train_rows",
+                                    "max_test_rows",
+                                    "checkpoint",
+                                    "protocol",
+                                )
+                            },
+                        }
+                    )
     return cells
 
 
@@ -205,8 +218,12 @@ def _method_identity(method: Method, plugins: Plugins) -> dict[str, Any]:
         return {"mixing": method.mixing}
     plugin = plugins.generators.plugin_of(method.generator)
     return {
-        "generator": method.generator, "plugin": plugin.name, "version": plugin.version,
-        "mixing": method.mixing, "settings": method.settings, "ratio": method.ratio,
+        "generator": method.generator,
+        "plugin": plugin.name,
+        "version": plugin.version,
+        "mixing": method.mixing,
+        "settings": method.settings,
+        "ratio": method.ratio,
     }
 
 

@@ -43,9 +43,7 @@ def roc_auc(labels: Labels, probabilities: Probabilities) -> float:
 
     n_classes = probabilities.shape[1]
     classes = [1] if n_classes == 2 else range(n_classes)
-    scores = [
-        roc_auc_score(labels == c, probabilities[:, c]) for c in classes if 0 < (labels == c).sum() < len(labels)
-    ]
+    scores = [roc_auc_score(labels == c, probabilities[:, c]) for c in classes if 0 < (labels == c).sum() < len(labels)]
     return float(np.mean(scores)) if scores else float("nan")
 
 

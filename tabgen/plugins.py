@@ -103,9 +103,13 @@ def _check_generator(generator: type[Generator]) -> None:
     if not inspect.isclass(generator) or not issubclass(generator, Generator):
         raise PluginError(f"register() of generators takes a subclass of tabgen.Generator, not {generator!r}.")
     if inspect.isabstract(generator):
-        raise PluginError(f"the generator {generator.__name__} lacks {', '.join(sorted(generator.__abstractmethods__))}().")
+        raise PluginError(
+            f"the generator {generator.__name__} lacks {', '.join(sorted(generator.__abstractmethods__))}()."
+        )
     if generator.info.mixing not in ("replace", "augment"):
-        raise PluginError(f"the generator '{generator.info.name}' has mixing={generator.info.mixing!r}; use 'replace' or 'augment'.")
+        raise PluginError(
+            f"the generator '{generator.info.name}' has mixing={generator.info.mixing!r}; use 'replace' or 'augment'."
+        )
     for parameter in inspect.signature(generator).parameters.values():
         if parameter.default is parameter.empty:
             raise PluginError(

@@ -21,7 +21,10 @@ class Bootstrap(Generator):
     """Real rows drawn with replacement (Efron 1979): what resampling alone gives."""
 
     info = GeneratorInfo(
-        "bootstrap", "real rows drawn with replacement", citation="Efron 1979, Annals of Statistics 7(1)", accepts_missing=True
+        "bootstrap",
+        "real rows drawn with replacement",
+        citation="Efron 1979, Annals of Statistics 7(1)",
+        accepts_missing=True,
     )
 
     def fit(self, table: Table, context: FitContext) -> None:
@@ -41,7 +44,10 @@ class Jitter(Bootstrap):
     """
 
     info = GeneratorInfo(
-        "jitter", "real rows with Gaussian noise on the numbers", citation="Bishop 1995, Neural Computation 7(1)", accepts_missing=True
+        "jitter",
+        "real rows with Gaussian noise on the numbers",
+        citation="Bishop 1995, Neural Computation 7(1)",
+        accepts_missing=True,
     )
 
     def __init__(self, noise: float = 0.1) -> None:
@@ -66,7 +72,9 @@ class Independent(Bootstrap):
     def sample(self, n_rows: int, seed: int) -> pd.DataFrame:
         rng = np.random.default_rng(seed)
         frame = self.table.frame
-        drawn = {name: frame[name].take(rng.integers(0, len(frame), n_rows)).reset_index(drop=True) for name in frame.columns}
+        drawn = {
+            name: frame[name].take(rng.integers(0, len(frame), n_rows)).reset_index(drop=True) for name in frame.columns
+        }
         return frame.iloc[:0].assign(**drawn) if n_rows else frame.iloc[:0]
 
 

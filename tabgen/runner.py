@@ -44,9 +44,12 @@ class RunSummary:
 
     def sentence(self) -> str:
         """The final line of a run."""
-        ended = ", ".join(f"{count} {status}" for status, count in sorted(self.ran.items(), key=lambda i: (i[0] != "ok", i[0])))
+        ended = ", ".join(
+            f"{count} {status}" for status, count in sorted(self.ran.items(), key=lambda i: (i[0] != "ok", i[0]))
+        )
         minutes, seconds = divmod(round(self.seconds), 60)
-        text = f"{self.planned} cells: {self.done_before} were done before, {sum(self.ran.values())} ran in {minutes} min {seconds:02d} s"
+        text = f"{self.planned} cells: {self.done_before} were done before"
+        text += f", {sum(self.ran.values())} ran in {minutes} min {seconds:02d} s"
         text += f" ({ended})" if ended else ""
         return text + (f"; {self.left} left, the same command goes on." if self.left else ".")
 

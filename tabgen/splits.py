@@ -31,7 +31,12 @@ class Split:
 
 
 def split(
-    labels: np.ndarray[Any, Any], fold: int, n_folds: int, seed: int, max_train_rows: int | None = None, max_test_rows: int | None = None
+    labels: np.ndarray[Any, Any],
+    fold: int,
+    n_folds: int,
+    seed: int,
+    max_train_rows: int | None = None,
+    max_test_rows: int | None = None,
 ) -> Split:
     """Fold ``fold`` of ``n_folds``, stratified: test, and the rest 80/20 into train and validation.
 

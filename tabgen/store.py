@@ -47,13 +47,17 @@ class Store:
             self._db = sqlite3.connect(path if write else f"{path.resolve().as_uri()}?mode=ro", uri=not write)
             if write:
                 self._db.execute("PRAGMA journal_mode=WAL")
-                self._db.execute("CREATE TABLE IF NOT EXISTS outcomes (key TEXT PRIMARY KEY, status TEXT NOT NULL, row TEXT NOT NULL)")
+                self._db.execute(
+                    "CREATE TABLE IF NOT EXISTS outcomes (key TEXT PRIMARY KEY, status TEXT NOT NULL, row TEXT NOT NULL)"
+                )
                 self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
             self._db.execute("SELECT count(*) FROM outcomes").fetchone()
         except sqlite3.DatabaseError as error:
             self.close()
-            raise StoreError(f"{path} cannot be read as a store ({error}); restore it from a copy, or start in a new folder.") from error
+            raise StoreError(
+                f"{path} cannot be read as a store ({error}); restore it from a copy, or start in a new folder."
+            ) from error
         if version != SCHEMA_VERSION:
             self.close()
             raise StoreError(f"{path} has format {version}; this tabgen reads format {SCHEMA_VERSION}.")
@@ -71,7 +75,7 @@ class Store:
             self._lock.close()
 
     def statuses(self) -> dict[str, str]:
-        """key -> status of everything stored."""
+        """Key -> status of everything stored."""
         return dict(self._db.execute("SELECT key, status FROM outcomes"))
 
     def add(self, outcome: dict[str, Any]) -> None:
@@ -86,9 +90,13 @@ class Store:
         row = json.dumps(outcome, sort_keys=True, allow_nan=True)
         try:
             with self._db:
-                self._db.execute("INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?)", (outcome["key"], outcome["status"], row))
+                self._db.execute(
+                    "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?)", (outcome["key"], outcome["status"], row)
+                )
         except sqlite3.Error as error:
-            raise StoreError(f"the outcome could not be written to {self.folder / FILE}: {error}. Free space and run again.") from error
+            raise StoreError(
+                f"the outcome could not be written to {self.folder / FILE}: {error}. Free space and run again."
+            ) from error
 
     def outcomes(self) -> Iterator[dict[str, Any]]:
         """Every stored outcome, in the order of (dataset, fold, seed, method)."""

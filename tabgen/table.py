@@ -235,7 +235,9 @@ def infer_kind(column: pd.Series[Any], feature: str, name: str) -> Kind:
         raise TableError(f"{name}: column '{feature}' holds complex numbers; split it into two columns.")
     if types.is_float_dtype(column.dtype):
         values = column.dropna().to_numpy(dtype=np.float64)
-        whole = len(values) > 0 and column.isna().any() and bool(np.all(np.isfinite(values) & (values == np.round(values))))
+        whole = (
+            len(values) > 0 and column.isna().any() and bool(np.all(np.isfinite(values) & (values == np.round(values))))
+        )
         return "integer" if whole else "numeric"  # integers with missing values arrive as floats
     values = column.dropna()
     first = next((v for v in values if not isinstance(v, str | int | float | bool | np.generic)), None)
@@ -271,7 +273,8 @@ def _without_missing_target(frame: pd.DataFrame, target: str, name: str) -> pd.D
     if missing.any():
         warnings.warn(
             f"{name}: {int(missing.sum())} of {len(frame)} rows have no target '{target}' and were set aside.",
-            TableWarning, stacklevel=4,
+            TableWarning,
+            stacklevel=4,
         )
         frame = frame[~missing]
     return frame
@@ -355,10 +358,14 @@ def _canonical(column: pd.Series[Any], kind: Kind, feature: str, name: str) -> p
         return _as_category(column)
     if kind == "boolean":
         return _fit_column(column, Column(feature, "boolean", (False, True)), name, TableError)
-    raise TableError(f"{name}: column '{feature}' cannot be of kind '{kind}'; kinds are numeric, integer, categorical, boolean.")
+    raise TableError(
+        f"{name}: column '{feature}' cannot be of kind '{kind}'; kinds are numeric, integer, categorical, boolean."
+    )
 
 
-def _fit_column(column: pd.Series[Any], spec: Column, source: str, error: type[Exception] = InvalidOutput) -> pd.Series[Any]:
+def _fit_column(
+    column: pd.Series[Any], spec: Column, source: str, error: type[Exception] = InvalidOutput
+) -> pd.Series[Any]:
     """One column in the canonical form of ``spec``, or an error that names what does not fit."""
     if not spec.is_discrete:
         return _numbers(column, spec.kind, source, error)

@@ -22,7 +22,9 @@ app = typer.Typer(
 def _options(
     context: typer.Context,
     version: bool = typer.Option(False, "--version", help="Print the version and leave."),
-    plugin: list[str] = typer.Option([], "--plugin", metavar="FILE", help="A plugin file to load as well; may be repeated."),  # noqa: B008
+    plugin: list[str] = typer.Option(
+        [], "--plugin", metavar="FILE", help="A plugin file to load as well; may be repeated."
+    ),
     no_external: bool = typer.Option(False, "--no-external-plugins", help="Use the built-in plugins only."),
 ) -> None:
     from tabgen.plugins import PluginChoice

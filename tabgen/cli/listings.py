@@ -47,18 +47,28 @@ def list_plugins(context: typer.Context, as_json: bool = AS_JSON) -> None:
             kind: sorted(name for name in registry if registry.plugin_of(name) is plugin)
             for kind, registry in _registries(plugins).items()
         }
-        rows.append({
-            "name": plugin.name, "version": plugin.version, "licence": plugin.licence, "source": plugin.source,
-            "offers": ", ".join(name for names in offers.values() for name in names), **offers,
-            "status": "broken" if plugin.error else "ok", "error": plugin.error,
-        })
+        rows.append(
+            {
+                "name": plugin.name,
+                "version": plugin.version,
+                "licence": plugin.licence,
+                "source": plugin.source,
+                "offers": ", ".join(name for names in offers.values() for name in names),
+                **offers,
+                "status": "broken" if plugin.error else "ok",
+                "error": plugin.error,
+            }
+        )
     show(rows, ["name", "version", "licence", "offers", "status"], as_json, "plugins")
 
 
 def _registries(plugins: Plugins) -> dict[str, Any]:
     return {
-        "generators": plugins.generators, "models": plugins.models, "suites": plugins.suites,
-        "metrics": plugins.metrics, "engines": plugins.engines,
+        "generators": plugins.generators,
+        "models": plugins.models,
+        "suites": plugins.suites,
+        "metrics": plugins.metrics,
+        "engines": plugins.engines,
     }
 
 
@@ -72,9 +82,14 @@ def list_generators(context: typer.Context, as_json: bool = AS_JSON) -> None:
     rows = []
     for name in plugins.generators:
         generator, plugin = plugins.generators[name], plugins.generators.plugin_of(name)
-        rows.append({
-            **asdict(generator.info), "settings": settings_of(generator), "plugin": plugin.name, "version": plugin.version,
-        })
+        rows.append(
+            {
+                **asdict(generator.info),
+                "settings": settings_of(generator),
+                "plugin": plugin.name,
+                "version": plugin.version,
+            }
+        )
     show(rows, ["name", "mixing", "summary", "licence", "plugin"], as_json, "generators")
 
 
@@ -82,7 +97,12 @@ def list_models(context: typer.Context, as_json: bool = AS_JSON) -> None:
     """List the foundation models that can be fine-tuned."""
     plugins = load(context)
     rows = [
-        {"name": model.name, "summary": model.summary, "licence": model.licence, "plugin": plugins.models.plugin_of(name).name}
+        {
+            "name": model.name,
+            "summary": model.summary,
+            "licence": model.licence,
+            "plugin": plugins.models.plugin_of(name).name,
+        }
         for name in plugins.models
         for model in [plugins.models[name]]
     ]
@@ -104,8 +124,29 @@ def list_datasets(
         found = find_suite(name, plugins)
         for dataset in found.datasets:
             facts = dataset.facts
-            rows.append({
-                "suite": found.name, "name": dataset.name, "target": dataset.target,
-                **{k: facts.get(k) for k in ("rows", "features", "n_classes", "missing_cells", "domain", "licence", "source", "sha256")},
-            })
-    show(rows, ["suite", "name", "rows", "features", "n_classes", "missing_cells", "domain", "licence"], as_json, "datasets")
+            rows.append(
+                {
+                    "suite": found.name,
+                    "name": dataset.name,
+                    "target": dataset.target,
+                    **{
+                        k: facts.get(k)
+                        for k in (
+                            "rows",
+                            "features",
+                            "n_classes",
+                            "missing_cells",
+                            "domain",
+                            "licence",
+                            "source",
+                            "sha256",
+                        )
+                    },
+                }
+            )
+    show(
+        rows,
+        ["suite", "name", "rows", "features", "n_classes", "missing_cells", "domain", "licence"],
+        as_json,
+        "datasets",
+    )

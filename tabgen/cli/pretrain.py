@@ -9,9 +9,11 @@ import typer
 
 
 def pretrain(
-    output: Path = typer.Option(..., "-o", "--output", help="Folder of the checkpoint; the same folder resumes it."),  # noqa: B008
+    output: Path = typer.Option(..., "-o", "--output", help="Folder of the checkpoint; the same folder resumes it."),
     steps: int = typer.Option(20_000, "--steps", min=1, help="Steps in all."),
-    decay_steps: int = typer.Option(2_000, "--decay-steps", min=0, help="The last steps, over which the rate falls to zero."),
+    decay_steps: int = typer.Option(
+        2_000, "--decay-steps", min=0, help="The last steps, over which the rate falls to zero."
+    ),
     dim: int = typer.Option(64, "--dim", help="Width of the embedding."),
     layers: int = typer.Option(4, "--layers", help="Layers."),
     heads: int = typer.Option(4, "--heads", help="Attention heads; must divide the width."),
@@ -42,7 +44,11 @@ def pretrain(
     config = PretrainConfig(
         model=Tab2DConfig(dim, 10, layers, heads),
         curriculum=Curriculum(rows=(140, max_rows), features=(8, max_columns), grow_steps=grow_steps, cells=cells),
-        steps=steps, decay_steps=decay_steps, muon_lr=muon_rate, adamw_lr=adamw_rate, seed=seed,
+        steps=steps,
+        decay_steps=decay_steps,
+        muon_lr=muon_rate,
+        adamw_lr=adamw_rate,
+        seed=seed,
     )
     train(config, output, producers, _print, report_every)
 

@@ -17,8 +17,15 @@ class RichWatcher:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._progress = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
-            TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), console=console, transient=False,
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=False,
         )
         self._running: list[str] = []
         self._ended, self._began = 0, time.monotonic()
@@ -42,7 +49,9 @@ class RichWatcher:
     def _describe(self) -> None:
         rate = self._ended / (time.monotonic() - self._began) * 60
         self._progress.update(
-            self._task, description=self._running[0] if self._running else "cells", rate=f"{rate:.1f}/min" if self._ended else ""
+            self._task,
+            description=self._running[0] if self._running else "cells",
+            rate=f"{rate:.1f}/min" if self._ended else "",
         )
 
     def say(self, message: str) -> None:

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
 
 def rank(
-    folders: list[Path] = typer.Argument(..., help="Run folders; several are ranked as one pool."),  # noqa: B008
-    metric: str = typer.Option("roc_auc", "--metric", help="roc_auc, log_loss, accuracy, balanced_accuracy, brier, ..."),
+    folders: list[Path] = typer.Argument(..., help="Run folders; several are ranked as one pool."),
+    metric: str = typer.Option(
+        "roc_auc", "--metric", help="roc_auc, log_loss, accuracy, balanced_accuracy, brier, ..."
+    ),
     policy: str = typer.Option("complete", "--policy", help="Missing outcomes: complete, worst or baseline."),
     alpha: float = typer.Option(0.05, "--alpha", min=0.0001, max=0.5, help="Family-wise error of the verdicts."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON, without times: equal for equal scores."),
@@ -40,23 +42,44 @@ def print_ranking(ranking: Ranking, console: Console) -> None:
     from rich.table import Table
 
     pool = ranking.pool
-    table = Table(
-        box=box.SIMPLE_HEAD, pad_edge=False,
-        title=f"{ranking.metric} gain over zero-shot, in percent of it; {len(pool.datasets)} datasets, policy '{ranking.policy}'",
-        title_justify="left",
+    console.print(
+        f"Gain in {ranking.metric} over zero-shot, in percent of it: median over {len(pool.datasets)} datasets"
+        f" (folds averaged first), policy '{ranking.policy}'.",
+        highlight=False,
     )
-    for column in ("method", "mean rank", "median gain", "interval", "spread (IQR)", "won/tied/lost vs real", "optimism", "ok", "seconds"):
-        table.add_column(column, justify="left" if column == "method" else "right")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    for column in (
+        "method",
+        "rank",
+        "gain",
+        f"{1 - ranking.alpha:.0%} interval",
+        "IQR",
+        "w/t/l",
+        "optimism",
+        "ok",
+        "s/cell",
+    ):
+        table.add_column(
+            column, justify="left" if column == "method" else "right", no_wrap=column != "method", overflow="fold"
+        )
     for record in ranking.methods:
         interval = record.median_gain_interval
         against = [record.wins, record.ties, record.losses]
         table.add_row(
-            record.method, _number(record.mean_rank, 2), _number(record.median_gain, 3, signed=True),
+            record.method,
+            _number(record.mean_rank, 2),
+            _number(record.median_gain, 3, signed=True),
             f"[{interval.low:+.2f}, {interval.high:+.2f}]".replace("[", "\\[") if interval else "",
-            _number(record.spread_iqr, 3), "/".join(map(str, against)) if None not in against else "",
-            _number(record.optimism, 3, signed=True), f"{record.cells_ok}/{record.cells}", _number(record.seconds_total, 1),
+            _number(record.spread_iqr, 3),
+            "/".join(map(str, against)) if None not in against else "",
+            _number(record.optimism, 3, signed=True),
+            f"{record.cells_ok}/{record.cells}",
+            _number(record.seconds_total, 1),
         )
     console.print(table)
+    console.print(
+        "w/t/l: datasets won, tied, lost against 'real'. optimism: validation gain minus test gain.", highlight=False
+    )
     for line in test_lines(ranking):
         console.print(line, highlight=False, markup=False)
     for sentence in ranking.sentences():
@@ -73,7 +96,9 @@ def test_lines(ranking: Ranking) -> list[str]:
             f" Iman-Davenport F = {friedman.f:.2f}, p = {friedman.f_p:.3g}; by sign flips p = {friedman.flip_p:.3g}."
         )
     if ranking.tests.critical_difference is not None:
-        lines.append(f"Nemenyi critical difference at {ranking.alpha:g}: {ranking.tests.critical_difference:.2f} ranks.")
+        lines.append(
+            f"Nemenyi critical difference at {ranking.alpha:g}: {ranking.tests.critical_difference:.2f} ranks."
+        )
     return lines
 
 

@@ -12,24 +12,30 @@ from tabgen.errors import ExperimentError
 BOLD = "[bold]"
 
 
-def run(  # noqa: C901 - one branch per option is what a command is
+def run(
     context: typer.Context,
-    output: Path = typer.Option(..., "-o", "--output", help="Folder of the run; the same folder resumes it."),  # noqa: B008
+    output: Path = typer.Option(..., "-o", "--output", help="Folder of the run; the same folder resumes it."),
     suite: str = typer.Option("", "--suite", help="A suite by name (core, quick), or a folder with a manifest.json."),
-    data: Path = typer.Option(None, "--data", help="Your own table instead of a suite: .csv or .parquet."),  # noqa: B008
+    data: Path = typer.Option(None, "--data", help="Your own table instead of a suite: .csv or .parquet."),
     target: str = typer.Option("", "--target", help="The column of --data to predict."),
-    methods: str = typer.Option("", "--methods", help="Comma-separated: generator[@mixing][:setting=value;...]. Default: all."),
+    methods: str = typer.Option(
+        "", "--methods", help="Comma-separated: generator[@mixing][:setting=value;...]. Default: all."
+    ),
     folds: int = typer.Option(3, "--folds", min=2, help="Folds; each is the test part once."),
     seeds: int = typer.Option(1, "--seeds", min=1, help="Repeats of every fold with other seeds."),
     model: str = typer.Option("tabgen-nano", "--model", help="A model by name, or a directory with a checkpoint."),
     recipe: str = typer.Option("nano", "--recipe", help="How to fine-tune: autogluon, mitra-v2, nano."),
-    max_train_rows: int = typer.Option(1000, "--max-train-rows", min=0, help="Training rows per fold at most; 0: no limit."),
+    max_train_rows: int = typer.Option(
+        1000, "--max-train-rows", min=0, help="Training rows per fold at most; 0: no limit."
+    ),
     max_test_rows: int = typer.Option(1000, "--max-test-rows", min=0, help="Test rows per fold at most; 0: no limit."),
     workers: int = typer.Option(0, "--workers", min=0, help="Cells at once; 0: one per core."),
     threads: int = typer.Option(1, "--threads", min=1, help="Compute threads of a cell."),
     seconds: float = typer.Option(600.0, "--seconds", min=1, help="Wall time of a cell at most."),
     memory: float = typer.Option(6000.0, "--memory", min=300, help="Memory of a cell at most, in MB."),
-    retry: str = typer.Option("", "--retry", help="Run cells again that ended so: error,timeout,out_of_memory,crashed."),
+    retry: str = typer.Option(
+        "", "--retry", help="Run cells again that ended so: error,timeout,out_of_memory,crashed."
+    ),
     report: bool = typer.Option(True, "--report/--no-report", help="Write report.html at the end."),
 ) -> None:
     """Compare generators: fine-tune the model on each one's output, store every outcome, rank, report.
@@ -71,8 +77,14 @@ def run(  # noqa: C901 - one branch per option is what a command is
         experiment.suite.datasets[0].load()  # a bad table should be said once, not once per cell
     console = Console(stderr=False)
     summary = run_experiment(
-        experiment, output, plugins, context.obj, make_watcher(console),
-        workers=workers or os.cpu_count() or 1, threads=threads, retry=again,
+        experiment,
+        output,
+        plugins,
+        context.obj,
+        make_watcher(console),
+        workers=workers or os.cpu_count() or 1,
+        threads=threads,
+        retry=again,
     )
     if sum(summary.ran.values()) + summary.done_before:
         from tabgen.cli.rank import print_ranking

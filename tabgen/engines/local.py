@@ -60,7 +60,9 @@ class LocalEngine:
         """Let running cells finish; start no more."""
         self._stopping = True
 
-    def run(self, cells: list[Cell], started: Callable[[Cell], None] = lambda _: None) -> Iterator[tuple[Cell, dict[str, Any]]]:
+    def run(
+        self, cells: list[Cell], started: Callable[[Cell], None] = lambda _: None
+    ) -> Iterator[tuple[Cell, dict[str, Any]]]:
         """One result for every cell that ran, as each ends."""
         waiting, running = deque(cells), dict[str, Running]()
         self.log_folder.mkdir(parents=True, exist_ok=True)
@@ -151,7 +153,10 @@ class _Server:
         environment = os.environ | {name: str(threads) for name in names} | {ENVIRONMENT: choice.to_environment()}
         environment |= {"MPLBACKEND": "Agg", "TOKENIZERS_PARALLELISM": "false"}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tabgen.engines.server"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment,
+            [sys.executable, "-m", "tabgen.engines.server"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
         )
         self._pending = b""
         self._selector = selectors.DefaultSelector()

@@ -72,18 +72,20 @@ def main() -> None:
 
 def kill_group(pid: int) -> None:
     """Kill a cell's whole process group; nothing happens if it is gone."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signal.SIGKILL)
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)  # it may not have become a group leader yet
+    for kill in (os.killpg, os.kill):  # it may not have become a group leader yet
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            kill(pid, signal.SIGKILL)
 
 
 def _import_everything() -> Any:
     import torch
 
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    import pyarrow.parquet
+    import sklearn.metrics
+
     import tabgen.cell
-    import tabgen.models.checkpoints
+    import tabgen.models.checkpoints  # noqa: F401 - imported here so that no cell has to
     from tabgen.plugins import get_plugins
 
     return get_plugins()
@@ -98,7 +100,8 @@ def _reap(running: dict[int, Running], out: IO[str]) -> None:
         if pid == 0:
             return
         cell = running.pop(pid)
-        kill_group(pid)  # what the cell left running
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)  # what the cell left running
         cell.report.seek(0)
         lines = [line for line in cell.report.read().decode().split("\n") if line]
         cell.report.close()
@@ -128,12 +131,12 @@ def _child(request: dict[str, Any], report: IO[bytes], plugins: Any) -> NoReturn
 
         try:
             tell({"result": run_cell(request["cell"], plugins, lambda phase: tell({"phase": phase}))})
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - plugins raise anything; all of it is an outcome
             traceback.print_exc()
             tell({"result": {"status": status_of(error), "reason": _one_line(error)}})
         sys.stdout.flush()
         sys.stderr.flush()
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - the forked process must not run the server's code
         traceback.print_exc()
         code = 70
     finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
+from tabgen.environment import PACKAGES
 from tabgen.leaderboard import figures
 from tabgen.results import load_results
 from tabgen.statistics import Ranking
@@ -18,7 +18,7 @@ FIGURES = (
     (
         "Ranks",
         figures.critical_difference_diagram,
-        "Mean rank of each method over the datasets, best at the right end of the axis. A bar joins methods that cannot be told apart.",
+        "Mean rank of each method over the datasets. Best on the left; a bar joins methods that cannot be told apart.",
     ),
     (
         "Gains per dataset",
@@ -29,7 +29,7 @@ FIGURES = (
     (
         "Validation against test",
         figures.validation_against_test,
-        "Above the diagonal, the gain on validation was better than the one on test: early stopping chose for validation.",
+        "Below the diagonal, validation gained more than test: the kept step flatters the method.",
     ),
     ("Score against time", figures.score_against_seconds, "Median gain against median seconds of a cell."),
 )
@@ -41,7 +41,7 @@ def write_report(folder: Path, ranking: Ranking) -> Path:
     path = folder / "report.html"
     scratch = folder / "report.html.new"
     scratch.write_text(render(outcomes, ranking, folder.resolve().name), encoding="utf-8")
-    os.replace(scratch, path)
+    scratch.replace(path)
     return path
 
 
@@ -86,7 +86,7 @@ def _datasets(outcomes: pd.DataFrame, ranking: Ranking) -> list[dict[str, Any]]:
         rows.append(
             {
                 "name": name,
-                "zero_shot": zero_shot[name],
+                "zero_shot": zero_shot[str(name)],
                 "gains": [{"value": gains[m], "best": gains[m] == best} for m in ranking.pool.methods],
             }
         )
@@ -108,11 +108,7 @@ def _setting(outcomes: pd.DataFrame) -> dict[str, Any]:
         "folds": distinct(outcomes["n_folds"]),
         "training rows at most": distinct(outcomes["max_train_rows"].astype("Int64")),
         "versions": distinct(
-            where.map(
-                lambda p: (
-                    f"tabgen {p['tabgen']}, Python {p['python']}, torch {p['torch']}, numpy {p['numpy']}, pandas {p['pandas']}"
-                )
-            )
+            where.map(lambda p: ", ".join(f"{name} {p[name]}" for name in ("tabgen", "python", *PACKAGES)))
         ),
         "commit": distinct(
             where.map(

@@ -46,7 +46,13 @@ def hub_model(name: str, repository: str, summary: str) -> ModelInfo:
 
 @hookimpl
 def tabgen_register_models(register: Callable[[ModelInfo], None]) -> None:
-    register(directory_model(DEFAULT_MODEL, WEIGHTS / DEFAULT_MODEL,
-                             "embedded Tab2D, 0.4M parameters, pre-trained on synthetic tasks", "Apache-2.0"))
+    register(
+        directory_model(
+            DEFAULT_MODEL,
+            WEIGHTS / DEFAULT_MODEL,
+            "embedded Tab2D, 0.4M parameters, pre-trained on synthetic tasks",
+            "Apache-2.0",
+        )
+    )
     register(hub_model("mitra", "autogluon/mitra-classifier", "Mitra, 76M parameters, from the Hugging Face hub"))
     register(hub_model("mitra-2", "autogluon/mitra-classifier-2", "Mitra 2, from the Hugging Face hub"))

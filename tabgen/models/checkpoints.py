@@ -42,7 +42,9 @@ class Tab2DModel(FoundationModel):
             raise Unsupported(f"the model takes at most {self.max_classes} classes; the table has {n_classes}.")
         return TableEncoder(context, self.max_columns)
 
-    def logits(self, x_support: Tensor, y_support: Tensor, x_query: Tensor, n_classes: int, query_chunk: int = 0) -> Tensor:
+    def logits(
+        self, x_support: Tensor, y_support: Tensor, x_query: Tensor, n_classes: int, query_chunk: int = 0
+    ) -> Tensor:
         batch = [part.to(self.device).unsqueeze(0) for part in (x_support, y_support, x_query)]
         logits: Tensor = self.module(*batch, query_chunk=query_chunk)[0, :, :n_classes]
         return logits
@@ -75,7 +77,7 @@ def load_directory(folder: Path, device: str = "cpu") -> Tab2DModel:
         raise ModelError(f"{folder / 'config.json'} is not a Tab2D configuration: {error!r}.") from error
     if task != "CLASSIFICATION":
         raise ModelError(f"{folder} holds a model for {task.lower()}; tabgen compares classifiers.")
-    module = Tab2D(Tab2DConfig(**sizes))
+    module = Tab2D(Tab2DConfig(sizes["dim"], sizes["dim_output"], sizes["n_layers"], sizes["n_heads"]))
     try:
         module.load_state_dict(load_file(weights))
     except (SafetensorError, RuntimeError) as error:
@@ -107,7 +109,9 @@ def hub_directory(repository: str) -> Path:
     try:
         from huggingface_hub import snapshot_download
     except ImportError as error:
-        raise ModelError(f"{repository} is fetched with huggingface_hub: pip install 'tabgen-bench[hub]'. Or: {mend}") from error
+        raise ModelError(
+            f"{repository} is fetched with huggingface_hub: pip install 'tabgen-bench[hub]'. Or: {mend}"
+        ) from error
     try:
         folder: str = snapshot_download(repository, allow_patterns=["config.json", "model.safetensors"])
     except Exception as error:  # the hub's client raises its own, httpx's and the system's errors

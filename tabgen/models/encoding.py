@@ -61,6 +61,8 @@ class TableEncoder(Encoder):
         if not column.is_discrete:
             return values.to_numpy(dtype=np.float64)
         numbers = self._numbers[column.name]
-        by_code = np.array([numbers.get(level, len(numbers)) for level in table.schema[column.name].levels] + [len(numbers)])
+        by_code = np.array(
+            [numbers.get(level, len(numbers)) for level in table.schema[column.name].levels] + [len(numbers)]
+        )
         codes: np.ndarray[Any, Any] = by_code[values.cat.codes.to_numpy()]  # code -1, missing, is the last entry
         return codes.astype(np.float64)

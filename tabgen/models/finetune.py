@@ -74,10 +74,22 @@ RECIPES = {
     recipe.name: recipe
     for recipe in (
         Recipe("autogluon", 1e-4, warmup_steps=1000, source="AutoGluon 1.6 Mitra defaults (TrainerFinetune)"),
-        Recipe("mitra-v2", 1e-5, warmup_steps=10, weight_decay=0.3,
-               source="Mitra 2: lr 1e-5; its 3e-6 for binary tables is an override here"),
-        Recipe("nano", 1e-4, steps=30, warmup_steps=3, patience=10, max_gradient_norm=1.0,
-               source="ours, for tabgen-nano; chosen on synthetic tasks (benchmarks/choose_recipe.py)"),
+        Recipe(
+            "mitra-v2",
+            1e-5,
+            warmup_steps=10,
+            weight_decay=0.3,
+            source="Mitra 2: lr 1e-5; its 3e-6 for binary tables is an override here",
+        ),
+        Recipe(
+            "nano",
+            1e-4,
+            steps=30,
+            warmup_steps=3,
+            patience=10,
+            max_gradient_norm=1.0,
+            source="ours, for tabgen-nano; chosen on synthetic tasks (benchmarks/choose_recipe.py)",
+        ),
     )
 }
 
@@ -94,7 +106,9 @@ def get_recipe(name: str, **overrides: Any) -> Recipe:
         raise UnknownNameError("recipe", name, RECIPES)
     unknown = set(overrides) - set(RECIPES[name].to_dict())
     if unknown:
-        raise ExperimentError(f"a recipe has no field {', '.join(sorted(unknown))}; it has {', '.join(RECIPES[name].to_dict())}.")
+        raise ExperimentError(
+            f"a recipe has no field {', '.join(sorted(unknown))}; it has {', '.join(RECIPES[name].to_dict())}."
+        )
     return replace(RECIPES[name], **overrides)
 
 
@@ -166,7 +180,9 @@ def fine_tune(
     """
     rng = np.random.default_rng(seed)
     module = model.module
-    optimiser = torch.optim.AdamW(module.parameters(), lr=recipe.learning_rate, betas=recipe.betas, weight_decay=recipe.weight_decay)
+    optimiser = torch.optim.AdamW(
+        module.parameters(), lr=recipe.learning_rate, betas=recipe.betas, weight_decay=recipe.weight_decay
+    )
 
     def validate() -> float:
         probabilities = model.predict(*context, validation[0], n_classes)

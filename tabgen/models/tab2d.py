@@ -37,7 +37,7 @@ class _Slope(torch.autograd.Function):
     """Forward: the ranks as computed. Backward: the slope of the support's distribution function."""
 
     @staticmethod
-    def forward(ctx: torch.autograd.function.FunctionCtx, x: Tensor, ranks: Tensor, slope: Tensor) -> Tensor:
+    def forward(ctx: torch.autograd.function.FunctionCtx, _: Tensor, ranks: Tensor, slope: Tensor) -> Tensor:
         ctx.save_for_backward(slope)
         return ranks.view_as(ranks)
 
@@ -85,7 +85,7 @@ def quantile_normalise(x_support: Tensor, x_query: Tensor) -> tuple[Tensor, Tens
     query = (query - mean) * scale
     if x_query.requires_grad:
         slope = _rank_slope(query_columns.detach(), quantiles) / s * scale
-        query = _Slope.apply(query_columns, query, slope)
+        query = _Slope.apply(query_columns, query, slope)  # type: ignore[no-untyped-call]
     return (support * scale).transpose(1, 2), query.transpose(1, 2)
 
 
@@ -122,7 +122,7 @@ class _Attention(nn.Module):
         self.o = nn.Linear(dim, dim)
 
     def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.n_heads, -1)).transpose(-3, -2)  # (..., length, d) -> (..., h, length, d/h)
+        return x.view(*x.shape[:-1], self.n_heads, -1).transpose(-3, -2)  # (..., length, d) -> (..., h, length, d/h)
 
     def keys_values(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return self._split(self.k(x)), self._split(self.v(x))
@@ -160,15 +160,15 @@ class _Layer(nn.Module):
         """
         b = table.shape[0]
         attended = self.attention1(_columns(self.layer_norm1(table)), keys_values)
-        table = table + attended.unflatten(0, (b, -1)).transpose(1, 2)
+        table = table + attended.view(b, -1, *attended.shape[1:]).transpose(1, 2)
         table = table + self.linear2(F.gelu(self.linear1(self.layer_norm2(table))))
         rows = self.layer_norm3(table).flatten(0, 1)  # (b * rows, t, d)
         features = self.attention2.keys_values(rows)
         if label_only:
             table, rows = table[:, :, :1], rows[:, :1]
-        table = table + self.attention2(rows, features).unflatten(0, (b, -1))
-        table = table + self.linear4(F.gelu(self.linear3(self.layer_norm4(table))))
-        return table
+        table = table + self.attention2(rows, features).view(b, -1, *rows.shape[1:])
+        out: Tensor = table + self.linear4(F.gelu(self.linear3(self.layer_norm4(table))))
+        return out
 
 
 def _columns(table: Tensor) -> Tensor:
@@ -191,8 +191,12 @@ class Tab2D(nn.Module):
         self.layers = nn.ModuleList([_Layer(config.dim, config.n_heads) for _ in range(config.n_layers)])
         self.final_layer_norm = nn.LayerNorm(config.dim)
         self.final_layer = nn.Linear(config.dim, config.dim_output)
-        for weight in (self.x_embedding.x_embedding.weight, self.x_embedding.x_embedding.bias,
-                       self.y_embedding.y_embedding.weight, self.y_embedding.y_mask.weight):
+        for weight in (
+            self.x_embedding.x_embedding.weight,
+            self.x_embedding.x_embedding.bias,
+            self.y_embedding.y_embedding.weight,
+            self.y_embedding.y_mask.weight,
+        ):
             nn.init.normal_(weight)
 
     def forward(self, x_support: Tensor, y_support: Tensor, x_query: Tensor, query_chunk: int = 0) -> Tensor:
@@ -215,10 +219,11 @@ class Tab2D(nn.Module):
         support = torch.cat([labels, self.x_embedding(x_support)], dim=2)  # (b, s, t, d)
         memory = []
         for number, layer in enumerate(self.layers):
+            assert isinstance(layer, _Layer)
             memory.append(layer.support_keys_values(support))
             if number < len(self.layers) - 1:  # the last layer's support rows feed nothing
                 support = layer(support, memory[-1])
-        chunks = x_query.split(query_chunk, dim=1) if query_chunk else (x_query,)
+        chunks = torch.split(x_query, query_chunk, dim=1) if query_chunk else (x_query,)
         return torch.cat([self._query_logits(chunk, memory) for chunk in chunks], dim=1)
 
     def _query_logits(self, x_query: Tensor, memory: list[tuple[Tensor, Tensor]]) -> Tensor:

@@ -77,13 +77,15 @@ def _roots(draw: Draw, b: int, n: int, u: int) -> Tensor:
     clusters = draw.integers(2, 5, b, 1, u)
     cluster = (draw.uniform(b, n, 1) * clusters).floor()
     centres = torch.sin(cluster * draw.between(0.5, 3, b, 1, u) + draw.between(0, 6, b, 1, u)) * 2
-    kinds = torch.stack([
-        normal,
-        draw.between(-1.7, 1.7, b, n, u),
-        normal * torch.exp(0.7 * draw.normal(b, n, u)),
-        centres + 0.4 * normal,
-        (normal > draw.normal(b, 1, u)).float(),
-    ])
+    kinds = torch.stack(
+        [
+            normal,
+            draw.between(-1.7, 1.7, b, n, u),
+            normal * torch.exp(0.7 * draw.normal(b, n, u)),
+            centres + 0.4 * normal,
+            (normal > draw.normal(b, 1, u)).float(),
+        ]
+    )
     choice = torch.tensor([0, 0, 0, 1, 1, 2, 2, 3, 3, 4])[draw.integers(0, 9, b, 1, u)]
     return _standardise(kinds.gather(0, choice.expand(b, n, u).unsqueeze(0)).squeeze(0))
 
@@ -124,7 +126,7 @@ def _discretise(draw: Draw, x: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
 
     Returns the table and which columns are discrete, bool (b, f).
     """
-    b, n, f = x.shape
+    b, _, f = x.shape
     discrete = draw.coin(share, b, f)
     levels = 2 + (draw.exponential(b, f) * 3).long().clamp_max(MAX_LEVELS - 2)
     cuts = draw.normal(b, f, MAX_LEVELS - 1) * draw.between(0.5, 1.5, b, f, 1) + 0.5 * draw.normal(b, f, 1)
@@ -210,9 +212,12 @@ def sample_mechanisms(b: int, n: int, f: int, k: int, generator: torch.Generator
 
     kind = draw.integer(0, 4)
     scores = (
-        causes if kind == 0
-        else _linear_scores(draw, z, k) if kind == 1
-        else _tree_scores(draw, z, k) if kind in (2, 3)
+        causes
+        if kind == 0
+        else _linear_scores(draw, z, k)
+        if kind == 1
+        else _tree_scores(draw, z, k)
+        if kind in (2, 3)
         else _prototype_scores(draw, z, k)
     )
     scores = _standardise(scores) + draw.log_between(0.01, 1.0, b, 1, 1) * draw.normal(b, n, k)

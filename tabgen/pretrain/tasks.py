@@ -51,7 +51,7 @@ class Curriculum:
 
     def limit(self, ends: tuple[int, int], index: int) -> int:
         share = min(1.0, index / self.grow_steps)
-        return round(ends[0] * (ends[1] / ends[0]) ** share)
+        return int(ends[0] * (ends[1] / ends[0]) ** share + 0.5)
 
 
 def _log_integer(rng: np.random.Generator, low: int, high: int) -> int:
@@ -72,7 +72,13 @@ def make_batch(curriculum: Curriculum, priors: dict[str, float], seed: int, inde
 
 
 def batch_of(
-    prior: Prior, tasks: int, rows: int, features: int, classes: int, rng: np.random.Generator, generator: torch.Generator
+    prior: Prior,
+    tasks: int,
+    rows: int,
+    features: int,
+    classes: int,
+    rng: np.random.Generator,
+    generator: torch.Generator,
 ) -> Batch:
     """A batch of ``tasks`` equal shapes; features that hold missing values bring an indicator column each."""
     parts = [prior(min(GROUP, tasks - done), rows, features, classes, generator) for done in range(0, tasks, GROUP)]
@@ -84,8 +90,11 @@ def batch_of(
     indicator = torch.arange(n_missing)
     x_support, x_query = x[:, :n_support], x[:, n_support:]
     return Batch(
-        fill_missing(x_support, x_support, indicator), y[:, :n_support],
-        fill_missing(x_support, x_query, indicator), y[:, n_support:], classes,
+        fill_missing(x_support, x_support, indicator),
+        y[:, :n_support],
+        fill_missing(x_support, x_query, indicator),
+        y[:, n_support:],
+        classes,
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -11,7 +10,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -68,7 +67,16 @@ def optimisers(model: Tab2D, config: PretrainConfig) -> list[torch.optim.Optimiz
 class HeldOut:
     """Fixed tasks that are never trained on, with a random forest's ROC-AUC on each as the yardstick."""
 
-    SHAPES = {"small": (150, 6, 2, 24), "classes": (300, 8, 5, 16), "large": (600, 15, 2, 12)}
+    SHAPES: ClassVar[dict[str, tuple[int, int, int, int]]] = {
+        "small": (150, 6, 2, 24),
+        "classes": (300, 8, 5, 16),
+        "large": (600, 15, 2, 12),
+    }
+    """Name -> rows, features, classes, tasks."""
+        "small": (150, 6, 2, 24),
+        "classes": (300, 8, 5, 16),
+        "large": (600, 15, 2, 12),
+    }
 
     def __init__(self, priors: dict[str, float]) -> None:
         self.batches: dict[str, Batch] = {}
@@ -88,8 +96,10 @@ class HeldOut:
             full[:, forest.classes_] = forest.predict_proba(batch.x_query[task].numpy())
             return full
 
-        return {name: mean_auc(batch, [scores(batch, t) for t in range(len(batch.x_support))])
-                for name, batch in self.batches.items()}
+        return {
+            name: mean_auc(batch, [scores(batch, t) for t in range(len(batch.x_support))])
+            for name, batch in self.batches.items()
+        }
 
     def model(self, model: Tab2D) -> dict[str, float]:
         out = {}
@@ -137,13 +147,15 @@ def _state_tensors(model: Tab2D, optims: list[torch.optim.Optimizer]) -> dict[st
     return tensors
 
 
-def _save(folder: Path, model: Tab2D, optims: list[torch.optim.Optimizer], config: PretrainConfig, progress: dict[str, Any]) -> None:
+def _save(
+    folder: Path, model: Tab2D, optims: list[torch.optim.Optimizer], config: PretrainConfig, progress: dict[str, Any]
+) -> None:
     """Write the whole state beside the old one, then swap: a kill at any moment leaves one that loads."""
     folder.mkdir(parents=True, exist_ok=True)
     scratch = folder / "state.new"
     metadata = {"progress": json.dumps(progress), "config": json.dumps(asdict(config))}
     save_file({k: v.contiguous() for k, v in _state_tensors(model, optims).items()}, scratch, metadata=metadata)
-    os.replace(scratch, folder / "state.safetensors")
+    scratch.replace(folder / "state.safetensors")
 
 
 def _load(folder: Path, model: Tab2D, optims: list[torch.optim.Optimizer]) -> dict[str, Any]:
@@ -162,6 +174,22 @@ def _load(folder: Path, model: Tab2D, optims: list[torch.optim.Optimizer]) -> di
                 state.setdefault(int(where[1]), {})[where[2]] = value
         optim.load_state_dict({"state": state, "param_groups": optim.state_dict()["param_groups"]})
     return progress
+
+
+def _update(
+    model: Tab2D, optims: list[torch.optim.Optimizer], config: PretrainConfig, batch: Batch, step: int
+) -> float:
+    """One step of training; returns the batch's loss before it."""
+    for optim, rate in zip(optims, (config.muon_lr, config.adamw_lr), strict=True):
+        for group in optim.param_groups:
+            group["lr"] = rate * config.rate(step)
+    loss = loss_of(model, batch)
+    loss.backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    for optim in optims:
+        optim.step()
+        optim.zero_grad(set_to_none=True)
+    return float(loss.detach())
 
 
 def pretrain(
@@ -194,27 +222,30 @@ def pretrain(
         report(entry)
 
     if progress["step"] == 0:
-        write({"config": asdict(config), "random_forest": held_out.forest(),
-               "parameters": sum(p.numel() for p in model.parameters())})
+        write(
+            {
+                "config": asdict(config),
+                "random_forest": held_out.forest(),
+                "parameters": sum(p.numel() for p in model.parameters()),
+            }
+        )
     losses: list[float] = []
     began, saved, before = time.monotonic(), time.monotonic(), progress["seconds"]
     for step, batch in enumerate(batches(config, progress["step"], producers), start=progress["step"]):
-        for optim, rate in zip(optims, (config.muon_lr, config.adamw_lr), strict=True):
-            for group in optim.param_groups:
-                group["lr"] = rate * config.rate(step)
-        loss = loss_of(model, batch)
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for optim in optims:
-            optim.step()
-            optim.zero_grad(set_to_none=True)
-        losses.append(float(loss.detach()))
+        losses.append(_update(model, optims, config, batch, step))
         progress["step"], progress["tasks"] = step + 1, progress["tasks"] + len(batch.x_support)
         progress["seconds"] = before + time.monotonic() - began
         last = step + 1 == config.steps
         if (step + 1) % report_every == 0 or last:
-            write({**progress, "loss": float(np.mean(losses)), "rate": config.rate(step),
-                   "tasks_per_second": progress["tasks"] / progress["seconds"], "auc": held_out.model(model)})
+            write(
+                {
+                    **progress,
+                    "loss": float(np.mean(losses)),
+                    "rate": config.rate(step),
+                    "tasks_per_second": progress["tasks"] / progress["seconds"],
+                    "auc": held_out.model(model),
+                }
+            )
             losses.clear()
         starts_to_decay = step + 1 == config.steps - config.decay_steps
         if starts_to_decay or last or time.monotonic() - saved > save_seconds:

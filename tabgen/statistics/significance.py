@@ -71,7 +71,7 @@ def friedman(matrix: pd.DataFrame, *, seed: int = 0) -> FriedmanTest:
     -----
     Why a third p-value: chi2 and F assume exchangeable methods. Here `zero-shot` has the same gain (0) on
     every dataset and some methods vary more than others; on such data without any difference the F test was
-    measured to reject in up to 9 % of the studies at alpha 0.05 (`benchmarks/null_error.py`). Reversing the
+    measured to reject in up to 7.5 % of the studies at alpha 0.05 (`benchmarks/null_error.py`). Reversing the
     ranks of a whole dataset leaves the null distribution as it is whenever gains scatter symmetrically around
     a common value, with any spread per method, so the flipped statistic keeps its level. It is the assumption
     of the signed-rank test.

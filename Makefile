@@ -1,0 +1,30 @@
+# make demo   set up, compare every installed generator on six small tables, write a report
+# make test   set up, run linter, type checker and all tests
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+# PyTorch's own index has the CPU builds; set TORCH_INDEX= (empty) to get the default build with CUDA.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+PLUGINS = $(sort $(dir $(wildcard plugins/*/pyproject.toml)))
+DEMO = runs/demo
+
+.PHONY: demo test install clean
+
+demo: install
+	$(BIN)/tabgen run --suite quick --folds 2 -o $(DEMO)
+
+test: install
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --cov --cov-report=term
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt $(addsuffix pyproject.toml,$(PLUGINS))
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --retries 1 --timeout 60 $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -c constraints.txt torch
+	$(BIN)/pip install -q -c constraints.txt -e '.[dev]' $(addprefix -e ./,$(PLUGINS))
+	touch $@
+
+clean:
+	rm -rf $(VENV) $(DEMO)

@@ -1,0 +1,51 @@
+"""What several test modules share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from paths import FIXTURE
+
+from tabgen.datasets import Dataset, quick_datasets
+from tabgen.models.checkpoints import Tab2DModel, load_directory
+from tabgen.models.finetune import get_recipe
+from tabgen.plugins import PluginChoice, Plugins, load_plugins
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def built_in() -> Plugins:
+    """The built-in plugins alone."""
+    return load_plugins(PluginChoice(external=False))
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint() -> Path:
+    """A Tab2D of 3 layers x 32 with AutoGluon's own (random) weights: fast, and as good as untrained."""
+    return FIXTURE
+
+
+@pytest.fixture
+def tiny_model() -> Tab2DModel:
+    return load_directory(FIXTURE)
+
+
+@pytest.fixture(scope="session")
+def heart() -> Dataset:
+    """297 real rows, 13 features of mixed kinds, two classes."""
+    return next(dataset for dataset in quick_datasets() if dataset.name == "heart-cleveland")
+
+
+@pytest.fixture(scope="session")
+def teaching() -> Dataset:
+    """151 real rows, 5 features, three classes: the smallest of the quick tables."""
+    return next(dataset for dataset in quick_datasets() if dataset.name == "teaching-assistants")
+
+
+@pytest.fixture(scope="session")
+def two_steps() -> dict[str, object]:
+    """A recipe that is over at once."""
+    return get_recipe("nano", steps=2, patience=2).to_dict()

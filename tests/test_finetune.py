@@ -1,0 +1,140 @@
+"""The fine-tuning loop: splits, recipes, early stopping, the kept step, seeds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tabgen.errors import ExperimentError, InvalidOutput, UnknownNameError
+from tabgen.models.checkpoints import Tab2DModel
+from tabgen.models.finetune import RECIPES, Recipe, fine_tune, get_recipe, split_step
+
+Data = tuple[torch.Tensor, torch.Tensor]
+
+
+@pytest.fixture
+def learnable() -> tuple[Data, Data]:
+    """Train and validation rows whose class is the sign of the first of four columns."""
+    generator = torch.Generator().manual_seed(3)
+    x = torch.randn(160, 4, generator=generator)
+    y = (x[:, 0] > 0).long()
+    return (x[:120], y[:120]), (x[120:], y[120:])
+
+
+def test_recipes_are_the_protocols() -> None:
+    autogluon = get_recipe("autogluon")
+    assert (autogluon.learning_rate, autogluon.betas, autogluon.weight_decay) == (1e-4, (0.9, 0.999), 0.1)
+    assert (autogluon.steps, autogluon.patience, autogluon.warmup_steps) == (50, 40, 1000)
+    assert (autogluon.max_support, autogluon.max_query, autogluon.query_share) == (8192, 1024, 0.2)
+    assert autogluon.rate(1) == 1e-7
+    assert autogluon.rate(50) < 5e-6
+    assert autogluon.rate(1001) == pytest.approx(1e-4)
+    second = get_recipe("mitra-v2")
+    assert (second.steps, second.learning_rate, second.warmup_steps, second.weight_decay) == (50, 1e-5, 10, 0.3)
+
+
+def test_any_field_can_be_replaced_and_unknown_ones_are_named() -> None:
+    assert get_recipe("nano", steps=7).steps == 7
+    with pytest.raises(ExperimentError, match="no field stepz"):
+        get_recipe("nano", stepz=7)
+    with pytest.raises(UnknownNameError, match="did you mean 'nano'"):
+        get_recipe("nanoo")
+
+
+def test_a_recipe_survives_being_data() -> None:
+    for recipe in RECIPES.values():
+        data = recipe.to_dict()
+        assert Recipe(**data).to_dict() == data
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 4), min_size=2, max_size=80), st.integers(0, 2**31))
+def test_a_step_split_is_stratified_and_keeps_every_class_in_the_support(labels: list[int], seed: int) -> None:
+    y = torch.tensor(labels)
+    support, query = split_step(y, RECIPES["autogluon"], np.random.default_rng(seed))
+    together = torch.cat([support, query])
+    assert together.sort().values.tolist() == list(range(len(labels)))
+    assert len(query) >= 1
+    assert len(support) >= 1
+    counts = torch.bincount(y)
+    queried = torch.bincount(y[query], minlength=len(counts))
+    for count, asked in zip(counts.tolist(), queried.tolist(), strict=True):
+        if len(query) > 1:
+            assert abs(asked - 0.2 * count) <= 1
+        if count > 1:
+            assert asked < count
+
+
+def test_a_step_is_capped() -> None:
+    support, query = split_step(torch.zeros(3000).long(), get_recipe("nano", max_support=100, max_query=30), np.random.default_rng(0))
+    assert (len(support), len(query)) == (100, 30)
+
+
+def test_one_row_cannot_be_split() -> None:
+    with pytest.raises(InvalidOutput, match="at least two rows"):
+        split_step(torch.zeros(1).long(), RECIPES["nano"], np.random.default_rng(0))
+
+
+def test_training_learns_and_leaves_the_best_step_in_place(tiny_model: Tab2DModel, learnable: tuple[Data, Data]) -> None:
+    train, validation = learnable
+    recipe = get_recipe("nano", learning_rate=3e-3, steps=25, patience=25)
+    result = fine_tune(tiny_model, lambda step: train, train, validation, 2, recipe, seed=0)
+    losses = result.validation_losses
+    assert len(losses) == 26
+    assert result.best_step == int(np.argmin(losses))
+    assert min(losses) < 0.8 * losses[0]
+    now = tiny_model.predict(*train, validation[0], 2)
+    true = now[np.arange(len(now)), validation[1].numpy()]
+    assert -np.log(true).mean() == pytest.approx(losses[result.best_step], rel=1e-6)
+
+
+def test_when_nothing_helps_step_zero_is_kept(tiny_model: Tab2DModel, learnable: tuple[Data, Data]) -> None:
+    train, validation = learnable
+    before = {name: tensor.clone() for name, tensor in tiny_model.module.state_dict().items()}
+    flipped = (train[0], 1 - train[1])  # a pool that teaches the opposite, with the context as it is
+    recipe = get_recipe("nano", learning_rate=10.0, warmup_steps=0, steps=6, patience=3, max_gradient_norm=1.0)
+    result = fine_tune(tiny_model, lambda step: flipped, train, validation, 2, recipe, seed=0)
+    if result.best_step == 0:
+        assert len(result.validation_losses) == 4  # stopped by patience
+        assert all(torch.equal(before[n], t) for n, t in tiny_model.module.state_dict().items())
+    assert result.validation_losses[result.best_step] == min(result.validation_losses)
+    assert result.best_step == 0
+
+
+def test_patience_counts_steps_since_the_best(tiny_model: Tab2DModel, learnable: tuple[Data, Data]) -> None:
+    train, validation = learnable
+    recipe = get_recipe("nano", learning_rate=10.0, warmup_steps=0, steps=50, patience=4)
+    result = fine_tune(tiny_model, lambda step: train, train, validation, 2, recipe, seed=0)
+    assert len(result.validation_losses) - 1 == result.best_step + 4
+
+
+def test_the_same_seed_gives_the_same_bits_another_does_not(learnable: tuple[Data, Data]) -> None:
+    from paths import FIXTURE
+
+    from tabgen.models.checkpoints import load_directory
+
+    train, validation = learnable
+    recipe = get_recipe("nano", steps=4)
+    curves = [
+        fine_tune(load_directory(FIXTURE), lambda step: train, train, validation, 2, recipe, seed).validation_losses
+        for seed in (5, 5, 6)
+    ]
+    assert curves[0] == curves[1]
+    assert curves[0] != curves[2]
+
+
+def test_a_table_that_breaks_the_model_is_named(tiny_model: Tab2DModel, learnable: tuple[Data, Data]) -> None:
+    train, validation = learnable
+    broken = (torch.full_like(train[0], float("nan")), train[1])
+    with pytest.raises(InvalidOutput, match="step 1"):
+        fine_tune(tiny_model, lambda step: broken, train, validation, 2, RECIPES["nano"], seed=0)
+
+
+def test_after_step_sees_every_step(tiny_model: Tab2DModel, learnable: tuple[Data, Data]) -> None:
+    train, validation = learnable
+    seen: list[int] = []
+    fine_tune(tiny_model, lambda step: train, train, validation, 2, get_recipe("nano", steps=3), 0, seen.append)
+    assert seen == [0, 1, 2, 3]

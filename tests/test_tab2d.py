@@ -1,0 +1,90 @@
+"""Tab2D agrees with AutoGluon's, and keeps the invariances it claims."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from paths import FIXTURE
+
+from tabgen.models.checkpoints import Tab2DModel
+from tabgen.models.tab2d import quantile_normalise
+
+CASES = ("plain", "constant_column_and_ties", "one_feature", "wide_small", "large_support")
+
+
+def case(name: str) -> dict[str, torch.Tensor]:
+    with np.load(FIXTURE / "cases.npz") as arrays:
+        return {k.split(".")[1]: torch.from_numpy(arrays[k]) for k in arrays if k.startswith(f"{name}.")}
+
+
+def test_the_fixture_has_these_cases_and_no_other() -> None:
+    with np.load(FIXTURE / "cases.npz") as arrays:
+        assert {key.split(".")[0] for key in arrays} == set(CASES)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_logits_are_autogluons(name: str, tiny_model: Tab2DModel) -> None:
+    data = case(name)
+    with torch.no_grad():
+        logits = tiny_model.module(data["x_support"], data["y_support"], data["x_query"])
+    assert logits.shape == data["logits"].shape
+    assert (logits - data["logits"]).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("chunk", [1, 5, 16, 1000])
+def test_query_chunks_change_nothing(chunk: int, tiny_model: Tab2DModel) -> None:
+    data = case("plain")
+    with torch.no_grad():
+        logits = tiny_model.module(data["x_support"], data["y_support"], data["x_query"], query_chunk=chunk)
+    assert torch.allclose(logits, data["logits"], atol=1e-5)
+
+
+def test_order_of_rows_and_columns_does_not_matter(tiny_model: Tab2DModel) -> None:
+    data = case("plain")
+    rows, columns = torch.randperm(40), torch.randperm(5)
+    with torch.no_grad():
+        logits = tiny_model.module(
+            data["x_support"][:, rows][:, :, columns], data["y_support"][:, rows], data["x_query"][:, :, columns]
+        )
+    assert torch.allclose(logits, data["logits"], atol=1e-5)
+
+
+def test_only_the_order_of_values_matters() -> None:
+    x = torch.randn(1, 200, 3)
+    support, query = quantile_normalise(x, x[:, :50])
+    warped_support, warped_query = quantile_normalise(x.exp(), x[:, :50].exp())
+    assert torch.allclose(support, warped_support, atol=0.02)
+    assert torch.allclose(query, warped_query, atol=0.02)
+
+
+def test_normalised_support_is_z_scored_and_constant_columns_vanish() -> None:
+    x = torch.randn(2, 300, 3)
+    x[:, :, 1] = 7.0
+    support, query = quantile_normalise(x, torch.randn(2, 10, 3))
+    assert torch.allclose(support.mean(1), torch.zeros(2, 3), atol=1e-5)
+    assert torch.allclose(support[:, :, [0, 2]].std(1), torch.ones(2, 2), atol=0.01)
+    assert (support[:, :, 1] == 0).all()
+    assert (query[:, :, 1] == 0).all()
+
+
+def test_the_gradient_for_query_values_is_the_slope_of_the_ranks() -> None:
+    torch.manual_seed(0)
+    x = torch.rand(1, 2000, 1)  # uniform on [0, 1]: rank = value, so the slope is 1 / sd of the ranks = sqrt(12)
+    plain = quantile_normalise(x, x[:, :20])[1]
+    query = x[:, :20].clone().requires_grad_()
+    normalised = quantile_normalise(x, query)[1]
+    assert torch.equal(normalised.detach(), plain)
+    normalised.sum().backward()
+    assert query.grad is not None
+    inner = (query.detach() > 0.1) & (query.detach() < 0.9)
+    assert torch.allclose(query.grad[inner], torch.full_like(query.grad[inner], 12**0.5), rtol=0.35)
+
+
+def test_gradients_reach_every_weight_but_the_unused_classes(tiny_model: Tab2DModel) -> None:
+    data = case("plain")
+    logits = tiny_model.module(data["x_support"], data["y_support"], data["x_query"])
+    logits.square().sum().backward()
+    untouched = [n for n, p in tiny_model.module.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    # a key's bias shifts all scores of a softmax alike: its gradient is zero but for rounding
+    assert [n for n in untouched if not n.endswith("k.bias")] == []
