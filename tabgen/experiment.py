@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from tabgen import datasets
-from tabgen.errors import ExperimentError, UnknownNameError
-from tabgen.generator import make_generator, settings_of
+from tabgen.errors import ExperimentError, TabgenError, UnknownNameError
+from tabgen.generator import BASELINES, MIXINGS, make_generator, settings_of
 from tabgen.models import DEFAULT_MODEL, directory_model
 from tabgen.models.base import ModelInfo
 from tabgen.plugins import Plugins
@@ -20,9 +20,7 @@ from tabgen.plugins import Plugins
 PROTOCOL_VERSION = 1
 """Raised whenever the same cell would get another score for a reason that is not in its key."""
 
-BASELINES = ("zero-shot", "real")
-MIXINGS = ("replace", "augment")
-METHOD = re.compile(r"(?P<generator>[a-z0-9-]+)(@(?P<mixing>[a-z]+))?(:(?P<settings>.+))?")
+METHOD = re.compile(r"(?P<generator>[a-z0-9_-]+)(@(?P<mixing>[a-z]+))?(:(?P<settings>.+))?")
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ def parse_method(text: str, plugins: Plugins) -> Method:
     Raises
     ------
     UnknownNameError, ExperimentError
-        For a generator, mixing or setting that does not exist, or a value of the wrong type.
+        For a generator, mixing or setting that does not exist, or a value that the generator refuses.
     """
     match = METHOD.fullmatch(text)
     if match is None:
@@ -100,8 +98,15 @@ def parse_method(text: str, plugins: Plugins) -> Method:
     mixing = match["mixing"] or generator.info.mixing
     if mixing not in MIXINGS:
         raise ExperimentError(f"'{text}': the mixing '{mixing}' is none of {', '.join(MIXINGS)}.")
-    make_generator(generator, settings)
-    return Method(text, name, mixing, settings_of(generator) | settings, float(ratio))
+    try:
+        make_generator(generator, settings)
+    except TabgenError:
+        raise
+    except Exception as error:  # whatever a plugin's __init__ raises for a value it does not take
+        raise ExperimentError(f"'{text}': {type(error).__name__}: {error}") from error
+    known = settings_of(generator)
+    settings = {key: float(value) if isinstance(known[key], float) else value for key, value in settings.items()}
+    return Method(text, name, mixing, known | settings, float(ratio))
 
 
 def _parse_settings(text: str, method: str) -> dict[str, Any]:
@@ -110,6 +115,8 @@ def _parse_settings(text: str, method: str) -> dict[str, Any]:
         key, equals, value = part.partition("=")
         if not equals or not key:
             raise ExperimentError(f"'{method}': '{part}' should be setting=value.")
+        if key in settings:
+            raise ExperimentError(f"'{method}': the setting '{key}' is given twice.")
         try:
             settings[key] = json.loads(value)
         except ValueError:
@@ -147,26 +154,30 @@ def plan(experiment: Experiment, plugins: Plugins) -> list[dict[str, Any]]:
 
     A cell is plain data, complete in itself: any process can run it. Its ``key`` is the SHA-256 of all that
     can change its scores.
+
+    Raises
+    ------
+    ExperimentError
+        If there is nothing to run, or two of its cells would be the same.
     """
-    labels = [method.label for method in experiment.methods]
-    if len(set(labels)) < len(labels):
-        raise ExperimentError("a method is named twice; every label must be unique.")
+    _check(experiment)
     checkpoint = find_model(experiment.model, plugins).fingerprint()
     cells = []
     for dataset in experiment.suite.datasets:
-        identity = _dataset_identity(dataset)
+        data = _dataset_identity(dataset)
         for fold in range(experiment.folds):
             for seed in experiment.seeds:
                 for method in experiment.methods:
-                    decides = {
+                    identity = _method_identity(method, plugins)
+                    decides: dict[str, Any] = {
                         "protocol": PROTOCOL_VERSION,
-                        "data": identity,
+                        "data": data,
                         "fold": fold,
                         "n_folds": experiment.folds,
                         "seed": seed,
                         "max_train_rows": experiment.max_train_rows,
                         "max_test_rows": experiment.max_test_rows,
-                        "method": _method_identity(method, plugins),
+                        "method": identity,
                         "checkpoint": checkpoint,
                         "recipe": None if method.mixing == "none" else experiment.recipe,
                     }
@@ -177,12 +188,12 @@ def plan(experiment: Experiment, plugins: Plugins) -> list[dict[str, Any]]:
                             "dataset": dataset.name,
                             "path": str(dataset.path),
                             "target": dataset.target,
-                            "sha256": dataset.sha256,
+                            "sha256": data["sha256"],
                             "kinds": dataset.kinds,
                             "method": method.label,
                             "generator": method.generator,
-                            "plugin": decides["method"].get("plugin"),
-                            "plugin_version": decides["method"].get("version"),
+                            "plugin": identity.get("plugin"),
+                            "plugin_version": identity.get("version"),
                             "mixing": method.mixing,
                             "settings": method.settings,
                             "ratio": method.ratio,
@@ -203,7 +214,34 @@ def plan(experiment: Experiment, plugins: Plugins) -> list[dict[str, Any]]:
                             },
                         }
                     )
+    _check_keys(cells)
     return cells
+
+
+def _check(experiment: Experiment) -> None:
+    if experiment.folds < 2:
+        raise ExperimentError(f"folds={experiment.folds}: at least 2 are due.")
+    if not experiment.seeds or min(experiment.seeds) < 0:
+        raise ExperimentError(f"seeds={experiment.seeds}: at least one is due, and none below 0.")
+    if not experiment.methods:
+        raise ExperimentError("there is no method to run.")
+    labels = [method.label for method in experiment.methods]
+    twice = sorted({label for label in labels if labels.count(label) > 1})
+    if twice:
+        raise ExperimentError(f"a method is named twice: {', '.join(twice)}.")
+
+
+def _check_keys(cells: list[dict[str, Any]]) -> None:
+    """Cells of one key are one outcome in the store: of two, one would vanish without a word."""
+    seen: dict[str, dict[str, Any]] = {}
+    for cell in cells:
+        twin = seen.setdefault(cell["key"], cell)
+        if twin is not cell:
+            differing = [k for k in ("dataset", "method", "seed") if twin[k] != cell[k]] or ["seed"]
+            pairs = " and ".join(f"the {k}s '{twin[k]}' and '{cell[k]}'" for k in differing)
+            raise ExperimentError(
+                f"{pairs} are the same under two names, and would get the same scores; leave one out."
+            )
 
 
 def _dataset_identity(dataset: datasets.Dataset) -> dict[str, Any]:

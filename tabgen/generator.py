@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from tabgen.table import Table
 
 Mixing = Literal["real", "replace", "augment"]
+MIXINGS = ("replace", "augment")
+"""What a generator's rows can be used for: instead of the real rows, or beside them."""
+BASELINES = ("zero-shot", "real")
+"""The two methods without a generator; no generator can have their names."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,8 @@ class GeneratorInfo:
         True: a sample may hold a subset of the feature columns.
     redraws : bool
         True: a new sample is drawn for every fine-tuning step (cheap samplers of whole tasks).
+    preload : tuple of str
+        Modules that are slow to import: each is imported once per run instead of once per cell.
     """
 
     name: str
@@ -77,6 +83,7 @@ class GeneratorInfo:
     accepts_missing: bool = False
     changes_columns: bool = False
     redraws: bool = False
+    preload: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
 
 
@@ -164,6 +171,7 @@ def make_generator(generator: type[Generator], settings: dict[str, Any]) -> Gene
         number = isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool)
         if default is not None and type(value) is not type(default) and not number:
             raise ExperimentError(
-                f"{generator.info.name}: the setting {key}={value!r} should be {type(default).__name__}, as {default!r} is."
+                f"{generator.info.name}: the setting {key}={value!r} should be"
+                f" {type(default).__name__}, as {default!r} is."
             )
     return generator(**settings)

@@ -46,8 +46,9 @@ def tabgen_register_models(register: Callable[[ModelInfo], None]) -> None:
     Parameters
     ----------
     register : callable
-        ``register(ModelInfo(...))``: a name, a summary and a ``load(device)`` function that returns a
-        :class:`tabgen.models.base.FoundationModel`. Nothing is loaded until a cell needs it.
+        ``register(ModelInfo(...))``: a name, a summary, a licence, a ``load(device)`` function that returns a
+        :class:`tabgen.models.base.FoundationModel`, and a ``fingerprint()`` function that returns the hash of
+        its weights. Nothing is loaded until a cell needs it.
     """
 
 
@@ -81,8 +82,9 @@ def tabgen_register_engines(register: Callable[[str, Callable[..., Any]], None])
     Parameters
     ----------
     register : callable
-        ``register("name", make_engine)``; ``make_engine(limits, workers)`` returns an object whose
-        ``run(cells)`` yields one outcome per cell, in any order (see ``tabgen.engines``).
+        ``register("name", make_engine)``; ``make_engine(workers=, threads=, choice=, log_folder=)`` returns an
+        object whose ``run(cells, started)`` yields ``(cell, result)`` for each cell, in any order, and whose
+        ``stop()`` lets running cells finish (see ``tabgen.engines``).
     """
 
 

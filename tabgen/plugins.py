@@ -21,7 +21,7 @@ import pluggy
 
 from tabgen import hookspecs
 from tabgen.errors import PluginError, UnknownNameError
-from tabgen.generator import Generator, GeneratorInfo
+from tabgen.generator import BASELINES, MIXINGS, Generator, GeneratorInfo
 
 if TYPE_CHECKING:
     from tabgen.datasets import Suite
@@ -73,7 +73,10 @@ class Registry(Generic[T]):
 
     def add(self, name: str, entry: T, plugin: Plugin) -> None:
         if not isinstance(name, str) or not NAME.fullmatch(name.replace("_", "-")):
-            raise PluginError(f"a {self.kind} cannot be called {name!r}: lower-case letters, digits and hyphens only.")
+            raise PluginError(
+                f"a {self.kind} cannot be called {name!r}:"
+                " lower-case letters and digits only, joined by hyphens or underscores."
+            )
         if name in self._entries:
             other = self._entries[name][1].name
             raise PluginError(f"the {self.kind} '{name}' is already registered by the plugin '{other}'.")
@@ -103,18 +106,25 @@ def _check_generator(generator: type[Generator]) -> None:
     if not inspect.isclass(generator) or not issubclass(generator, Generator):
         raise PluginError(f"register() of generators takes a subclass of tabgen.Generator, not {generator!r}.")
     if inspect.isabstract(generator):
+        lacking = ", ".join(f"{name}()" for name in sorted(generator.__abstractmethods__))
+        raise PluginError(f"the generator {generator.__name__} lacks {lacking}.")
+    info = generator.info
+    if info.name in BASELINES:
+        raise PluginError(f"no generator can be called '{info.name}': that is the name of a baseline.")
+    if info.mixing not in MIXINGS:
         raise PluginError(
-            f"the generator {generator.__name__} lacks {', '.join(sorted(generator.__abstractmethods__))}()."
-        )
-    if generator.info.mixing not in ("replace", "augment"):
-        raise PluginError(
-            f"the generator '{generator.info.name}' has mixing={generator.info.mixing!r}; use 'replace' or 'augment'."
+            f"the generator '{info.name}' has mixing={info.mixing!r}; use {' or '.join(map(repr, MIXINGS))}."
         )
     for parameter in inspect.signature(generator).parameters.values():
+        setting = f"the setting '{parameter.name}' of the generator '{info.name}'"
         if parameter.default is parameter.empty:
-            raise PluginError(
-                f"the setting '{parameter.name}' of the generator '{generator.info.name}' has no default value."
-            )
+            raise PluginError(f"{setting} has no default value.")
+        if parameter.name == "ratio":
+            raise PluginError(f"{setting} must be called otherwise: a method's ratio is synthetic rows per real row.")
+        try:
+            json.dumps(parameter.default)
+        except (TypeError, ValueError) as error:
+            raise PluginError(f"{setting} has the default {parameter.default!r}, which JSON cannot hold.") from error
 
 
 @dataclass
@@ -133,14 +143,20 @@ class Plugins:
         """Register one module's hooks and what they offer; all of it, or, on an error, nothing."""
         hooks: tuple[tuple[str, Callable[..., None]], ...] = (
             ("tabgen_register_generators", lambda g: self.generators.add(_info(g).name, g, plugin)),
-            ("tabgen_register_models", lambda m: self.models.add(m.name, m, plugin)),
-            ("tabgen_register_datasets", lambda s: self.suites.add(s.name, s, plugin)),
-            ("tabgen_register_metrics", lambda m: self.metrics.add(m.name, m, plugin)),
+            ("tabgen_register_models", lambda m: self.models.add(_name(m, "model"), m, plugin)),
+            ("tabgen_register_datasets", lambda s: self.suites.add(_name(s, "suite"), s, plugin)),
+            ("tabgen_register_metrics", lambda m: self.metrics.add(_name(m, "metric"), m, plugin)),
             ("tabgen_register_engines", lambda name, engine: self.engines.add(name, engine, plugin)),
         )
+        if self.manager.has_plugin(plugin.name):
+            raise PluginError(f"another plugin is already called '{plugin.name}'; rename the file or the entry point.")
         self.manager.register(module, name=plugin.name)
         try:
             self.manager.check_pending()
+            if not self.manager.get_hookcallers(module):
+                raise PluginError(
+                    "it has no hook; mark a function such as tabgen_register_generators with @tabgen.hookimpl."
+                )
             others = [p for p in self.manager.get_plugins() if p is not module]
             for hook, register in hooks:
                 self.manager.subset_hook_caller(hook, others)(register=register)
@@ -178,6 +194,13 @@ def _info(generator: Any) -> GeneratorInfo:
     return info
 
 
+def _name(entry: Any, kind: str) -> str:
+    name = getattr(entry, "name", None)
+    if not isinstance(name, str):
+        raise PluginError(f"register() of {kind}s takes an object with a name, not {entry!r}.")
+    return name
+
+
 def _import_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise PluginError(f"there is no file {path}.")
@@ -187,7 +210,11 @@ def _import_file(path: Path) -> ModuleType:
         raise PluginError(f"{path} is not a Python file.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
     return module
 
 
@@ -223,7 +250,8 @@ def _entry_points() -> Sequence[metadata.EntryPoint]:
 
 
 def _licence(distribution: metadata.Distribution) -> str:
-    return distribution.metadata.get("License-Expression") or distribution.metadata.get("License") or ""
+    keys = [key for key in ("License-Expression", "License") if key in distribution.metadata]
+    return distribution.metadata[keys[0]] if keys else ""
 
 
 _LOADED: dict[PluginChoice, Plugins] = {}

@@ -27,10 +27,10 @@ class Bootstrap(Generator):
         accepts_missing=True,
     )
 
-    def fit(self, table: Table, context: FitContext) -> None:
+    def fit(self, table: Table, context: FitContext) -> None:  # noqa: ARG002 - nothing to learn
         self.table = table
 
-    def sample(self, n_rows: int, seed: int) -> Table:
+    def sample(self, n_rows: int, seed: int) -> Table | pd.DataFrame:
         return self.table.take(np.random.default_rng(seed).integers(0, len(self.table), n_rows))
 
 

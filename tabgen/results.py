@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -22,7 +23,7 @@ def load_results(*folders: str | Path) -> pd.DataFrame:
     StoreError
         If a folder holds no run, or nothing was stored yet.
     """
-    rows = {}
+    rows: dict[str, dict[str, Any]] = {}
     for folder in folders:
         with Store(Path(folder)) as store:
             rows |= {outcome["key"]: outcome for outcome in store.outcomes()}

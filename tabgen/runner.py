@@ -85,7 +85,19 @@ def run_experiment(
         if not waiting:
             watcher.end()
             return result
-        runner = plugins.engines[engine](workers=workers, threads=threads, choice=choice, log_folder=folder / "logs")
+        preload = {
+            m
+            for method in experiment.methods
+            if method.generator
+            for m in plugins.generators[method.generator].info.preload
+        }
+        runner = plugins.engines[engine](
+            workers=workers,
+            threads=threads,
+            choice=choice,
+            log_folder=folder / "logs",
+            preload=tuple(sorted(preload)),
+        )
         where = provenance()
 
         def started(cell: dict[str, Any]) -> None:

@@ -30,8 +30,8 @@ def impute(table: Table) -> tuple[Table, list[str]]:
             else:
                 frame[column.name] = values.fillna(value)
         else:
-            median = values.median()
-            value = 0.0 if pd.isna(median) else float(median)
+            known = values.dropna()
+            value = float(known.median()) if len(known) else 0.0
             complete = values.fillna(round(value) if column.kind == "integer" else value)
             frame[column.name] = complete.astype("int64") if column.kind == "integer" else complete
     if not filled:
@@ -81,6 +81,8 @@ def draw_sample(generator: Generator, table: Table, n_rows: int, seed: int) -> T
     if not isinstance(frame, pd.DataFrame):
         raise InvalidOutput(f"{source} is a {type(frame).__name__}; a Table or a DataFrame is due.")
     expected = table.observed()
+    if not generator.info.accepts_missing:
+        expected = _with_filled_levels(expected)
     if generator.info.changes_columns:
         expected = _with_columns_of(frame, expected, source)
     sample = expected.like(frame, source)
@@ -92,6 +94,11 @@ def draw_sample(generator: Generator, table: Table, n_rows: int, seed: int) -> T
     if n_rows > 1 and len(set(sample.labels.tolist())) < 2:
         raise InvalidOutput(f"{source} holds one class only ({sample.frame[sample.schema.target].iloc[0]!r}).")
     return sample
+
+
+def _with_filled_levels(table: Table) -> Table:
+    """``table`` under the schema it has once imputed: a column without any value was given a level to hold."""
+    return Table(table.frame, impute(table)[0].schema)
 
 
 def _with_columns_of(frame: pd.DataFrame, table: Table, source: str) -> Table:

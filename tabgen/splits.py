@@ -46,16 +46,20 @@ def split(
     Parameters
     ----------
     labels : ndarray of int, shape (rows,)
+        Not negative, as ``Table.labels``.
     fold, n_folds : int
         0 <= fold < n_folds, n_folds >= 2.
     seed : int
+        Not negative; decides, with ``n_folds``, which row falls in which fold.
     max_train_rows, max_test_rows : int, optional
         Keep at most this many rows (validation is kept at a quarter of train), drawn by class.
 
     Raises
     ------
     Unsupported
-        If train cannot hold every class, or validation or test would hold fewer than two classes.
+        If a part may not hold a row of each of its classes, or validation or test would hold fewer than two.
+    ExperimentError
+        If there is no such fold.
     """
     if not 0 <= fold < n_folds or n_folds < 2:
         raise ExperimentError(f"fold {fold} of {n_folds}: folds are numbered from 0, and there are at least 2.")
@@ -78,10 +82,10 @@ def split(
         parts["validation"].append(shuffled[:n_validation])
         parts["train"].append(shuffled[n_validation:])
     if max_train_rows is not None:
-        parts["train"] = _thin(parts["train"], max_train_rows)
-        parts["validation"] = _thin(parts["validation"], max(2, max_train_rows // 4))
+        parts["train"] = _thin(parts["train"], max_train_rows, "train")
+        parts["validation"] = _thin(parts["validation"], max(2, max_train_rows // 4), "validation")
     if max_test_rows is not None:
-        parts["test"] = _thin(parts["test"], max_test_rows)
+        parts["test"] = _thin(parts["test"], max_test_rows, "test")
     done = {name: np.sort(np.concatenate(rows)).astype(np.intp) for name, rows in parts.items()}
     for name in ("validation", "test"):
         found = len(np.unique(labels[done[name]]))
@@ -93,13 +97,15 @@ def split(
     return Split(**done)
 
 
-def _thin(parts: list[Rows], most: int) -> list[Rows]:
+def _thin(parts: list[Rows], most: int, name: str) -> list[Rows]:
     """At most ``most`` rows in all, in proportion to the classes, at least one of each that has any."""
     sizes = np.array([len(rows) for rows in parts])
     if sizes.sum() <= most:
         return parts
     if (sizes > 0).sum() > most:
-        raise Unsupported(f"{most} rows cannot hold one row of each of the {(sizes > 0).sum()} classes.")
+        raise Unsupported(
+            f"the {name} part may hold {most} rows, too few for one of each of its {(sizes > 0).sum()} classes."
+        )
     exact = sizes * most / sizes.sum()
     kept = np.maximum(np.floor(exact).astype(int), sizes > 0)
     while kept.sum() < most:  # largest remainder first

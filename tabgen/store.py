@@ -14,6 +14,12 @@ from tabgen.errors import StoreError
 
 FILE = "outcomes.sqlite"
 SCHEMA_VERSION = 1
+CREATE = f"""
+BEGIN;
+CREATE TABLE outcomes (key TEXT PRIMARY KEY, status TEXT NOT NULL, row TEXT NOT NULL);
+PRAGMA user_version={SCHEMA_VERSION};
+COMMIT;
+"""
 STATUSES = ("ok", "unsupported", "invalid_output", "error", "timeout", "out_of_memory", "crashed")
 RETRYABLE = ("error", "timeout", "out_of_memory", "crashed")
 
@@ -39,25 +45,18 @@ class Store:
         path = folder / FILE
         self._lock: IO[str] | None = None
         if write:
-            folder.mkdir(parents=True, exist_ok=True)
             self._lock = _take_lock(folder)
         elif not path.is_file():
             raise StoreError(f"there is no run in {folder}: it has no {FILE}. Start one with `tabgen run -o {folder}`.")
         try:
             self._db = sqlite3.connect(path if write else f"{path.resolve().as_uri()}?mode=ro", uri=not write)
-            if write:
+            if write and not self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                 self._db.execute("PRAGMA journal_mode=WAL")
-                self._db.execute(
-                    "CREATE TABLE IF NOT EXISTS outcomes (key TEXT PRIMARY KEY, status TEXT NOT NULL, row TEXT NOT NULL)"
-                )
-                self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+                self._db.executescript(CREATE)
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
-            self._db.execute("SELECT count(*) FROM outcomes").fetchone()
-        except sqlite3.DatabaseError as error:
+        except sqlite3.Error as error:
             self.close()
-            raise StoreError(
-                f"{path} cannot be read as a store ({error}); restore it from a copy, or start in a new folder."
-            ) from error
+            raise _damaged(path, error) from error
         if version != SCHEMA_VERSION:
             self.close()
             raise StoreError(f"{path} has format {version}; this tabgen reads format {SCHEMA_VERSION}.")
@@ -76,7 +75,7 @@ class Store:
 
     def statuses(self) -> dict[str, str]:
         """Key -> status of everything stored."""
-        return dict(self._db.execute("SELECT key, status FROM outcomes"))
+        return dict(self._read("SELECT key, status FROM outcomes"))
 
     def add(self, outcome: dict[str, Any]) -> None:
         """Write one outcome at once; one that stands under the key is replaced (a retry).
@@ -100,13 +99,30 @@ class Store:
 
     def outcomes(self) -> Iterator[dict[str, Any]]:
         """Every stored outcome, in the order of (dataset, fold, seed, method)."""
-        rows = [json.loads(row) for (row,) in self._db.execute("SELECT row FROM outcomes")]
+        try:
+            rows = [json.loads(row) for (row,) in self._read("SELECT row FROM outcomes")]
+        except ValueError as error:
+            raise _damaged(self.folder / FILE, error) from error
         rows.sort(key=lambda o: (o["dataset"], o["fold"], o["seed"], o["method"], o["key"]))
         yield from rows
 
+    def _read(self, query: str) -> list[tuple[Any, ...]]:
+        try:
+            return self._db.execute(query).fetchall()
+        except sqlite3.Error as error:
+            raise _damaged(self.folder / FILE, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> StoreError:
+    return StoreError(f"{path} cannot be read as a store ({error}); restore it from a copy, or start in a new folder.")
+
 
 def _take_lock(folder: Path) -> IO[str]:
-    lock = (folder / ".lock").open("w")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("w")
+    except OSError as error:
+        raise StoreError(f"{folder} cannot be written to: {error}.") from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

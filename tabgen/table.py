@@ -20,6 +20,12 @@ Kind = Literal["numeric", "integer", "categorical", "boolean"]
 Level = str | int | float | bool
 """A category level or class label: what JSON can hold, so that schemas travel."""
 
+EXACT = 2**53
+"""Whole numbers up to here are exact as float64, which is what tables are hashed and encoded as."""
+MAX_NUMBER_CLASSES = 50
+MISSING, FOREIGN = -1, -2
+"""Positions of values that are no level: not there at all, or not among the levels."""
+
 
 class TableWarning(UserWarning):
     """Something in the data was set aside; the message says what and how much."""
@@ -61,7 +67,10 @@ class Schema:
         return [column.name for column in self.columns]
 
     def __getitem__(self, name: str) -> Column:
-        return next(column for column in self.columns if column.name == name)
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(f"no feature column is called '{name}'; there are: {', '.join(self.names)}.")
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -92,7 +101,8 @@ class Table:
     ) -> Table:
         """Read a table off a DataFrame: infer every column's kind, check everything, normalise the types.
 
-        Rows whose target is missing are set aside with a :class:`TableWarning`. Column names become text.
+        Rows whose target is missing are set aside with a :class:`TableWarning`. Column names become text, and so
+        do levels and classes of mixed types: the number 1 and the text "1" beside "a" are one level.
 
         Parameters
         ----------
@@ -112,9 +122,10 @@ class Table:
         """
         frame = _with_text_names(frame, name)
         target = str(target)
+        kinds = {str(column): kind for column, kind in (kinds or {}).items()}
         if target not in frame.columns:
             raise TableError(f"{name} has no column '{target}' to predict; it has: {', '.join(frame.columns)}.")
-        for unknown in set(kinds or {}) - set(frame.columns):
+        for unknown in sorted(set(kinds) - set(frame.columns)):
             raise TableError(f"kinds name the column '{unknown}', which {name} does not have.")
         frame = _without_missing_target(frame, target, name)
         if frame.shape[1] == 1:
@@ -128,7 +139,7 @@ class Table:
         columns: list[Column] = []
         data: dict[str, pd.Series[Any]] = {}
         for feature in frame.columns.drop(target):
-            kind = (kinds or {}).get(feature) or infer_kind(frame[feature], feature, name)
+            kind = kinds.get(feature) or infer_kind(frame[feature], feature, name)
             data[feature] = _canonical(frame[feature], kind, feature, name)
             columns.append(Column(feature, kind, _levels(data[feature], kind)))
         data[target] = classes
@@ -149,7 +160,7 @@ class Table:
     @property
     def labels(self) -> np.ndarray[Any, np.dtype[np.int64]]:
         """The target as positions in ``schema.classes``: int64 (rows,)."""
-        return self.frame[self.schema.target].cat.codes.to_numpy(dtype=np.int64)
+        return self.frame[self.schema.target].cat.codes.to_numpy().astype(np.int64)
 
     @property
     def has_missing(self) -> bool:
@@ -162,9 +173,10 @@ class Table:
     def observed(self) -> Table:
         """The same rows under the schema that only they tell: levels that never occur are gone.
 
-        This is what a generator is fitted on: level names of validation and test rows stay unseen.
+        This is what a generator is fitted on: level names of validation and test rows stay unseen. A copy, so
+        that nothing done to it reaches this table.
         """
-        frame, columns = self.frame.copy(deep=False), []
+        frame, columns = self.frame.copy(), []
         for column in self.schema.columns:
             if column.kind == "categorical":
                 frame[column.name] = frame[column.name].cat.remove_unused_categories()
@@ -190,10 +202,13 @@ class Table:
         frame = frame.rename(columns=str)
         expected = [*self.schema.names, self.schema.target]
         absent, foreign = set(expected) - set(frame.columns), set(frame.columns) - set(expected)
-        if absent or foreign or len(frame.columns) != len(expected):
+        if absent or foreign:
             raise InvalidOutput(
                 f"{source} has the wrong columns: missing {sorted(absent)}, not expected {sorted(foreign)}."
             )
+        if not frame.columns.is_unique:
+            twice = sorted(set(frame.columns[frame.columns.duplicated()]))
+            raise InvalidOutput(f"{source} has more than one column named {', '.join(map(repr, twice))}.")
         data = {c.name: _fit_column(frame[c.name], c, source) for c in self.schema.columns}
         target = Column(self.schema.target, "categorical", self.schema.classes)
         data[target.name] = _fit_column(frame[target.name], target, source)
@@ -208,12 +223,14 @@ class Table:
         for name in [*self.schema.names, self.schema.target]:
             column = self.frame[name]
             values = column.cat.codes.to_numpy() if isinstance(column.dtype, pd.CategoricalDtype) else column.to_numpy()
-            digest.update(np.ascontiguousarray(values, dtype=np.float64).tobytes())
+            digest.update((np.ascontiguousarray(values, dtype=np.float64) + 0.0).tobytes())  # -0.0 equals 0.0
         return digest.hexdigest()
 
 
 def infer_kind(column: pd.Series[Any], feature: str, name: str) -> Kind:
     """The kind a column's dtype and values say: text is categorical, whole numbers are integer.
+
+    Whole numbers beyond 2**53 are numeric, since a float64 cannot tell them from their neighbours.
 
     Raises
     ------
@@ -230,15 +247,20 @@ def infer_kind(column: pd.Series[Any], feature: str, name: str) -> Kind:
     if types.is_bool_dtype(column.dtype):
         return "boolean"
     if types.is_integer_dtype(column.dtype):
-        return "integer"
+        known = column.dropna()
+        return "integer" if known.empty or max(abs(int(known.min())), abs(int(known.max()))) <= EXACT else "numeric"
     if types.is_complex_dtype(column.dtype):
         raise TableError(f"{name}: column '{feature}' holds complex numbers; split it into two columns.")
     if types.is_float_dtype(column.dtype):
-        values = column.dropna().to_numpy(dtype=np.float64)
-        whole = (
-            len(values) > 0 and column.isna().any() and bool(np.all(np.isfinite(values) & (values == np.round(values))))
-        )
+        numbers = column.dropna().to_numpy(dtype=np.float64)
+        exact = (np.abs(numbers) <= EXACT) & (numbers == np.round(numbers))
+        whole = len(numbers) > 0 and column.isna().any() and bool(exact.all())
         return "integer" if whole else "numeric"  # integers with missing values arrive as floats
+    return _kind_of_objects(column, feature, name)
+
+
+def _kind_of_objects(column: pd.Series[Any], feature: str, name: str) -> Kind:
+    """The kind of a column whose dtype leaves open what its values are."""
     values = column.dropna()
     first = next((v for v in values if not isinstance(v, str | int | float | bool | np.generic)), None)
     if first is not None:
@@ -249,8 +271,11 @@ def infer_kind(column: pd.Series[Any], feature: str, name: str) -> Kind:
     seen = {type(v) for v in values}
     if seen and seen <= {bool, np.bool_}:
         return "boolean"
-    if seen and all(issubclass(t, int | float | np.number) for t in seen):
-        return infer_kind(pd.to_numeric(column), feature, name)
+    if seen and all(issubclass(t, int | float | np.number) and t is not bool for t in seen):
+        converted = pd.to_numeric(column)
+        if converted.dtype == object:  # integers beyond 64 bits
+            return "numeric"
+        return infer_kind(converted, feature, name)
     return "categorical"
 
 
@@ -280,42 +305,54 @@ def _without_missing_target(frame: pd.DataFrame, target: str, name: str) -> pd.D
     return frame
 
 
-def _plain(value: Any) -> Level:
-    """A numpy scalar as the Python scalar it stands for."""
-    return value.item() if isinstance(value, np.generic) else value  # type: ignore[no-any-return]
+def _plain(value: Any) -> Any:
+    """A numpy scalar as the Python scalar it stands for; anything else as it is."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
-def _sorted_levels(values: pd.Series[Any]) -> tuple[list[Level], bool]:
-    """Distinct values in a stable order, and whether they had to be turned into text to have one."""
-    distinct = [_plain(v) for v in values.dropna().unique()]
-    if all(isinstance(v, bool) for v in distinct) or all(isinstance(v, str) for v in distinct):
-        return sorted(distinct), False
-    if all(isinstance(v, int | float) and not isinstance(v, bool) for v in distinct):
-        numbers = [int(v) if float(v).is_integer() else v for v in distinct]
-        return sorted(numbers), False
-    return sorted({str(v) for v in distinct}), True
+def _text(value: Any) -> str:
+    """The text of a level; a whole float reads as its integer, because the two are equal as levels."""
+    whole = isinstance(value, float) and value.is_integer() and abs(value) <= EXACT
+    return str(int(value)) if whole else str(value)
 
 
-def _as_category(column: pd.Series[Any]) -> pd.Series[Any]:
-    plain = column.astype(object)
-    plain = plain.where(column.notna(), np.nan)
-    levels, as_text = _sorted_levels(plain)
-    if as_text:
-        plain = plain.map(str, na_action="ignore")
-    return pd.Series(pd.Categorical(plain, categories=pd.Index(levels, dtype=object)), index=column.index)
+def _sorted_levels(values: Sequence[Any]) -> tuple[Level, ...]:
+    """Distinct values in a stable order; as text unless all are text, all booleans or all numbers."""
+    if all(isinstance(v, bool) for v in values) or all(isinstance(v, str) for v in values):
+        return tuple(sorted(set(values)))
+    if all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
+        return tuple(sorted({int(v) if isinstance(v, float) and _text(v) == str(int(v)) else v for v in values}))
+    return tuple(sorted({_text(v) for v in values}))
+
+
+def _as_category(column: pd.Series[Any], feature: str, name: str) -> pd.Series[Any]:
+    values: list[Any] = [_plain(v) for v in column.dropna().astype(object)]
+    for value in values:
+        if isinstance(value, list | tuple | dict | set | frozenset | np.ndarray):
+            raise TableError(
+                f"{name}: column '{feature}' holds {type(value).__name__} values such as {value!r:.60};"
+                " levels and classes are text, numbers or booleans."
+            )
+        if isinstance(value, float) and np.isinf(value):
+            raise TableError(
+                f"{name}: column '{feature}' holds infinity; levels and classes are text, numbers or booleans."
+            )
+    return _categories(column, _positions(column, levels := _sorted_levels(values)), levels)
 
 
 def _labels(column: pd.Series[Any], target: str, name: str) -> pd.Series[Any]:
-    if types.is_datetime64_any_dtype(column.dtype) or types.is_complex_dtype(column.dtype):
+    dates = types.is_datetime64_any_dtype(column.dtype) or types.is_timedelta64_dtype(column.dtype)
+    if dates or types.is_complex_dtype(column.dtype):
         raise TableError(f"{name}: the target '{target}' holds {column.dtype}; classes are text, numbers or booleans.")
-    if types.is_float_dtype(column.dtype) and not np.isfinite(column.to_numpy(dtype=np.float64)).all():
-        raise TableError(f"{name}: the target '{target}' holds infinity; classes are text, numbers or booleans.")
-    if types.is_numeric_dtype(column.dtype) and column.nunique() > 50:
+    labels = _as_category(column, target, name)
+    classes = labels.cat.categories
+    numbers = not isinstance(column.dtype, pd.CategoricalDtype) and isinstance(classes[0], int | float)
+    if numbers and len(classes) > MAX_NUMBER_CLASSES:
         raise TableError(
-            f"{name}: the target '{target}' has {column.nunique()} different numbers, which looks like regression;"
+            f"{name}: the target '{target}' has {len(classes)} different numbers, which looks like regression;"
             " tabgen compares classifiers: cut it into classes first."
         )
-    return _as_category(column)
+    return labels
 
 
 def _levels(column: pd.Series[Any], kind: Kind) -> tuple[Level, ...]:
@@ -335,8 +372,11 @@ def _check_finite(values: np.ndarray[Any, Any], column: str, source: str, error:
 
 def _numbers(column: pd.Series[Any], kind: Kind, source: str, error: type[Exception]) -> pd.Series[Any]:
     try:
-        values = pd.to_numeric(column.astype(object).where(column.notna(), np.nan)).to_numpy(dtype=np.float64)
-    except (TypeError, ValueError) as reason:
+        numbers = pd.to_numeric(column.astype(object).where(column.notna(), np.nan))
+        if types.is_complex_dtype(numbers.dtype):
+            raise TypeError("complex numbers have no order")
+        values = numbers.to_numpy(dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as reason:
         raise error(f"column '{column.name}' of {source} should hold numbers ({kind}): {reason}.") from reason
     _check_finite(values, str(column.name), source, error)
     if kind == "integer":
@@ -345,6 +385,12 @@ def _numbers(column: pd.Series[Any], kind: Kind, source: str, error: type[Except
             raise error(
                 f"column '{column.name}' of {source} holds {broken[0]} where whole numbers are due"
                 f" ({len(broken)} of {len(values)} rows); round it."
+            )
+        beyond = values[np.abs(values) > EXACT]
+        if len(beyond):
+            raise error(
+                f"column '{column.name}' of {source} holds {beyond[0]:.0f}; whole numbers beyond 2**53 are not exact:"
+                " make the column numeric or categorical, or leave it out."
             )
         if not np.isnan(values).any():
             return pd.Series(values.astype(np.int64), index=column.index, name=column.name)
@@ -355,7 +401,7 @@ def _canonical(column: pd.Series[Any], kind: Kind, feature: str, name: str) -> p
     if kind in ("numeric", "integer"):
         return _numbers(column, kind, name, TableError)
     if kind == "categorical":
-        return _as_category(column)
+        return _as_category(column, feature, name)
     if kind == "boolean":
         return _fit_column(column, Column(feature, "boolean", (False, True)), name, TableError)
     raise TableError(
@@ -369,21 +415,35 @@ def _fit_column(
     """One column in the canonical form of ``spec``, or an error that names what does not fit."""
     if not spec.is_discrete:
         return _numbers(column, spec.kind, source, error)
-    plain = column.astype(object)
-    plain = plain.where(column.notna(), np.nan)
-    values = pd.Categorical(plain, categories=pd.Index(list(spec.levels), dtype=object))
-    lost = column.notna().to_numpy() & (values.codes < 0)
-    if lost.any():
-        by_text = {str(level): level for level in spec.levels}  # "1" for 1, as CSV files and samplers hand back
-        values = pd.Categorical(
-            [by_text.get(str(v), v) if known else np.nan for v, known in zip(plain, column.notna(), strict=True)],
-            categories=pd.Index(list(spec.levels), dtype=object),
-        )
-        lost = column.notna().to_numpy() & (values.codes < 0)
-    if lost.any():
+    positions = _positions(column, spec.levels)
+    foreign = positions == FOREIGN
+    if foreign.any():
         shown = ", ".join(repr(level) for level in spec.levels[:6]) + (", ..." if len(spec.levels) > 6 else "")
         raise error(
-            f"column '{spec.name}' of {source} holds {plain[lost].iloc[0]!r} in {int(lost.sum())} of"
-            f" {len(plain)} rows, which is none of its levels ({shown})."
+            f"column '{spec.name}' of {source} holds {_plain(column[foreign].iloc[0])!r:.60} in {int(foreign.sum())} of"
+            f" {len(column)} rows, which is none of its levels ({shown})."
         )
-    return pd.Series(values, index=column.index, name=spec.name)
+    return _categories(column, positions, spec.levels)
+
+
+def _positions(column: pd.Series[Any], levels: tuple[Level, ...]) -> np.ndarray[Any, np.dtype[np.intp]]:
+    """Where each value stands among the levels, by value or by its text; MISSING or FOREIGN where it does not."""
+    exact = {level: position for position, level in enumerate(levels)}
+    by_text = {_text(level): position for position, level in enumerate(levels)}  # "1" for 1, as CSV files hand back
+
+    def position(value: Any) -> int:
+        try:
+            return exact[value] if value in exact else by_text.get(_text(value), FOREIGN)
+        except TypeError:  # a list or another value that cannot be looked up
+            return FOREIGN
+
+    present = column.notna().to_numpy(dtype=bool)
+    found = (position(v) if there else MISSING for v, there in zip(column.astype(object), present, strict=True))
+    return np.fromiter(found, dtype=np.intp, count=len(column))
+
+
+def _categories(
+    column: pd.Series[Any], positions: np.ndarray[Any, np.dtype[np.intp]], levels: tuple[Level, ...]
+) -> pd.Series[Any]:
+    values = pd.Categorical.from_codes(positions, categories=pd.Index(list(levels), dtype=object))
+    return pd.Series(values, index=column.index, name=column.name)

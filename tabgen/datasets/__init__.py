@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tabgen.table import Table
 
 CORE = Path(__file__).parent / "core"
+ENTRY_TYPES: dict[str, type] = {"name": str, "file": str, "target": str, "sha256": str, "kinds": dict}
 
 
 @dataclass(frozen=True)
@@ -58,10 +59,10 @@ class Dataset:
         """
         from tabgen.table import Table
 
-        frame = read_frame(self.path)
-        if self.sha256 and hashlib.sha256(self.path.read_bytes()).hexdigest() != self.sha256:
-            raise DataError(f"{self.path} is not the file its manifest describes (SHA-256 differs); fetch it anew.")
-        return Table.from_frame(frame, self.target, self.kinds, name=f"dataset '{self.name}'")
+        known = self.sha256 is not None and self.path.is_file()
+        if known and hashlib.sha256(self.path.read_bytes()).hexdigest() != self.sha256:
+            raise DataError(f"{self.path} is not the file that was described (SHA-256 differs); fetch it anew.")
+        return Table.from_frame(read_frame(self.path), self.target, self.kinds, name=f"dataset '{self.name}'")
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def read_frame(path: Path) -> pd.DataFrame:
     """
     import pandas as pd
 
-    readers = {".parquet": pd.read_parquet, ".csv": pd.read_csv}
+    readers: dict[str, Callable[[Path], pd.DataFrame]] = {".parquet": pd.read_parquet, ".csv": pd.read_csv}
     if path.suffix.lower() not in readers:
         raise DataError(f"{path} is neither .csv nor .parquet; save it as one of them.")
     if not path.is_file():
@@ -105,7 +106,7 @@ def read_manifest(folder: Path) -> list[Dataset]:
     Raises
     ------
     DataError
-        If the manifest is missing or broken, or names files outside the folder or absent.
+        If the manifest is missing, broken or empty, or names a file outside the folder or not there.
     """
     path = folder / "manifest.json"
     if not path.is_file():
@@ -116,22 +117,29 @@ def read_manifest(folder: Path) -> list[Dataset]:
         raise DataError(f"{path} is not JSON: {error}") from error
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise DataError(f"{path} should hold a list of objects, one per dataset.")
-    datasets = []
-    for number, entry in enumerate(entries):
-        lacking = {"name", "file", "target"} - set(entry)
-        if lacking:
-            raise DataError(f"{path}: entry {number} lacks {', '.join(sorted(lacking))}.")
-        file = (folder / entry["file"]).resolve()
-        if not file.is_relative_to(folder.resolve()):
-            raise DataError(f"{path}: '{entry['name']}' names the file {entry['file']}, which is outside the folder.")
-        datasets.append(
-            Dataset(entry["name"], file, entry["target"], entry.get("sha256"), entry.get("kinds", {}), entry)
-        )
+    if not entries:
+        raise DataError(f"{path} lists no dataset.")
+    datasets = [_read_entry(entry, f"{path}: entry {number}", folder) for number, entry in enumerate(entries)]
     names = [dataset.name for dataset in datasets]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise DataError(f"{path} has more than one dataset called {', '.join(twice)}.")
     return datasets
+
+
+def _read_entry(entry: dict[str, Any], where: str, folder: Path) -> Dataset:
+    lacking = {"name", "file", "target"} - set(entry)
+    if lacking:
+        raise DataError(f"{where} lacks {', '.join(sorted(lacking))}.")
+    for key, kind in ENTRY_TYPES.items():
+        if not isinstance(entry.get(key, kind()), kind):
+            raise DataError(f"{where} has {key}={entry[key]!r} where a {kind.__name__} is due.")
+    file = (folder / entry["file"]).resolve()
+    if not file.is_relative_to(folder.resolve()):
+        raise DataError(f"{where}, '{entry['name']}', names the file {entry['file']}, which is outside the folder.")
+    if not file.is_file():
+        raise DataError(f"{where}, '{entry['name']}', names the file {entry['file']}, which is not there.")
+    return Dataset(entry["name"], file, entry["target"], entry.get("sha256"), entry.get("kinds", {}), entry)
 
 
 def folder_suite(folder: Path) -> Suite:
@@ -144,7 +152,8 @@ def folder_suite(folder: Path) -> Suite:
 def file_suite(path: Path, target: str) -> Suite:
     """One's own table as a suite of one dataset."""
     digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
-    return Suite(path.stem, f"the file {path}", (digest or "")[:12], lambda: [Dataset(path.stem, path, target, digest)])
+    dataset = Dataset(path.stem, path.resolve(), target, digest)
+    return Suite(path.stem, f"the file {path}", (digest or "")[:12], lambda: [dataset])
 
 
 def core_datasets() -> list[Dataset]:

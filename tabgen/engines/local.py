@@ -17,7 +17,7 @@ from typing import IO, Any
 
 import psutil
 
-from tabgen.engines.server import kill_group
+from tabgen.engines.server import PRELOAD_MORE, kill_group
 from tabgen.errors import TabgenError
 from tabgen.plugins import ENVIRONMENT, PluginChoice
 
@@ -49,11 +49,16 @@ class LocalEngine:
     choice : PluginChoice
         Which plugins the cells see.
     log_folder : Path
-        What a cell prints goes to ``<key>.log`` here; empty logs are removed.
+        What a cell prints goes to ``<key>.log`` here.
+    preload : tuple of str
+        Modules to import before the first cell is forked.
     """
 
-    def __init__(self, workers: int, threads: int, choice: PluginChoice, log_folder: Path) -> None:
+    def __init__(
+        self, workers: int, threads: int, choice: PluginChoice, log_folder: Path, preload: tuple[str, ...] = ()
+    ) -> None:
         self.workers, self.threads, self.choice, self.log_folder = workers, threads, choice, log_folder
+        self.preload = preload
         self._stopping = False
 
     def stop(self) -> None:
@@ -66,7 +71,7 @@ class LocalEngine:
         """One result for every cell that ran, as each ends."""
         waiting, running = deque(cells), dict[str, Running]()
         self.log_folder.mkdir(parents=True, exist_ok=True)
-        server = _Server(self.choice, self.threads)
+        server = _Server(self)
         try:
             while running or (waiting and not self._stopping):
                 while waiting and len(running) < self.workers and not self._stopping:
@@ -88,11 +93,11 @@ class LocalEngine:
                         kill_group(state.pid)
                         yield state.cell, self._finish(state, {"exit": -9, "lines": []})
                     running.clear()
-                    server = _Server(self.choice, self.threads)
+                    server.close()
+                    server = _Server(self)
         finally:
             for state in running.values():
-                if state.pid:
-                    kill_group(state.pid)
+                kill_group(state.pid)
             server.close()
 
     def _log(self, cell: Cell) -> Path:
@@ -148,9 +153,10 @@ def _death(code: int) -> str:
 class _Server:
     """The fork server's process and the lines to and from it."""
 
-    def __init__(self, choice: PluginChoice, threads: int) -> None:
+    def __init__(self, engine: LocalEngine) -> None:
         names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-        environment = os.environ | {name: str(threads) for name in names} | {ENVIRONMENT: choice.to_environment()}
+        environment = os.environ | dict.fromkeys(names, str(engine.threads))
+        environment |= {ENVIRONMENT: engine.choice.to_environment(), PRELOAD_MORE: ",".join(engine.preload)}
         environment |= {"MPLBACKEND": "Agg", "TOKENIZERS_PARALLELISM": "false"}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tabgen.engines.server"],

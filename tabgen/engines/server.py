@@ -12,6 +12,8 @@ unlinked temporary file, one JSON object per line: {"phase"} as each begins, {"r
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import importlib
 import json
 import os
 import selectors
@@ -22,6 +24,12 @@ import tempfile
 import traceback
 from dataclasses import dataclass
 from typing import IO, Any, NoReturn
+
+PRELOAD = ("pyarrow.parquet", "sklearn.metrics", "tabgen.cell", "tabgen.models.checkpoints")
+"""Imported once, so that no cell has to."""
+
+PRELOAD_MORE = "TABGEN_PRELOAD"
+"""Environment variable: what the generators of a run want imported as well, separated by commas."""
 
 
 @dataclass
@@ -61,8 +69,9 @@ def main() -> None:
             for line in lines:
                 request = json.loads(line)
                 report = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the cell
-                pid = os.fork()
+                server, pid = os.getpid(), os.fork()
                 if pid == 0:
+                    _die_with(server)
                     _child(request, report, plugins)
                 running[pid] = Running(request["id"], report)
                 print(json.dumps({"id": request["id"], "pid": pid}), file=out)
@@ -71,21 +80,29 @@ def main() -> None:
 
 
 def kill_group(pid: int) -> None:
-    """Kill a cell's whole process group; nothing happens if it is gone."""
+    """Kill a cell's whole process group; nothing happens if it is gone, or never had a process (0)."""
+    if pid <= 0:  # to the system, 0 means the caller's own group
+        return
     for kill in (os.killpg, os.kill):  # it may not have become a group leader yet
         with contextlib.suppress(ProcessLookupError, PermissionError):
             kill(pid, signal.SIGKILL)
+
+
+def _die_with(parent: int) -> None:
+    """Have the system kill this process when its parent dies, however that happens (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:  # it died before that call
+        os._exit(70)
 
 
 def _import_everything() -> Any:
     import torch
 
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    import pyarrow.parquet
-    import sklearn.metrics
-
-    import tabgen.cell
-    import tabgen.models.checkpoints  # noqa: F401 - imported here so that no cell has to
+    for name in (*PRELOAD, *filter(None, os.environ.get(PRELOAD_MORE, "").split(","))):
+        with contextlib.suppress(ImportError):  # the cell that needs it will say so
+            importlib.import_module(name)
     from tabgen.plugins import get_plugins
 
     return get_plugins()

@@ -73,10 +73,6 @@ class HeldOut:
         "large": (600, 15, 2, 12),
     }
     """Name -> rows, features, classes, tasks."""
-        "small": (150, 6, 2, 24),
-        "classes": (300, 8, 5, 16),
-        "large": (600, 15, 2, 12),
-    }
 
     def __init__(self, priors: dict[str, float]) -> None:
         self.batches: dict[str, Batch] = {}

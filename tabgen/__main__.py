@@ -1,0 +1,5 @@
+"""``python -m tabgen``: the command line."""
+
+from tabgen.cli import main
+
+main()

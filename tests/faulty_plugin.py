@@ -1,0 +1,151 @@
+"""Generators that go wrong in every way a stranger's code can; loaded with ``--plugin`` by tests."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import random
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from tabgen import FitContext, Generator, GeneratorInfo, Table, hookimpl
+
+
+class Faulty(Generator):
+    info = GeneratorInfo("faulty", "base of the others", accepts_missing=True)
+
+    def fit(self, table: Table, context: FitContext) -> None:
+        self.table = table
+
+    def sample(self, n_rows: int, seed: int) -> object:
+        return self.table.frame.sample(n_rows, replace=True, random_state=seed)
+
+
+FAULTS = []
+
+
+def fault(sample: object = None, fit: object = None) -> object:
+    """Turn a function into a generator named after it."""
+
+    def make(function: object) -> type[Generator]:
+        name = function.__name__.replace("_", "-")
+        body = {"info": GeneratorInfo(name, name, accepts_missing=True), "sample": lambda self, n, seed: function(self, n, seed)}
+        FAULTS.append(type(name, (Faulty,), body))
+        return FAULTS[-1]
+
+    return make(sample)
+
+
+@fault
+def raises(self, n, seed):
+    raise RuntimeError("I always fail\nover two lines")
+
+
+@fault
+def leaves(self, n, seed):
+    sys.exit(3)
+
+
+@fault
+def exits(self, n, seed):
+    os._exit(7)
+
+
+@fault
+def segfaults(self, n, seed):
+    ctypes.string_at(0)
+
+
+@fault
+def hangs(self, n, seed):
+    while True:
+        time.sleep(0.01)
+
+
+@fault
+def sleeps_in_c(self, n, seed):
+    ctypes.CDLL(None).sleep(1000)
+
+
+@fault
+def eats_memory(self, n, seed):
+    kept = []
+    while True:
+        kept.append(np.ones(20_000_000))
+        time.sleep(0.01)
+
+
+@fault
+def not_a_number(self, n, seed):
+    frame = Faulty.sample(self, n, seed)
+    numbers = frame.select_dtypes("number").columns
+    return frame.assign(**{numbers[0]: np.nan})
+
+
+@fault
+def infinite(self, n, seed):
+    frame = Faulty.sample(self, n, seed)
+    return frame.assign(**{frame.select_dtypes("number").columns[0]: np.inf})
+
+
+@fault
+def wrong_columns(self, n, seed):
+    return Faulty.sample(self, n, seed).rename(columns=lambda c: c + "x")
+
+
+@fault
+def too_few_rows(self, n, seed):
+    return Faulty.sample(self, n // 2, seed)
+
+
+@fault
+def one_class(self, n, seed):
+    frame = Faulty.sample(self, n, seed)
+    return frame.assign(**{self.table.schema.target: self.table.schema.classes[0]})
+
+
+@fault
+def unknown_class(self, n, seed):
+    return Faulty.sample(self, n, seed).astype(object).assign(**{self.table.schema.target: "no such class"})
+
+
+@fault
+def not_a_table(self, n, seed):
+    return [1, 2, 3]
+
+
+@fault
+def prints_megabytes(self, n, seed):
+    for _ in range(3000):
+        print("x" * 1000)
+    print("the last words", flush=True)
+    raise RuntimeError("after a lot of output")
+
+
+@fault
+def forks_children(self, n, seed):
+    for _ in range(3):
+        if os.fork() == 0:
+            Path(os.environ["FAULT_FOLDER"], str(os.getpid())).touch()
+            time.sleep(1000)
+    time.sleep(0.3)
+    return Faulty.sample(self, n, seed)
+
+
+@fault
+def changes_random_state(self, n, seed):
+    random.seed(1)
+    np.random.seed(1)
+    import torch
+
+    torch.manual_seed(1)
+    return Faulty.sample(self, n, seed)
+
+
+@hookimpl
+def tabgen_register_generators(register):
+    for generator in FAULTS:
+        register(generator)

@@ -1,0 +1,174 @@
+"""One cell, in this process: the protocol's data flow and what the outcome holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from paths import FIXTURE
+
+from tabgen import Generator, GeneratorInfo
+from tabgen.cell import Clock, run_cell, seeds_of, status_of
+from tabgen.datasets import Dataset, Suite
+from tabgen.errors import InvalidOutput, Unsupported
+from tabgen.experiment import Experiment, parse_methods, plan
+from tabgen.plugins import Plugin, PluginChoice, Plugins, load_plugins
+from tabgen.splits import split
+
+
+def cells_of(plugins: Plugins, dataset: Dataset, methods: list[str], recipe: dict[str, Any], **more: Any) -> list[dict[str, Any]]:
+    suite = Suite("test", "one table", "1", lambda: [dataset])
+    return plan(
+        Experiment(suite, parse_methods(methods, plugins), folds=2, model=str(FIXTURE), recipe=recipe, **more), plugins
+    )
+
+
+@pytest.fixture
+def spied() -> tuple[Plugins, list[Any]]:
+    """The built-ins, and a generator that keeps what it was given."""
+    seen: list[Any] = []
+
+    class Spy(Generator):
+        info = GeneratorInfo("spy", "keeps what it is given", accepts_missing=True)
+
+        def fit(self, table, context):
+            seen.append((table, context))
+            self.table = table
+
+        def sample(self, n_rows, seed):
+            seen.append((n_rows, seed))
+            return self.table.frame.sample(n_rows, replace=True, random_state=seed)
+
+    plugins = load_plugins(PluginChoice(external=False))
+    plugins.generators.add("spy", Spy, Plugin("spy", "1", "test"))
+    return plugins, seen
+
+
+def test_zero_shot_is_its_own_baseline(built_in: Plugins, heart: Dataset, two_steps: dict[str, Any]) -> None:
+    outcome = run_cell(cells_of(built_in, heart, ["zero-shot"], two_steps)[0], built_in)
+    assert outcome["status"] == "ok"
+    for metric in built_in.metrics:
+        for part in ("validation", "test"):
+            assert outcome[f"tuned_{part}_{metric}"] == outcome[f"zero_shot_{part}_{metric}"]
+    assert outcome["n_train"] + outcome["n_validation"] + outcome["n_test"] == 297
+
+
+def test_zero_shot_scores_are_those_of_every_method_of_the_fold(
+    built_in: Plugins, heart: Dataset, two_steps: dict[str, Any]
+) -> None:
+    outcomes = [run_cell(c, built_in) for c in cells_of(built_in, heart, ["zero-shot", "real", "jitter"], two_steps)[:3]]
+    scores = [{k: v for k, v in o.items() if k.startswith("zero_shot")} for o in outcomes]
+    assert scores[0] == scores[1] == scores[2]
+    assert len({o["split_hash"] for o in outcomes}) == 1
+
+
+def test_the_generator_sees_train_rows_only(spied: tuple[Plugins, list[Any]], heart: Dataset, two_steps: dict[str, Any]) -> None:
+    plugins, seen = spied
+    cell = cells_of(plugins, heart, ["spy"], two_steps)[0]
+    run_cell(cell, plugins)
+    table = heart.load()
+    parts = split(table.labels, 0, 2, 0, 1000, 1000)
+    given = seen[0][0]
+    pd.testing.assert_frame_equal(
+        given.frame.astype(object), table.take(parts.train).observed().frame.astype(object), check_dtype=False
+    )
+    assert set(parts.train) & (set(parts.validation) | set(parts.test)) == set()
+
+
+def test_level_names_that_train_rows_lack_are_not_shown(
+    spied: tuple[Plugins, list[Any]], two_steps: dict[str, Any], tmp_path: Any
+) -> None:
+    plugins, seen = spied
+    frame = pd.DataFrame({
+        "x": np.arange(60.0), "level": ["common"] * 30 + ["other"] * 29 + ["only once"], "y": ["a", "b"] * 30,
+    })
+    frame.to_parquet(tmp_path / "t.parquet")
+    dataset = Dataset("t", tmp_path / "t.parquet", "y")
+    shown = []
+    for cell in cells_of(plugins, dataset, ["spy"], two_steps):
+        seen.clear()
+        run_cell(cell, plugins)
+        shown.append(seen[0][0].schema["level"].levels)
+        rows = split(dataset.load().labels, cell["fold"], 2, 0, 1000, 1000).train
+        assert ("only once" in shown[-1]) == (59 in rows)
+
+
+def test_ratio_sets_the_rows_drawn(spied: tuple[Plugins, list[Any]], heart: Dataset, two_steps: dict[str, Any]) -> None:
+    plugins, seen = spied
+    outcome = run_cell(cells_of(plugins, heart, ["spy:ratio=2.5"], two_steps)[0], plugins)
+    assert seen[1][0] == outcome["n_synthetic"] == round(2.5 * outcome["n_train"])
+
+
+def test_the_same_cell_twice_gives_the_same_bits(built_in: Plugins, heart: Dataset, two_steps: dict[str, Any]) -> None:
+    cell = cells_of(built_in, heart, ["jitter@augment"], two_steps)[1]
+    first, second = (run_cell(cell, built_in) for _ in range(2))
+    timeless = [{k: v for k, v in o.items() if "second" not in k and "memory" not in k} for o in (first, second)]
+    assert timeless[0] == timeless[1]
+
+
+def test_folds_and_seeds_differ(built_in: Plugins, heart: Dataset, two_steps: dict[str, Any]) -> None:
+    cells = cells_of(built_in, heart, ["bootstrap"], two_steps, seeds=(0, 1))
+    assert len({run_cell(c, built_in)["synthetic_hash"] for c in cells}) == 4
+
+
+def test_purposes_have_seeds_of_their_own() -> None:
+    seeds = seeds_of({"seed": 0, "fold": 0})
+    assert len(set(seeds.values())) == len(seeds)
+    assert seeds != seeds_of({"seed": 0, "fold": 1}) != seeds_of({"seed": 1, "fold": 0})
+
+
+def test_a_generator_that_redraws_is_drawn_at_every_step(
+    spied: tuple[Plugins, list[Any]], heart: Dataset, two_steps: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugins, seen = spied
+    spy = plugins.generators["spy"]
+    monkeypatch.setattr(spy, "info", GeneratorInfo("spy", "", accepts_missing=True, redraws=True))
+    run_cell(cells_of(plugins, heart, ["spy"], two_steps)[0], plugins)
+    draws = [entry for entry in seen if isinstance(entry[0], int)]
+    assert len(draws) == 2
+    assert draws[0][1] != draws[1][1]
+
+
+def test_a_generator_may_return_fewer_columns_if_it_says_so(
+    spied: tuple[Plugins, list[Any]], heart: Dataset, two_steps: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugins, _ = spied
+    spy = plugins.generators["spy"]
+    full = spy.sample
+    monkeypatch.setattr(spy, "sample", lambda self, n, seed: full(self, n, seed).drop(columns="age"))
+    cell = cells_of(plugins, heart, ["spy"], two_steps)[0]
+    with pytest.raises(InvalidOutput, match=r"missing \['age'\]"):
+        run_cell(cell, plugins)
+    monkeypatch.setattr(spy, "info", GeneratorInfo("spy", "", accepts_missing=True, changes_columns=True, redraws=True))
+    assert run_cell(cell, plugins)["status"] == "ok"
+
+
+def test_eleven_classes_are_unsupported(built_in: Plugins, two_steps: dict[str, Any], tmp_path: Any) -> None:
+    rows = pd.DataFrame({"x": np.arange(132.0), "y": [f"c{i % 11}" for i in range(132)]})
+    rows.to_csv(tmp_path / "t.csv", index=False)
+    cell = cells_of(built_in, Dataset("t", tmp_path / "t.csv", "y"), ["real"], two_steps)[0]
+    with pytest.raises(Unsupported, match="at most 10 classes"):
+        run_cell(cell, built_in)
+
+
+def test_exceptions_have_a_status() -> None:
+    assert status_of(Unsupported("")) == "unsupported"
+    assert status_of(InvalidOutput("")) == "invalid_output"
+    assert status_of(MemoryError()) == "out_of_memory"
+    assert status_of(ZeroDivisionError()) == status_of(SystemExit()) == "error"
+
+
+def test_time_in_an_inner_phase_is_not_counted_twice() -> None:
+    import time
+
+    entered: list[str] = []
+    clock = Clock(entered.append)
+    with clock.phase("finetune"):
+        time.sleep(0.05)
+        with clock.phase("sample"):
+            time.sleep(0.1)
+    assert entered == ["finetune", "sample"]
+    assert 0.1 <= clock.seconds["sample"] < 0.2
+    assert 0.05 <= clock.seconds["finetune"] < 0.1

@@ -1,0 +1,139 @@
+"""The command line as a user meets it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from paths import FIXTURE, TABARENA
+from typer.testing import CliRunner
+
+from tabgen.cli import app
+from tabgen.datasets import CORE
+
+PLUGIN = '''
+from tabgen import Generator, GeneratorInfo, hookimpl
+
+class Shuffled(Generator):
+    info = GeneratorInfo("shuffled", "real rows in random order, with replacement", accepts_missing=True)
+    def fit(self, table, context):
+        self.table = table
+    def sample(self, n_rows, seed):
+        return self.table.frame.sample(n_rows, replace=True, random_state=seed)
+
+@hookimpl
+def tabgen_register_generators(register):
+    register(Shuffled)
+'''
+
+
+def tabgen(*words: str | Path, ok: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run the real command in a process of its own."""
+    done = subprocess.run([sys.executable, "-m", "tabgen", *map(str, words)], capture_output=True, text=True, check=False)
+    assert (done.returncode == 0) == ok, done.stdout + done.stderr
+    return done
+
+
+def invoke(*words: str) -> str:
+    result = CliRunner().invoke(app, words, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.fixture
+def plugin(tmp_path: Path) -> Path:
+    path = tmp_path / "shuffled.py"
+    path.write_text(PLUGIN)
+    return path
+
+
+def test_a_plugin_of_fifteen_lines_joins_the_comparison(plugin: Path, tmp_path: Path) -> None:
+    assert len([line for line in PLUGIN.splitlines() if line.strip()]) <= 15
+    words = [
+        "--no-external-plugins", "--plugin", plugin, "run", "--data", CORE / "teaching-assistants.parquet", "--target",
+        _target("teaching-assistants"),
+        "--methods", "zero-shot,real,shuffled", "--folds", "2", "--model", FIXTURE, "-o", tmp_path / "run",
+    ]
+    first = tabgen(*words)
+    assert "6 cells: 0 were done before, 6 ran in" in first.stdout
+    assert (tmp_path / "run" / "report.html").is_file()
+    ranking = json.loads(tabgen("rank", tmp_path / "run", "--json").stdout)
+    assert {record["method"] for record in ranking["methods"]} == {"zero-shot", "real", "shuffled"}
+    assert "seconds" not in ranking["methods"][0]
+    again = tabgen(*words)
+    assert "6 cells: 6 were done before, 0 ran" in again.stdout
+    assert tabgen("rank", tmp_path / "run", "--json").stdout == tabgen("rank", tmp_path / "run", "--json").stdout
+
+
+def _target(name: str) -> str:
+    return str(next(e["target"] for e in json.loads((CORE / "manifest.json").read_text()) if e["name"] == name))
+
+
+@pytest.mark.parametrize("command", ["plugins", "generators", "models", "datasets"])
+def test_listings_are_tables_and_json(command: str) -> None:
+    assert json.loads(invoke("--no-external-plugins", command, "--json"))[command]
+    assert invoke("--no-external-plugins", command)
+
+
+@pytest.mark.parametrize("command", [["--help"], ["plugins"], ["generators"], ["models"], ["datasets"], ["run", "--help"]])
+def test_listings_and_help_import_nothing_heavy(command: list[str]) -> None:
+    program = (
+        "import sys; from tabgen.cli import app\n"
+        f"try: app({command!r})\nexcept SystemExit: pass\n"
+        "print([m for m in ('torch', 'pandas', 'sklearn', 'scipy', 'matplotlib', 'sdv') if m in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stderr.strip().splitlines()[-1] == "[]"
+
+
+def test_a_broken_plugin_is_named_and_the_others_work(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("import nothing_of_this_name\n")
+    done = tabgen("--plugin", tmp_path / "broken.py", "generators", ok=False)
+    assert "broken.py could not be loaded" in done.stderr
+    assert "nothing_of_this_name" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--suite", "qick"], "no suite is called 'qick'; did you mean 'quick'?"),
+        (["--suite", "quick", "--methods", "jiter"], "no method is called 'jiter'; did you mean 'jitter'?"),
+        (["--suite", "quick", "--methods", "jitter:noize=1"], "jitter has no setting 'noize'; its settings are: noise=0.1"),
+        (["--suite", "quick", "--methods", "jitter:noise=loud"], "the setting noise='loud' should be float"),
+        (["--suite", "quick", "--methods", "real,real"], "a method is named twice"),
+        (["--suite", "quick", "--recipe", "nan"], "no recipe is called 'nan'; did you mean 'nano'?"),
+        (["--suite", "quick", "--model", "mitr"], "no model is called 'mitr'; did you mean 'mitra'?"),
+        (["--suite", "no/such/folder"], "it has no manifest.json"),
+        ([], "name either a --suite"),
+        (["--data", "x.csv"], "--data needs --target"),
+        (["--data", "no-such.csv", "--target", "y"], "there is no file no-such.csv"),
+        (["--suite", "quick", "--retry", "ok"], "--retry takes"),
+    ],
+)
+def test_mistakes_are_one_line_that_says_the_mend(words: list[str], message: str, tmp_path: Path) -> None:
+    done = tabgen("--no-external-plugins", "run", *words, "-o", tmp_path / "run", ok=False)
+    assert message in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
+def test_a_bad_table_is_said_before_any_cell_runs(tmp_path: Path) -> None:
+    (tmp_path / "bad.csv").write_text("a,y\n1,x\n2,x\n")
+    done = tabgen("run", "--data", tmp_path / "bad.csv", "--target", "y", "-o", tmp_path / "run", ok=False)
+    assert "has only the class 'x'" in done.stderr
+
+
+def test_ranking_a_folder_without_a_run_is_explained(tmp_path: Path) -> None:
+    done = tabgen("rank", tmp_path, ok=False)
+    assert "there is no run in" in done.stderr
+
+
+def test_a_folder_suite_is_listed() -> None:
+    if not TABARENA.is_dir():
+        pytest.skip(f"the shared TabArena tables are not at {TABARENA}")
+    listed = json.loads(invoke("datasets", "--suite", str(TABARENA), "--json"))["datasets"]
+    assert len(listed) == 14
+    assert {"name", "rows", "target"} <= set(listed[0])

@@ -1,0 +1,198 @@
+"""The local engine: limits hold and faults stay in their cell, whatever a plugin does."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from paths import FIXTURE
+
+from tabgen.datasets import Dataset, Suite
+from tabgen.engines.local import LocalEngine
+from tabgen.experiment import Experiment, Limits, parse_methods, plan
+from tabgen.plugins import PluginChoice, Plugins, load_plugins
+
+FAULTY = Path(__file__).parent / "faulty_plugin.py"
+CHOICE = PluginChoice((str(FAULTY),), external=False)
+
+
+@pytest.fixture(scope="module")
+def plugins() -> Plugins:
+    return load_plugins(CHOICE)
+
+
+@pytest.fixture(scope="module")
+def cells(plugins: Plugins, teaching: Dataset, two_steps: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """One cell for every fault, by method."""
+    suite = Suite("test", "one table", "1", lambda: [teaching])
+    methods = parse_methods(["zero-shot", "real", "bootstrap", *(n for n in plugins.generators if n not in ("bootstrap", "jitter", "independent"))], plugins)
+    experiment = Experiment(suite, methods, folds=2, model=str(FIXTURE), recipe=two_steps, limits=Limits(60, 4000))
+    return {cell["method"]: cell for cell in plan(experiment, plugins) if cell["fold"] == 0}
+
+
+def run(cells: list[dict[str, Any]], folder: Path, workers: int = 2) -> dict[str, dict[str, Any]]:
+    engine = LocalEngine(workers, 1, CHOICE, folder)
+    return {cell["method"]: result for cell, result in engine.run(cells)}
+
+
+def limited(cell: dict[str, Any], seconds: float = 60.0, memory_mb: float = 4000.0) -> dict[str, Any]:
+    return cell | {"limits": {"seconds": seconds, "memory_mb": memory_mb}}
+
+
+@pytest.fixture(scope="module")
+def results(cells: dict[str, dict[str, Any]], tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """What became of every cell, all of them run side by side by one engine."""
+    folder = tmp_path_factory.mktemp("engine")
+    os.environ["FAULT_FOLDER"] = str(folder)
+    special = {
+        "hangs": limited(cells["hangs"], seconds=4),
+        "sleeps-in-c": limited(cells["sleeps-in-c"], seconds=4),
+        "eats-memory": limited(cells["eats-memory"], memory_mb=1500),
+    }
+    return run(list((cells | special).values()), folder) | {"folder": {"path": folder}}
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "reason"),
+    [
+        ("zero-shot", "ok", ""),
+        ("real", "ok", ""),
+        ("bootstrap", "ok", ""),
+        ("forks-children", "ok", ""),
+        ("changes-random-state", "ok", ""),
+        ("raises", "error", "RuntimeError: I always fail over two lines"),
+        ("leaves", "error", "SystemExit: 3"),
+        ("exits", "crashed", "exit code 7 before it had a result (in phase 'sample')"),
+        ("segfaults", "crashed", "signal 11 (in phase 'sample')"),
+        ("hangs", "timeout", "stopped after 4 s (in phase 'sample')"),
+        ("sleeps-in-c", "timeout", "stopped after 4 s (in phase 'sample')"),
+        ("eats-memory", "out_of_memory", "the limit is 1500 MB (in phase 'sample')"),
+        ("not-a-number", "invalid_output", "has missing values; the real one has none"),
+        ("infinite", "invalid_output", "holds infinity"),
+        ("wrong-columns", "invalid_output", "wrong columns"),
+        ("too-few-rows", "invalid_output", "rows;"),
+        ("one-class", "invalid_output", "one class only"),
+        ("unknown-class", "invalid_output", "'no such class'"),
+        ("not-a-table", "invalid_output", "is a list"),
+        ("prints-megabytes", "error", "after a lot of output"),
+    ],
+)
+def test_every_fault_costs_its_own_cell_and_has_a_reason(
+    results: dict[str, dict[str, Any]], method: str, status: str, reason: str
+) -> None:
+    assert results[method]["status"] == status, results[method]
+    assert reason in results[method]["reason"]
+
+
+def test_every_cell_ends_exactly_once(results: dict[str, dict[str, Any]], cells: dict[str, dict[str, Any]]) -> None:
+    assert set(results) == set(cells) | {"folder"}
+
+
+def test_the_tail_of_the_log_is_kept(results: dict[str, dict[str, Any]]) -> None:
+    tail = results["prints-megabytes"]["log_tail"]
+    assert "the last words" in tail
+    assert "RuntimeError: after a lot of output" in tail
+    assert len(tail) <= 2000
+    assert results["bootstrap"]["log_tail"] == ""
+
+
+def test_processes_that_a_cell_leaves_behind_are_killed(results: dict[str, dict[str, Any]]) -> None:
+    children = [int(path.name) for path in results["folder"]["path"].iterdir() if path.name.isdigit()]
+    assert len(children) == 3
+    deadline = time.monotonic() + 10
+    while any(psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie" for pid in children):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_changed_random_state_does_not_reach_other_cells(
+    results: dict[str, dict[str, Any]], cells: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    alone = run([cells["bootstrap"]], tmp_path)["bootstrap"]
+    scores = [name for name in alone if name.startswith(("tuned", "zero_shot"))]
+    assert len(scores) == 24
+    assert all(alone[name] == results["bootstrap"][name] for name in scores)
+
+
+def test_scores_do_not_depend_on_workers_or_order(cells: dict[str, dict[str, Any]], tmp_path: Path) -> None:
+    chosen = [cells[name] for name in ("zero-shot", "real", "bootstrap")]
+    one, two = run(chosen, tmp_path, workers=1), run(chosen[::-1], tmp_path, workers=3)
+    for method in one:
+        assert {k: v for k, v in one[method].items() if k.startswith("tuned")} == {
+            k: v for k, v in two[method].items() if k.startswith("tuned")
+        }
+
+
+def test_when_the_fork_server_dies_its_cells_are_crashed_and_the_rest_run(
+    cells: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    engine = LocalEngine(1, 1, CHOICE, tmp_path)
+    order = [limited(cells["hangs"], seconds=50), cells["zero-shot"]]
+    family: list[psutil.Process] = []
+
+    def kill_the_server(cell: dict[str, Any]) -> None:
+        if cell["method"] == "hangs":
+            server = next(p for p in psutil.Process().children() if "tabgen.engines.server" in " ".join(p.cmdline()))
+            while not server.children():
+                time.sleep(0.01)
+            family.extend([server, *server.children()])
+            server.kill()
+
+    outcomes = {cell["method"]: result["status"] for cell, result in engine.run(order, kill_the_server)}
+    assert outcomes == {"hangs": "crashed", "zero-shot": "ok"}
+    assert len(family) == 2
+    assert psutil.wait_procs(family, timeout=10)[1] == []
+
+
+def test_no_process_outlives_the_engine(cells: dict[str, dict[str, Any]], tmp_path: Path) -> None:
+    before = {p.pid for p in psutil.Process().children(recursive=True)}
+    engine = LocalEngine(2, 1, CHOICE, tmp_path)
+    for _cell, _result in engine.run([cells["zero-shot"], limited(cells["hangs"], seconds=40), cells["real"]]):
+        break
+    engine_is_done = time.monotonic() + 10
+    while {p.pid for p in psutil.Process().children(recursive=True)} - before:
+        assert time.monotonic() < engine_is_done
+        time.sleep(0.05)
+
+
+def test_stopping_lets_running_cells_finish(cells: dict[str, dict[str, Any]], tmp_path: Path) -> None:
+    engine = LocalEngine(1, 1, CHOICE, tmp_path)
+    ran = []
+    for cell, result in engine.run([cells["zero-shot"], cells["real"], cells["bootstrap"]]):
+        ran.append((cell["method"], result["status"]))
+        engine.stop()
+    assert ran == [("zero-shot", "ok")]
+
+
+def test_cells_die_with_their_parent(cells: dict[str, dict[str, Any]], tmp_path: Path) -> None:
+    """kill -9 of the main process takes the fork server and every cell with it."""
+    import json
+    import subprocess
+    import sys
+
+    (tmp_path / "cell.json").write_text(json.dumps(limited(cells["hangs"], seconds=500)))
+    program = (
+        "import json, sys; from pathlib import Path; from tabgen.engines.local import LocalEngine;"
+        "from tabgen.plugins import PluginChoice;"
+        f"engine = LocalEngine(1, 1, PluginChoice(({str(FAULTY)!r},), external=False), Path({str(tmp_path)!r}));"
+        f"cell = json.loads(Path({str(tmp_path / 'cell.json')!r}).read_text());"
+        "[None for _ in engine.run([cell], lambda c: print('started', flush=True))]"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    assert parent.stdout.readline() == "started\n"
+    deadline = time.monotonic() + 20
+    while len(family := psutil.Process(parent.pid).children(recursive=True)) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    parent.stdout.close()
+    gone, alive = psutil.wait_procs(family, timeout=15)
+    assert alive == []
+    assert len(gone) == 2

@@ -1,0 +1,124 @@
+"""report.html: everything in it, nothing fetched, nothing a name could inject."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tabgen.leaderboard.report import render
+from tabgen.statistics import summary
+
+EVIL = '<script>alert(1)</script>"><img src=x onerror=alert(2)>'
+
+
+def outcomes(methods: tuple[str, ...] = ("zero-shot", "real", "ctgan", "scm"), datasets: int = 8) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    rows = []
+    for number in range(datasets):
+        base = rng.uniform(0.7, 0.9)
+        for fold in range(2):
+            for shift, method in enumerate(methods):
+                gain = 0.0 if method == "zero-shot" else rng.normal(0.004 * (shift - 1), 0.01)
+                rows.append({
+                    "dataset": f"table-{number}", "fold": fold, "seed": 0, "method": method, "status": "ok", "reason": "",
+                    "zero_shot_test_roc_auc": base, "zero_shot_validation_roc_auc": base,
+                    "tuned_test_roc_auc": base + gain, "tuned_validation_roc_auc": base + gain + 0.003,
+                    "seconds_fit": 1.0, "seconds_total": 5.0 + shift, "peak_memory_mb": 400.0, "suite": "quick",
+                    "model": "tabgen-nano", "checkpoint": "0" * 64, "recipe": {"name": "nano"}, "n_folds": 2,
+                    "max_train_rows": 1000,
+                    "provenance": {
+                        "tabgen": "0.1.0", "python": "3.11.7", "torch": "2.13.0", "numpy": "2.4.6", "pandas": "2.3.3",
+                        "scikit-learn": "1.9.1", "commit": None, "dirty": None, "processor": "a processor", "cores": 2,
+                    },
+                })
+    return pd.DataFrame(rows)
+
+
+def page(rows: pd.DataFrame, title: str = "demo") -> str:
+    return render(rows, summary(rows), title)
+
+
+class Structure(HTMLParser):
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+
+def test_it_holds_the_verdicts_every_method_every_dataset_and_five_figures() -> None:
+    rows = outcomes()
+    text = page(rows)
+    for name in [*rows["method"].unique(), *rows["dataset"].unique()]:
+        assert f"<td>{name}</td>" in text or f"<th>{name}</th>" in text
+    assert len([1 for tag, _ in Structure(text).tags if tag == "figure"]) == 5
+    assert len(re.findall(r"<svg ", text)) == 5
+    assert "What is missing" not in text
+    first = summary(rows).sentences()[0]
+    assert first.split("(")[0].strip() in text.replace("&#39;", "'")
+
+
+def test_it_fetches_nothing() -> None:
+    fetched = [
+        value
+        for tag, attributes in Structure(page(outcomes())).tags
+        for name, value in attributes.items()
+        if (name in ("src", "srcset", "data", "action") or (name == "href" and tag == "link")) and value
+    ]
+    assert fetched == []
+    assert "@import" not in page(outcomes())
+    assert "default-src 'none'" in page(outcomes())
+
+
+def test_failures_are_listed_with_their_reason_and_what_they_cost() -> None:
+    rows = outcomes()
+    broken = (rows["method"] == "ctgan") & (rows["dataset"] == "table-3")
+    rows.loc[broken, ["status", "reason"]] = ["timeout", "stopped after 600 s (in phase 'fit')"]
+    rows.loc[broken, ["tuned_test_roc_auc", "tuned_validation_roc_auc"]] = np.nan
+    text = page(rows)
+    assert "What is missing" in text
+    assert text.count("stopped after 600 s") == 2
+    assert "because not every method has every fold: table-3" in text
+
+
+@pytest.mark.parametrize("column", ["method", "dataset", "reason"])
+def test_names_and_reasons_cannot_inject(column: str) -> None:
+    rows = outcomes()
+    target = (rows["method"] == "ctgan") if column != "dataset" else (rows["dataset"] == "table-1")
+    rows.loc[target, column] = EVIL
+    if column == "reason":
+        rows.loc[target, "status"] = "error"
+        rows.loc[target, ["tuned_test_roc_auc", "tuned_validation_roc_auc"]] = np.nan
+    text = page(rows, title=EVIL)
+    tags = Structure(text).tags
+    assert not [1 for tag, _ in tags if tag in ("script", "img", "iframe", "object")]
+    assert not [1 for _, attributes in tags for name in attributes if name.startswith("on")]
+    assert "&lt;script&gt;" in text
+
+
+def test_it_is_the_same_text_for_the_same_outcomes() -> None:
+    assert page(outcomes()) == page(outcomes())
+
+
+def test_a_browser_opens_it_without_a_complaint(tmp_path: Path) -> None:
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("no Chromium is installed")
+    (tmp_path / "report.html").write_text(page(outcomes()), encoding="utf-8")
+    quiet = ["--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    done = subprocess.run(
+        [browser, "--headless", "--no-sandbox", *quiet, f"--user-data-dir={tmp_path / 'profile'}", "--enable-logging=stderr",
+         "--dump-dom", (tmp_path / "report.html").as_uri()],
+        capture_output=True, text=True, timeout=120, check=True,
+    )
+    assert "<h2>Ranking</h2>" in done.stdout
+    assert "CONSOLE" not in done.stderr

@@ -1,0 +1,227 @@
+"""Runs: resume, kill -9 at random moments, Ctrl-C, retries, observers."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from paths import FIXTURE
+
+from tabgen.datasets import Dataset, Suite
+from tabgen.errors import StoreError
+from tabgen.experiment import Experiment, parse_methods
+from tabgen.hookspecs import hookimpl
+from tabgen.models.finetune import get_recipe
+from tabgen.plugins import PluginChoice, Plugins, load_plugins
+from tabgen.results import load_results
+from tabgen.runner import RunSummary, run_experiment
+from tabgen.store import Store
+
+CHOICE = PluginChoice(external=False)
+
+
+class Notes:
+    """A watcher that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.started_cells: list[str] = []
+        self.finished_cells: list[str] = []
+
+    def begin(self, total: int, done: int) -> None:
+        self.total, self.done = total, done
+
+    def started(self, cell: dict[str, Any]) -> None:
+        self.started_cells.append(cell["key"])
+
+    def finished(self, outcome: dict[str, Any]) -> None:
+        self.finished_cells.append(outcome["key"])
+
+    def say(self, message: str) -> None:
+        self.said.append(message)
+
+    def end(self) -> None:
+        pass
+
+
+def experiment(plugins: Plugins, dataset: Dataset, methods: list[str]) -> Experiment:
+    suite = Suite("test", "one table", "1", lambda: [dataset])
+    recipe = get_recipe("nano", steps=1).to_dict()
+    return Experiment(suite, parse_methods(methods, plugins), folds=2, model=str(FIXTURE), recipe=recipe)
+
+
+def test_a_run_stores_every_outcome_and_a_second_one_does_no_work(
+    built_in: Plugins, teaching: Dataset, tmp_path: Path
+) -> None:
+    work = experiment(built_in, teaching, ["zero-shot", "real", "jitter"])
+    first = run_experiment(work, tmp_path, built_in, CHOICE, Notes(), workers=2)
+    stored = load_results(tmp_path)
+    assert (first.planned, first.done_before, dict(first.ran)) == (6, 0, {"ok": 6})
+    assert len(stored) == 6
+    watcher = Notes()
+    second = run_experiment(work, tmp_path, built_in, CHOICE, watcher)
+    assert (second.done_before, dict(second.ran), watcher.started_cells) == (6, {}, [])
+    assert load_results(tmp_path).equals(stored)
+
+
+def test_an_outcome_carries_its_provenance(built_in: Plugins, teaching: Dataset, tmp_path: Path) -> None:
+    run_experiment(experiment(built_in, teaching, ["jitter"]), tmp_path, built_in, CHOICE, Notes())
+    with Store(tmp_path) as store:
+        outcome = next(store.outcomes())
+    assert {"tabgen", "python", "torch", "numpy", "pandas", "scikit-learn", "commit", "dirty", "processor"} <= set(
+        outcome["provenance"]
+    )
+    for name in ("data_hash", "split_hash", "synthetic_hash", "checkpoint"):
+        assert len(outcome[name]) == 64
+    for phase in ("load", "zero_shot", "fit", "sample", "finetune", "score", "total"):
+        assert outcome[f"seconds_{phase}"] >= 0
+    assert outcome["peak_memory_mb"] > 50
+    assert (outcome["plugin"], outcome["plugin_version"]) == ("tabgen.references", outcome["provenance"]["tabgen"])
+
+
+def test_adding_a_method_runs_that_method_only(built_in: Plugins, teaching: Dataset, tmp_path: Path) -> None:
+    run_experiment(experiment(built_in, teaching, ["zero-shot"]), tmp_path, built_in, CHOICE, Notes())
+    more = run_experiment(experiment(built_in, teaching, ["zero-shot", "real"]), tmp_path, built_in, CHOICE, Notes())
+    assert (more.planned, more.done_before, dict(more.ran)) == (4, 2, {"ok": 2})
+
+
+def test_failures_are_kept_and_run_again_on_request_only(teaching: Dataset, tmp_path: Path) -> None:
+    choice = PluginChoice((str(Path(__file__).parent / "faulty_plugin.py"),), external=False)
+    plugins = load_plugins(choice)
+    work = experiment(plugins, teaching, ["raises"])
+    assert dict(run_experiment(work, tmp_path, plugins, choice, Notes()).ran) == {"error": 2}
+    assert dict(run_experiment(work, tmp_path, plugins, choice, Notes()).ran) == {}
+    again = run_experiment(work, tmp_path, plugins, choice, Notes(), retry=["error"])
+    assert dict(again.ran) == {"error": 2}
+    assert len(load_results(tmp_path)) == 2
+
+
+def test_a_second_run_on_the_same_folder_is_refused(built_in: Plugins, teaching: Dataset, tmp_path: Path) -> None:
+    with Store(tmp_path, write=True), pytest.raises(StoreError, match="another run is writing"):
+        run_experiment(experiment(built_in, teaching, ["real"]), tmp_path, built_in, CHOICE, Notes())
+
+
+def test_observers_are_told_and_cannot_stop_the_run(teaching: Dataset, tmp_path: Path) -> None:
+    plugins = load_plugins(CHOICE)
+    told: list[tuple[str, str]] = []
+
+    class Observer:
+        @hookimpl
+        def tabgen_cell_started(self, cell: dict[str, Any]) -> None:
+            told.append(("started", cell["method"]))
+
+        @hookimpl
+        def tabgen_cell_finished(self, outcome: dict[str, Any]) -> None:
+            told.append(("finished", outcome["status"]))
+            raise RuntimeError("an observer's own fault")
+
+    plugins.manager.register(Observer())
+    watcher = Notes()
+    result = run_experiment(experiment(plugins, teaching, ["zero-shot"]), tmp_path, plugins, CHOICE, watcher)
+    assert dict(result.ran) == {"ok": 2}
+    assert told == [("started", "zero-shot"), ("finished", "ok")] * 2
+    assert any("an observer's own fault" in line for line in watcher.said)
+
+
+def test_the_final_line_counts_cells() -> None:
+    summary = RunSummary(10, 3, seconds=61.4)
+    summary.ran.update({"timeout": 1, "ok": 4})
+    assert summary.sentence() == (
+        "10 cells: 3 were done before, 5 ran in 1 min 01 s (4 ok, 1 timeout); 2 left, the same command goes on."
+    )
+
+
+PROGRAM = """
+import json, sys
+from pathlib import Path
+from test_runner import Notes, experiment, CHOICE
+from tabgen.datasets import quick_datasets
+from tabgen.plugins import load_plugins
+from tabgen.runner import run_experiment
+
+plugins = load_plugins(CHOICE)
+table = next(d for d in quick_datasets() if d.name == "teaching-assistants")
+watcher = Notes()
+watcher.finished = lambda outcome: print(outcome["key"], flush=True)
+summary = run_experiment(
+    experiment(plugins, table, ["zero-shot", *(f"jitter:noise={i / 100}" for i in range(1, 16))]),
+    Path(sys.argv[1]), plugins, CHOICE, watcher, workers=2,
+)
+print(json.dumps({"left": summary.left, "stopped": summary.stopped}), flush=True)
+"""
+CELLS = 32
+
+
+def start(folder: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(folder)], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent
+    )
+
+
+def scores(folder: Path) -> dict[str, tuple[str, float, float]]:
+    with Store(folder) as store:
+        return {o["key"]: (o["status"], o["tuned_test_roc_auc"], o["tuned_test_log_loss"]) for o in store.outcomes()}
+
+
+def test_killed_at_random_moments_nothing_is_lost_doubled_or_changed(tmp_path: Path) -> None:
+    """20 kills with -9; what was said to be stored is there, and the end is that of an undisturbed run."""
+    chance = random.Random(7)
+    seen: dict[str, tuple[str, float, float]] = {}
+    kills = 0
+    while kills < 20:
+        process = start(tmp_path / "killed")
+        assert process.stdout is not None
+        time_to_live = chance.uniform(0, 0.25)
+        line = process.stdout.readline()  # at least one cell more each time, or the end
+        time.sleep(time_to_live)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        said = [line, *process.stdout.readlines()]
+        process.stdout.close()
+        kills += 1
+        stored = scores(tmp_path / "killed")
+        assert {text.strip() for text in said if len(text.strip()) == 64} <= set(stored)
+        assert seen.items() <= stored.items()
+        seen = stored
+        if len(stored) == CELLS:
+            (tmp_path / "killed").rename(tmp_path / f"complete-{kills}")
+            seen = {}
+    for folder in (tmp_path / "killed", tmp_path / "undisturbed"):
+        with start(folder) as process:
+            process.communicate(timeout=300)
+    expected = scores(tmp_path / "undisturbed")
+    assert len(expected) == CELLS
+    for folder in tmp_path.iterdir():
+        assert scores(folder) == expected, folder.name
+
+
+def test_ctrl_c_once_finishes_the_cells_under_way_and_the_run_resumes(tmp_path: Path) -> None:
+    with start(tmp_path) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        rest = process.stdout.read().splitlines()
+    end = json.loads(rest[-1])
+    assert end["stopped"]
+    assert 0 < end["left"] < CELLS
+    assert len(scores(tmp_path)) == CELLS - end["left"]
+    assert process.returncode == 0
+
+
+def test_ctrl_c_twice_stops_at_once(tmp_path: Path) -> None:
+    with start(tmp_path) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        process.stdout.read()
+    assert process.returncode == 0
+    assert 0 < len(scores(tmp_path)) < CELLS

@@ -1,0 +1,287 @@
+"""The store: nothing that was added is ever lost, one writer at a time, damage is named."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tabgen.errors import StoreError
+from tabgen.results import load_results
+from tabgen.store import FILE, RETRYABLE, STATUSES, Store
+
+
+def outcome(key: str, status: str = "ok", **more: Any) -> dict[str, Any]:
+    return {"key": key, "status": status, "dataset": "d", "fold": 0, "seed": 0, "method": "m", **more}
+
+
+def refusal(message: str) -> Any:
+    return pytest.raises(StoreError, match=re.escape(message))
+
+
+def python(code: str, *arguments: object, **options: Any) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True, **options)
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from tabgen.store import Store
+store = Store(Path(sys.argv[1]), write=True)
+for number in range(int(sys.argv[2])):
+    key = f"{number:04}"
+    store.add(dict(key=key, status="ok", dataset="d", fold=0, seed=0, method="m", text="x" * 3000))
+    print(key, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_what_is_added_is_there_when_opened_again(tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "new"
+    row = outcome("a", roc_auc=0.1 + 0.2, missing=float("nan"), curve=[1, 2.5], notes={"ü": None})
+    with Store(folder, write=True) as store:
+        store.add(row)
+        assert store.statuses() == {"a": "ok"}
+    with Store(folder) as store:
+        (read,) = store.outcomes()
+    assert read.pop("missing") != read.get("missing")
+    assert read == {k: v for k, v in row.items() if k != "missing"}
+
+
+def test_resume_keys_and_their_statuses(tmp_path: Path) -> None:
+    with Store(tmp_path, write=True) as store:
+        for status in STATUSES:
+            store.add(outcome(f"key of {status}", status))
+    with Store(tmp_path, write=True) as store:
+        assert store.statuses() == {f"key of {status}": status for status in STATUSES}
+    assert set(RETRYABLE) < set(STATUSES)
+    assert not {"ok", "unsupported"} & set(RETRYABLE)
+
+
+def test_a_retry_replaces_the_outcome_of_its_key_only(tmp_path: Path) -> None:
+    with Store(tmp_path, write=True) as store:
+        store.add(outcome("a", "crashed"))
+        store.add(outcome("b", "timeout"))
+        store.add(outcome("a", "ok", score=1))
+        assert store.statuses() == {"a": "ok", "b": "timeout"}
+        assert [o.get("score") for o in store.outcomes()] == [1, None]
+
+
+def test_a_status_that_does_not_exist_is_not_stored(tmp_path: Path) -> None:
+    with Store(tmp_path, write=True) as store:
+        with pytest.raises(AssertionError, match="fine"):
+            store.add(outcome("a", "fine"))
+        assert store.statuses() == {}
+
+
+def test_outcomes_come_in_the_order_of_the_plan_not_of_their_end(tmp_path: Path) -> None:
+    order = [("a", 0, 0, "m"), ("a", 0, 0, "n"), ("a", 0, 1, "m"), ("a", 2, 0, "m"), ("a", 10, 0, "m"), ("b", 0, 0, "m")]
+    with Store(tmp_path, write=True) as store:
+        for number, (dataset, fold, seed, method) in enumerate(reversed(order)):
+            store.add(outcome(str(number), dataset=dataset, fold=fold, seed=seed, method=method))
+        assert [(o["dataset"], o["fold"], o["seed"], o["method"]) for o in store.outcomes()] == order
+
+
+@given(rows=st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from(STATUSES), st.floats()), max_size=12))
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_last_outcome_of_every_key_stands(tmp_path: Path, rows: list[tuple[str, str, float]]) -> None:
+    folder = tmp_path / str(len(list(tmp_path.iterdir())))
+    with Store(folder, write=True) as store:
+        for key, status, score in rows:
+            store.add(outcome(key, status, score=score))
+    last = {key: (status, repr(score)) for key, status, score in rows}
+    with Store(folder) as store:
+        assert {o["key"]: (o["status"], repr(o["score"])) for o in store.outcomes()} == last
+        assert store.statuses() == {key: status for key, (status, _) in last.items()}
+
+
+# Reading what is not there, or damaged
+
+
+def test_reading_where_no_run_is_says_how_to_start_one(tmp_path: Path) -> None:
+    with refusal(f"there is no run in {tmp_path}: it has no {FILE}. Start one with `tabgen run -o {tmp_path}`."):
+        Store(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def filled(folder: Path, rows: int = 30) -> Path:
+    with Store(folder, write=True) as store:
+        for number in range(rows):
+            store.add(outcome(f"{number:04}", text="x" * 3000))
+    return folder / FILE
+
+
+@pytest.mark.parametrize("write", [False, True])
+def test_a_file_that_is_no_store_is_refused(tmp_path: Path, write: bool) -> None:
+    (tmp_path / FILE).write_bytes(b"this is not a database" * 100)
+    with refusal(f"{tmp_path / FILE} cannot be read as a store (file is not a database); restore it from a copy"):
+        Store(tmp_path, write)
+    (tmp_path / FILE).unlink()
+    Store(tmp_path, write=True).close()  # the refusal kept no lock
+
+
+@pytest.mark.parametrize("write", [False, True])
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
+def test_a_truncated_store_is_refused(tmp_path: Path, write: bool, share: float) -> None:
+    path = filled(tmp_path)
+    os.truncate(path, int(path.stat().st_size * share))
+    with refusal("cannot be read as a store"), Store(tmp_path, write) as store:
+        store.statuses()
+        list(store.outcomes())
+
+
+def test_overwritten_pages_are_refused(tmp_path: Path) -> None:
+    path = filled(tmp_path)
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(os.urandom(path.stat().st_size - 2 * 4096))
+    with refusal("cannot be read as a store"), Store(tmp_path) as store:
+        list(store.outcomes())
+
+
+def test_a_row_that_is_no_json_is_refused(tmp_path: Path) -> None:
+    path = filled(tmp_path, 2)
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE outcomes SET row = substr(row, 1, 40) WHERE key = '0001'")
+    database.close()
+    with refusal("cannot be read as a store"), Store(tmp_path) as store:
+        list(store.outcomes())
+
+
+@pytest.mark.parametrize("write", [False, True])
+def test_a_store_of_another_format_is_refused_and_left_alone(tmp_path: Path, write: bool) -> None:
+    path = filled(tmp_path, 1)
+    with sqlite3.connect(path) as database:
+        database.execute("PRAGMA user_version=7")
+    database.close()
+    for _ in range(2):
+        with refusal(f"{path} has format 7; this tabgen reads format 1."):
+            Store(tmp_path, write)
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with refusal("cannot be written to"):
+        Store(tmp_path / "file" / "run", write=True)
+
+
+def test_an_outcome_that_cannot_be_written_is_an_error_and_loses_nothing(tmp_path: Path) -> None:
+    filled(tmp_path, 3)
+    with Store(tmp_path, write=True) as store:
+        pages = store._db.execute("PRAGMA page_count").fetchone()[0]
+        store._db.execute(f"PRAGMA max_page_count={pages}")  # a full disk
+        with refusal(f"the outcome could not be written to {tmp_path / FILE}: database or disk is full. Free space and"):
+            store.add(outcome("big", text="x" * 100_000))
+        store._db.execute(f"PRAGMA max_page_count={pages + 1000}")
+        store.add(outcome("later"))
+        assert list(store.statuses()) == ["0000", "0001", "0002", "later"]
+
+
+# Several processes
+
+
+def test_a_second_writer_in_another_process_is_refused_until_the_first_ends(tmp_path: Path) -> None:
+    with python(WRITER, tmp_path, 1) as other:
+        assert other.stdout is not None
+        assert other.stdin is not None
+        assert other.stdout.readline() == "0000\n"
+        with refusal(f"another run is writing to {tmp_path}; wait for it, or use another folder."):
+            Store(tmp_path, write=True)
+        with Store(tmp_path) as reader:
+            assert reader.statuses() == {"0000": "ok"}
+        other.stdin.close()
+        assert other.wait(30) == 0
+    with Store(tmp_path, write=True) as store:
+        assert store.statuses() == {"0000": "ok"}
+
+
+def test_a_second_writer_in_the_same_process_is_refused(tmp_path: Path) -> None:
+    with Store(tmp_path, write=True) as store:
+        with refusal("another run is writing to"):
+            Store(tmp_path, write=True)
+        store.add(outcome("still mine"))
+    with Store(tmp_path, write=True) as store:
+        assert list(store.statuses()) == ["still mine"]
+
+
+@pytest.mark.parametrize("after", [0, 7, 40])
+def test_kill_9_between_adds_loses_nothing(tmp_path: Path, after: int) -> None:
+    with python(WRITER, tmp_path, 100_000) as other:
+        assert other.stdout is not None
+        told = [other.stdout.readline().strip() for _ in range(after + 1)]
+        os.kill(other.pid, signal.SIGKILL)
+        told += other.stdout.read().split()
+        assert other.wait(30) == -signal.SIGKILL
+    with Store(tmp_path) as store:
+        seen = [o["key"] for o in store.outcomes()]
+    assert seen[: len(told)] == told
+    assert len(seen) - len(told) in (0, 1)  # one may have been stored and not yet told
+    with Store(tmp_path, write=True) as store:
+        store.add(outcome("next"))
+        assert set(store.statuses()) == {*seen, "next"}
+
+
+def test_a_reader_sees_what_an_open_writer_added(tmp_path: Path) -> None:
+    with Store(tmp_path, write=True) as writer:
+        writer.add(outcome("a"))
+        with Store(tmp_path) as early:
+            writer.add(outcome("b"))
+            assert set(early.statuses()) == {"a", "b"}
+            code = "import sys; from pathlib import Path; from tabgen.store import Store; print(sorted(Store(Path(sys.argv[1])).statuses()))"
+            with python(code, tmp_path) as other:
+                assert other.communicate(timeout=30)[0].strip() == "['a', 'b']"
+            writer.add(outcome("c"))
+            assert len(list(early.outcomes())) == 3
+
+
+def test_a_reader_cannot_write(tmp_path: Path) -> None:
+    filled(tmp_path, 1)
+    with Store(tmp_path) as reader, refusal("could not be written"):
+        reader.add(outcome("b"))
+
+
+def test_names_with_odd_characters(tmp_path: Path) -> None:
+    folder = tmp_path / "a b?c#d%20é"
+    filled(folder, 1)
+    with Store(folder) as store:
+        assert list(store.statuses()) == ["0000"]
+
+
+# As a DataFrame
+
+
+def test_results_of_several_folders_count_a_key_once(tmp_path: Path) -> None:
+    for folder, names in (("one", "ab"), ("two", "bc")):
+        with Store(tmp_path / folder, write=True) as store:
+            for key in names:
+                store.add(outcome(key, method=key, score=0.5))
+    results = load_results(tmp_path / "one", str(tmp_path / "two"))
+    assert results["key"].tolist() == ["a", "b", "c"]
+    assert results["score"].tolist() == [0.5] * 3
+
+
+def test_results_of_a_run_without_cells_are_refused(tmp_path: Path) -> None:
+    Store(tmp_path, write=True).close()
+    with refusal(f"no cell has ended yet in {tmp_path}."):
+        load_results(tmp_path)
+    with refusal("there is no run in"):
+        load_results(tmp_path / "nowhere")
+
+
+def test_the_row_is_readable_with_sqlite_alone(tmp_path: Path) -> None:
+    path = filled(tmp_path, 1)
+    database = sqlite3.connect(path)
+    ((key, status, row),) = database.execute("SELECT key, status, row FROM outcomes")
+    database.close()
+    assert (key, status, json.loads(row)["key"]) == ("0000", "ok", "0000")
