@@ -10,13 +10,30 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tabgen.api import compare, generate
     from tabgen.generator import FitContext, Generator, GeneratorInfo, Limits
     from tabgen.hookspecs import hookimpl
+    from tabgen.results import load_results
     from tabgen.table import Column, Schema, Table
 
-__all__ = ["Column", "FitContext", "Generator", "GeneratorInfo", "Limits", "Schema", "Table", "hookimpl"]
+__all__ = [
+    "Column",
+    "FitContext",
+    "Generator",
+    "GeneratorInfo",
+    "Limits",
+    "Schema",
+    "Table",
+    "compare",
+    "generate",
+    "hookimpl",
+    "load_results",
+]
 
 _HOMES = {
+    "compare": "tabgen.api",
+    "generate": "tabgen.api",
+    "load_results": "tabgen.results",
     "Column": "tabgen.table",
     "Schema": "tabgen.table",
     "Table": "tabgen.table",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import time
-import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +19,16 @@ from tabgen.store import Store
 
 class Watcher(Protocol):
     """Who follows a run: told the size of it, and of every cell as it starts and ends."""
+
+    def begin(self, total: int, done: int) -> None: ...
+    def started(self, cell: dict[str, Any]) -> None: ...
+    def finished(self, outcome: dict[str, Any]) -> None: ...
+    def say(self, message: str) -> None: ...
+    def end(self) -> None: ...
+
+
+class QuietWatcher:
+    """Follows nothing: for runs from Python."""
 
     def begin(self, total: int, done: int) -> None: ...
     def started(self, cell: dict[str, Any]) -> None: ...
@@ -151,9 +160,3 @@ class _two_step_interrupt:  # noqa: N801 - reads as a statement
         if self._before is not None:
             signal.signal(signal.SIGINT, self._before)
 
-
-def quiet_table_warnings() -> None:
-    """Show table warnings once each, without a source line."""
-    from tabgen.table import TableWarning
-
-    warnings.simplefilter("once", TableWarning)

@@ -94,7 +94,10 @@ ENTRY = {"name": "first", "file": "first.parquet", "target": "label"}
         ([ENTRY | {"sha256": 12}], "manifest.json: entry 0 has sha256=12 where a str is due."),
         ([ENTRY | {"kinds": ["numeric"]}], "manifest.json: entry 0 has kinds=['numeric'] where a dict is due."),
         ([ENTRY | {"file": "gone.csv"}], "entry 0, 'first', names the file gone.csv, which is not there."),
-        ([ENTRY | {"file": "../outside.csv"}], "entry 0, 'first', names the file ../outside.csv, which is outside the folder."),
+        (
+            [ENTRY | {"file": "../outside.csv"}],
+            "entry 0, 'first', names the file ../outside.csv, which is outside the folder.",
+        ),
         ([ENTRY, ENTRY], "manifest.json has more than one dataset called first."),
     ],
     ids=str,
@@ -221,7 +224,9 @@ def test_both_suites_are_registered_and_listed_when_asked() -> None:
 TABARENA_SETS = read_manifest(TABARENA) if TABARENA.is_dir() else []
 
 
-@pytest.mark.skipif(not TABARENA_SETS, reason="the shared TabArena tables are not beside this checkout (shared/data/tabarena)")
+@pytest.mark.skipif(
+    not TABARENA_SETS, reason="the shared TabArena tables are not beside this checkout (shared/data/tabarena)"
+)
 def test_tabarena_is_there_in_full() -> None:
     assert len(TABARENA_SETS) == 14
 

@@ -86,7 +86,9 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., No
         (site / f"{module}.py").write_text(textwrap.dedent(code))
         info = site / f"{module}-1.2.dist-info"
         info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.4\nName: {module}\nVersion: 1.2\nLicense-Expression: {licence}\n")
+        (info / "METADATA").write_text(
+            f"Metadata-Version: 2.4\nName: {module}\nVersion: 1.2\nLicense-Expression: {licence}\n"
+        )
         (info / "entry_points.txt").write_text(f"[tabgen]\n{name} = {value or module}\n")
 
     return install
@@ -247,7 +249,9 @@ def test_a_file_that_is_not_there_or_no_python_is_an_error(tmp_path: Path, write
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
-def test_an_interrupt_is_not_taken_for_a_broken_plugin(error: type[BaseException], install: Callable[..., None]) -> None:
+def test_an_interrupt_is_not_taken_for_a_broken_plugin(
+    error: type[BaseException], install: Callable[..., None]
+) -> None:
     install("stops", f"raise {error.__name__}")
     with pytest.raises(error):
         load(external=True)
@@ -265,17 +269,39 @@ def test_an_interrupt_is_not_taken_for_a_broken_plugin(error: type[BaseException
         ('"again"', '"jitter"', "the generator 'jitter' is already registered by the plugin 'tabgen.references'."),
         ('"again"', '"real"', "no generator can be called 'real': that is the name of a baseline."),
         ("info = ", "other = ", "has no 'info = GeneratorInfo(...)'."),
-        ('"real rows again"', '"real rows", mixing="beside"', "the generator 'again' has mixing='beside'; use 'replace' or 'augment'."),
+        (
+            '"real rows again"',
+            '"real rows", mixing="beside"',
+            "the generator 'again' has mixing='beside'; use 'replace' or 'augment'.",
+        ),
         ("register(Again)", "register('again')", "the generator 'again' has no 'info"),
         ("(tabgen.Generator)", "", "register() of generators takes a subclass of tabgen.Generator, not <class"),
         ("def sample", "def draw", "the generator Again lacks sample()."),
-        ("def fit", "def __init__(self, k): ...\n    def fit", "the setting 'k' of the generator 'again' has no default value."),
-        ("def fit", "def __init__(self, *k): ...\n    def fit", "the setting 'k' of the generator 'again' has no default value."),
-        ("def fit", "def __init__(self, ratio=1): ...\n    def fit", "the setting 'ratio' of the generator 'again' must be called otherwise"),
-        ("def fit", "def __init__(self, k={1}): ...\n    def fit", "the setting 'k' of the generator 'again' has the default {1}, which JSON"),
+        (
+            "def fit",
+            "def __init__(self, k): ...\n    def fit",
+            "the setting 'k' of the generator 'again' has no default value.",
+        ),
+        (
+            "def fit",
+            "def __init__(self, *k): ...\n    def fit",
+            "the setting 'k' of the generator 'again' has no default value.",
+        ),
+        (
+            "def fit",
+            "def __init__(self, ratio=1): ...\n    def fit",
+            "the setting 'ratio' of the generator 'again' must be called otherwise",
+        ),
+        (
+            "def fit",
+            "def __init__(self, k={1}): ...\n    def fit",
+            "the setting 'k' of the generator 'again' has the default {1}, which JSON",
+        ),
     ],
 )
-def test_generators_that_cannot_be_used_are_refused(old: str, new: str, message: str, write: Callable[..., str]) -> None:
+def test_generators_that_cannot_be_used_are_refused(
+    old: str, new: str, message: str, write: Callable[..., str]
+) -> None:
     code = generator_code("again")
     assert old in code
     with refusal(message):
@@ -289,10 +315,20 @@ def test_things_without_a_name_are_refused(hook: str, kind: str, write: Callable
 
 
 @pytest.mark.parametrize(
-    ("hook", "name", "owner"), [("models", "mitra", "tabgen.models"), ("datasets", "core", "tabgen.datasets"), ("metrics", "brier", "tabgen.metrics")]
+    ("hook", "name", "owner"),
+    [
+        ("models", "mitra", "tabgen.models"),
+        ("datasets", "core", "tabgen.datasets"),
+        ("metrics", "brier", "tabgen.metrics"),
+    ],
 )
 def test_names_clash_in_every_registry(hook: str, name: str, owner: str, write: Callable[..., str]) -> None:
-    code = f"import tabgen, types\n@tabgen.hookimpl\ndef tabgen_register_{hook}(register):\n    register(types.SimpleNamespace(name={name!r}))\n"
+    code = f"""
+    import tabgen, types
+    @tabgen.hookimpl
+    def tabgen_register_{hook}(register):
+        register(types.SimpleNamespace(name={name!r}))
+    """
     with refusal(f"'{name}' is already registered by the plugin '{owner}'."):
         load(write(code))
 
@@ -323,9 +359,9 @@ def test_two_files_of_one_name_are_refused(write: Callable[..., str]) -> None:
 
 
 def test_unknown_names_come_with_the_nearest(built_in: Plugins) -> None:
-    with pytest.raises(UnknownNameError, match="no generator is called 'jiter'; did you mean 'jitter'?"):
+    with pytest.raises(UnknownNameError, match=re.escape("no generator is called 'jiter'; did you mean 'jitter'?")):
         built_in.generators["jiter"]
-    with pytest.raises(UnknownNameError, match="no suite is called 'zzz'; there are: core, quick."):
+    with pytest.raises(UnknownNameError, match=re.escape("no suite is called 'zzz'; there are: core, quick.")):
         built_in.suites["zzz"]
     with pytest.raises(UnknownNameError):
         built_in.models.plugin_of("nobody")
@@ -370,10 +406,16 @@ def test_plugins_can_be_switched_off(install: Callable[..., None], write: Callab
 
 
 BROKEN = {
-    "missing-module": ("import not_a_module_of_anyone", "ModuleNotFoundError: No module named 'not_a_module_of_anyone'"),
+    "missing-module": (
+        "import not_a_module_of_anyone",
+        "ModuleNotFoundError: No module named 'not_a_module_of_anyone'",
+    ),
     "exits": ("raise SystemExit('no licence')", "SystemExit: no licence"),
     "clashes": (generator_code("jitter"), "PluginError: the generator 'jitter' is already registered by the plugin"),
-    "unknown-hook": (generator_code("x") + "tabgen_typo = tabgen.hookimpl(lambda: None)\n", "unknown hook 'tabgen_typo'"),
+    "unknown-hook": (
+        generator_code("x") + "tabgen_typo = tabgen.hookimpl(lambda: None)\n",
+        "unknown hook 'tabgen_typo'",
+    ),
     "raises": ("import tabgen\n@tabgen.hookimpl\ndef tabgen_register_metrics(register): 1 / 0\n", "ZeroDivisionError"),
     "hookless": ("x = 1", "PluginError: it has no hook"),
 }
@@ -451,6 +493,9 @@ def test_plugins_of_a_choice_are_loaded_once(write: Callable[..., str], monkeypa
 
 
 def test_loading_the_built_ins_imports_neither_torch_nor_pandas() -> None:
-    code = "import sys; from tabgen.plugins import *; load_plugins(PluginChoice(external=False)); print({'torch', 'pandas', 'sklearn'} & set(sys.modules))"
+    code = (
+        "import sys; from tabgen.plugins import *; load_plugins(PluginChoice(external=False));"
+        "print({'torch', 'pandas', 'sklearn'} & set(sys.modules))"
+    )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "set()"

@@ -106,7 +106,12 @@ def test_bootstrap_rows_are_real_rows(heart: Dataset) -> None:
 def test_jitter_moves_numbers_by_a_tenth_of_their_spread_and_nothing_else() -> None:
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(
-        {"x": rng.normal(50, 20, 500), "k": rng.integers(0, 1000, 500), "c": rng.choice(list("uvw"), 500), "y": list("ab") * 250}
+        {
+            "x": rng.normal(50, 20, 500),
+            "k": rng.integers(0, 1000, 500),
+            "c": rng.choice(list("uvw"), 500),
+            "y": list("ab") * 250,
+        }
     )
     table = Table.from_frame(frame, "y")
     sample = draw_sample(fitted(Jitter(), table), table, 2000, seed=5)

@@ -125,15 +125,37 @@ def test_a_class_of_one_row_is_in_train_of_every_fold() -> None:
 @pytest.mark.parametrize(
     ("labels", "n_folds", "caps", "message"),
     [
-        ([0] * 20 + [1], 2, {}, "fold 1 of 2: the validation part holds 2 rows of 1 class(es); scoring needs two classes."),
+        (
+            [0] * 20 + [1],
+            2,
+            {},
+            "fold 1 of 2: the validation part holds 2 rows of 1 class(es); scoring needs two classes.",
+        ),
         ([0] * 30 + [1] * 6, 30, {}, "the test part holds 1 rows of 1 class(es)"),
-        (list(range(5)) * 20, 2, {"max_train_rows": 4}, "the train part may hold 4 rows, too few for one of each of its 5 classes."),
-        (list(range(5)) * 20, 2, {"max_train_rows": 8}, "the validation part may hold 2 rows, too few for one of each of its 5"),
-        (list(range(5)) * 20, 2, {"max_test_rows": 4}, "the test part may hold 4 rows, too few for one of each of its 5 classes."),
+        (
+            list(range(5)) * 20,
+            2,
+            {"max_train_rows": 4},
+            "the train part may hold 4 rows, too few for one of each of its 5 classes.",
+        ),
+        (
+            list(range(5)) * 20,
+            2,
+            {"max_train_rows": 8},
+            "the validation part may hold 2 rows, too few for one of each of its 5",
+        ),
+        (
+            list(range(5)) * 20,
+            2,
+            {"max_test_rows": 4},
+            "the test part may hold 4 rows, too few for one of each of its 5 classes.",
+        ),
     ],
-    ids=str,
+    ids=lambda value: str(value)[:20],
 )
-def test_what_cannot_be_scored_is_unsupported_with_the_reason(labels: Any, n_folds: int, caps: Any, message: str) -> None:
+def test_what_cannot_be_scored_is_unsupported_with_the_reason(
+    labels: Any, n_folds: int, caps: Any, message: str
+) -> None:
     with pytest.raises(Unsupported, match=re.escape(message)):
         split(np.array(labels), n_folds - 1, n_folds, 0, **caps)
 

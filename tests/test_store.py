@@ -86,7 +86,14 @@ def test_a_status_that_does_not_exist_is_not_stored(tmp_path: Path) -> None:
 
 
 def test_outcomes_come_in_the_order_of_the_plan_not_of_their_end(tmp_path: Path) -> None:
-    order = [("a", 0, 0, "m"), ("a", 0, 0, "n"), ("a", 0, 1, "m"), ("a", 2, 0, "m"), ("a", 10, 0, "m"), ("b", 0, 0, "m")]
+    order = [
+        ("a", 0, 0, "m"),
+        ("a", 0, 0, "n"),
+        ("a", 0, 1, "m"),
+        ("a", 2, 0, "m"),
+        ("a", 10, 0, "m"),
+        ("b", 0, 0, "m"),
+    ]
     with Store(tmp_path, write=True) as store:
         for number, (dataset, fold, seed, method) in enumerate(reversed(order)):
             store.add(outcome(str(number), dataset=dataset, fold=fold, seed=seed, method=method))
@@ -181,7 +188,9 @@ def test_an_outcome_that_cannot_be_written_is_an_error_and_loses_nothing(tmp_pat
     with Store(tmp_path, write=True) as store:
         pages = store._db.execute("PRAGMA page_count").fetchone()[0]
         store._db.execute(f"PRAGMA max_page_count={pages}")  # a full disk
-        with refusal(f"the outcome could not be written to {tmp_path / FILE}: database or disk is full. Free space and"):
+        with refusal(
+            f"the outcome could not be written to {tmp_path / FILE}: database or disk is full. Free space and"
+        ):
             store.add(outcome("big", text="x" * 100_000))
         store._db.execute(f"PRAGMA max_page_count={pages + 1000}")
         store.add(outcome("later"))
@@ -238,7 +247,10 @@ def test_a_reader_sees_what_an_open_writer_added(tmp_path: Path) -> None:
         with Store(tmp_path) as early:
             writer.add(outcome("b"))
             assert set(early.statuses()) == {"a", "b"}
-            code = "import sys; from pathlib import Path; from tabgen.store import Store; print(sorted(Store(Path(sys.argv[1])).statuses()))"
+            code = (
+                "import sys; from pathlib import Path; from tabgen.store import Store;"
+                "print(sorted(Store(Path(sys.argv[1])).statuses()))"
+            )
             with python(code, tmp_path) as other:
                 assert other.communicate(timeout=30)[0].strip() == "['a', 'b']"
             writer.add(outcome("c"))

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from tabgen.cli import listings, pretrain, rank, run
+from tabgen.cli import check, generate, listings, new, pretrain, rank, run
 from tabgen.errors import TabgenError
 
 app = typer.Typer(
@@ -39,6 +39,9 @@ def _options(
 
 app.command("run")(run.run)
 app.command("rank")(rank.rank)
+app.command("generate")(generate.generate)
+app.command("new")(new.new)
+app.command("check")(check.check)
 app.command("plugins")(listings.list_plugins)
 app.command("generators")(listings.list_generators)
 app.command("models")(listings.list_models)

@@ -23,6 +23,9 @@ def pretrain(
     cells: int = typer.Option(14_000, "--cells", help="rows x columns in a batch: the cost of a step."),
     muon_rate: float = typer.Option(5e-3, "--muon-rate", help="Learning rate of the layers' matrices."),
     adamw_rate: float = typer.Option(2e-3, "--adamw-rate", help="Learning rate of everything else."),
+    priors: str = typer.Option(
+        "mechanisms=1", "--priors", metavar="NAME=SHARE,...", help="Share of the batches that each prior makes."
+    ),
     seed: int = typer.Option(0, "--seed"),
     producers: int = typer.Option(0, "--producers", help="Processes that make tasks ahead; 0: the trainer makes them."),
     threads: int = typer.Option(1, "--threads", help="Compute threads of the trainer."),
@@ -36,7 +39,7 @@ def pretrain(
     import torch
 
     from tabgen.models.tab2d import Tab2DConfig
-    from tabgen.pretrain.tasks import Curriculum
+    from tabgen.pretrain.tasks import Curriculum, parse_priors
     from tabgen.pretrain.train import PretrainConfig
     from tabgen.pretrain.train import pretrain as train
 
@@ -44,6 +47,7 @@ def pretrain(
     config = PretrainConfig(
         model=Tab2DConfig(dim, 10, layers, heads),
         curriculum=Curriculum(rows=(140, max_rows), features=(8, max_columns), grow_steps=grow_steps, cells=cells),
+        priors=parse_priors(priors),
         steps=steps,
         decay_steps=decay_steps,
         muon_lr=muon_rate,

@@ -14,13 +14,30 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tabgen.errors import TabgenError, UnknownNameError
 from tabgen.models.missing import fill_missing
 from tabgen.pretrain.mechanisms import sample_mechanisms
 
 Prior = Callable[[int, int, int, int, torch.Generator], tuple[Tensor, Tensor, Tensor]]
 """(tasks, rows, features, classes, generator) -> x (b, n, f) float32, y (b, n) int64, discrete (b, f) bool."""
 
-PRIORS: dict[str, Prior] = {"mechanisms": sample_mechanisms}
+
+def _tabicl(family: str) -> Prior:
+    """A family of the tabicl package, which is imported when the first task is drawn."""
+
+    def sample(b: int, n: int, f: int, k: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        from tabgen.pretrain.tabicl_prior import sample_tabicl
+
+        x, y, discrete = sample_tabicl(family, b, n, f, k, generator)
+        return x, y, discrete
+
+    return sample
+
+
+PRIORS: dict[str, Prior] = {
+    "mechanisms": sample_mechanisms,
+    **{name: _tabicl(name) for name in ("tabicl-mlp", "tabicl-tree", "tabicl-graph")},
+}
 
 GROUP = 4
 """Tasks drawn from a prior at once; a batch is several draws, so that it holds several kinds of mechanism."""
@@ -52,6 +69,29 @@ class Curriculum:
     def limit(self, ends: tuple[int, int], index: int) -> int:
         share = min(1.0, index / self.grow_steps)
         return int(ends[0] * (ends[1] / ends[0]) ** share + 0.5)
+
+
+def parse_priors(text: str) -> dict[str, float]:
+    """Read ``mechanisms=0.7,tabicl-mlp=0.3``: the share of batches of each prior, scaled to sum to 1.
+
+    Raises
+    ------
+    UnknownNameError, TabgenError
+        For a prior that does not exist, or a share that is no positive number.
+    """
+    shares: dict[str, float] = {}
+    for part in text.split(","):
+        name, _, share = (word.strip() for word in part.partition("="))
+        if name not in PRIORS:
+            raise UnknownNameError("prior", name, PRIORS)
+        try:
+            value = float(share)
+        except ValueError:
+            value = math.nan
+        if not 0 < value < math.inf or name in shares:
+            raise TabgenError(f"'{part}' in --priors: every prior once, with a positive share: mechanisms=0.7.")
+        shares[name] = value
+    return {name: value / sum(shares.values()) for name, value in shares.items()}
 
 
 def _log_integer(rng: np.random.Generator, low: int, high: int) -> int:

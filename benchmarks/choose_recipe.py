@@ -1,0 +1,236 @@
+"""Choose the `nano` recipe - learning rate, steps, patience - on synthetic tasks no model was trained on.
+
+Every task is a table of 200-600 rows, 5-20 columns and 2-5 classes from the `mechanisms` prior, cut into
+train, validation and test by `tabgen.splits` and fine-tuned on its own train rows (mixing `real`), once for
+each learning rate. What a run with fewer steps or less patience would have kept is read off the same run:
+the rate does not depend on the number of steps.
+
+The gain is that of the statistics: 100 (tuned / zero-shot - 1) of the test ROC-AUC. Chosen is the best mean
+gain; among those within one standard error of it (paired by task), the one that takes the fewest steps.
+
+    OMP_NUM_THREADS=1 python benchmarks/choose_recipe.py -o recipe.jsonl        # the same line resumes
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from tabgen.environment import provenance
+from tabgen.errors import Unsupported
+from tabgen.experiment import find_model
+from tabgen.metrics import roc_auc
+from tabgen.models import DEFAULT_MODEL
+from tabgen.models.checkpoints import Tab2DModel
+from tabgen.models.finetune import fine_tune, get_recipe
+from tabgen.plugins import PluginChoice, load_plugins
+from tabgen.pretrain.tasks import PRIORS
+from tabgen.splits import split
+
+RATES = (3e-5, 1e-4, 3e-4, 1e-3)
+STEPS = (30, 50)
+PATIENCES = (5, 10)
+SEED = 20_261_123
+"""Away from the seeds of training runs and from the held-out tasks of pre-training."""
+
+Task = dict[str, tuple[torch.Tensor, torch.Tensor]]
+
+
+def tasks(count: int, prior: str) -> Iterator[tuple[Task, int]]:
+    """The first ``count`` tasks that can be split: their parts as (x, y), and the number of classes."""
+    made = 0
+    for number in itertools.count():
+        if made == count:
+            return
+        rng = np.random.default_rng([SEED, number])
+        rows = int(math.exp(rng.uniform(math.log(200), math.log(601))))
+        features = int(math.exp(rng.uniform(math.log(5), math.log(21))))
+        classes = 2 if rng.random() < 0.5 else int(rng.integers(3, 6))
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        x, y, _ = PRIORS[prior](1, rows, features, classes, generator)
+        labels = np.unique(y[0].numpy(), return_inverse=True)[1]
+        try:
+            parts = split(labels, 0, 3, seed=number)
+        except Unsupported:
+            continue
+        varying = x[0, parts.train].std(0) > 0
+        if not varying.any():
+            continue
+        made += 1
+        table, target = x[0][:, varying], torch.from_numpy(labels)
+        yield {name: (table[at], target[at]) for name, at in vars(parts).items()}, int(labels.max()) + 1
+
+
+class Watched(Tab2DModel):
+    """Remembers what it predicted last: the validation rows, once a step is done."""
+
+    last: np.ndarray[Any, Any]
+
+    def predict(
+        self, x_support: torch.Tensor, y_support: torch.Tensor, x_query: torch.Tensor, n_classes: int
+    ) -> np.ndarray[Any, Any]:
+        self.last = super().predict(x_support, y_support, x_query, n_classes)
+        return self.last
+
+
+def run(model: Watched, task: Task, n_classes: int, rate: float, number: int) -> dict[str, Any]:
+    """Fine-tune on one task; the test ROC-AUC of every step that some setting would have kept."""
+    recipe = get_recipe("nano", learning_rate=rate, steps=max(STEPS), patience=max(PATIENCES))
+    train, (x_test, y_test), labels = task["train"], task["test"], task["validation"][1].numpy()
+    losses: list[float] = []
+    weights: dict[int, dict[str, torch.Tensor]] = {}
+
+    def watch(step: int) -> None:
+        true = model.last[np.arange(len(labels)), labels]
+        losses.append(float(-np.log(np.clip(true, 1e-15, 1)).mean()))
+        if losses[-1] <= min(losses):
+            weights[step] = {name: tensor.clone() for name, tensor in model.module.state_dict().items()}
+
+    used = time.process_time()
+    fine_tune(model, lambda _: train, train, task["validation"], n_classes, recipe, number, watch)
+    test = {}
+    for step in {0} | {kept(losses, *limits)[0] for limits in itertools.product(STEPS, PATIENCES)}:
+        model.module.load_state_dict(weights[step])
+        test[str(step)] = roc_auc(y_test.numpy(), model.predict(*train, x_test, n_classes))
+    return {
+        "task": number,
+        "learning_rate": rate,
+        "rows": sum(len(y) for _, y in task.values()),
+        "features": train[0].shape[1],
+        "classes": n_classes,
+        "validation_losses": losses,
+        "test_auc": test,
+        "processor_seconds": round(time.process_time() - used, 2),
+    }
+
+
+def kept(losses: list[float], steps: int, patience: int) -> tuple[int, int]:
+    """The step a run would have kept, and the steps it would have taken, had it had these limits."""
+    best, step = 0, 0
+    for step in range(1, min(steps, len(losses) - 1) + 1):
+        if losses[step] < losses[best]:
+            best = step
+        if step - best >= patience:
+            break
+    return best, step
+
+
+def gain_and_steps(record: dict[str, Any], steps: int, patience: int) -> tuple[float, int]:
+    """Gain in percent, and steps taken, under these limits."""
+    best, taken = kept(record["validation_losses"], steps, patience)
+    return 100 * (record["test_auc"][str(best)] / record["test_auc"]["0"] - 1), taken
+
+
+def summarise(records: list[dict[str, Any]]) -> dict[str, Any]:
+    """Gains by setting, over the tasks that every rate has run on, and the choice."""
+    done = {r["task"] for r in records}
+    for rate in RATES:
+        done &= {r["task"] for r in records if r["learning_rate"] == rate}
+    rows: list[dict[str, Any]] = []
+    gains: list[np.ndarray[Any, Any]] = []
+    for rate, steps, patience in itertools.product(RATES, STEPS, PATIENCES):
+        mine = sorted((r for r in records if r["learning_rate"] == rate and r["task"] in done), key=lambda r: r["task"])
+        if not mine:
+            return {"tasks": 0, "settings": []}
+        gain, taken = np.array([gain_and_steps(r, steps, patience) for r in mine]).T
+        gains.append(gain)
+        rows.append(
+            {
+                "learning_rate": rate,
+                "steps": steps,
+                "patience": patience,
+                "mean_gain": float(gain.mean()),
+                "standard_error": float(gain.std(ddof=1) / len(gain) ** 0.5) if len(gain) > 1 else math.nan,
+                "median_gain": float(np.median(gain)),
+                "improved": float((gain > 0).mean()),
+                "worse": float((gain < 0).mean()),
+                "mean_steps": float(taken.mean()),
+            }
+        )
+    best = max(range(len(rows)), key=lambda i: rows[i]["mean_gain"])
+    for row, gain in zip(rows, gains, strict=True):
+        lost = gains[best] - gain
+        error = lost.std(ddof=1) / len(lost) ** 0.5 if len(lost) > 1 else 0.0
+        row["as_good"] = bool(lost.mean() <= error)
+    chosen = min((row for row in rows if row["as_good"]), key=lambda row: row["mean_steps"])
+    used = sum(r["processor_seconds"] for r in records)
+    return {"tasks": len(done), "processor_seconds": used, "settings": rows, "best": rows[best], "chosen": chosen}
+
+
+def header(options: argparse.Namespace, fingerprint: str) -> dict[str, Any]:
+    """What must be equal for records to belong together."""
+    base = get_recipe("nano", learning_rate=0.0, steps=max(STEPS), patience=max(PATIENCES)).to_dict()
+    return {"checkpoint_sha256": fingerprint, "prior": options.prior, "seed": SEED, "recipe": base}
+
+
+def earlier(path: Path, head: dict[str, Any]) -> list[dict[str, Any]]:
+    """The runs a file holds already; a new file gets its first line."""
+    if not path.exists():
+        path.write_text(json.dumps(head) + "\n")
+        return []
+    first, *lines = path.read_text().splitlines()
+    if json.loads(first) != head:
+        raise ValueError(f"{path} holds runs of another checkpoint, prior or recipe; use another file.")
+    return [json.loads(line) for line in lines]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--checkpoint", default=DEFAULT_MODEL, help="a model's name, or a checkpoint's folder")
+    parser.add_argument("--tasks", type=int, default=32)
+    parser.add_argument("--prior", default="mechanisms", choices=sorted(PRIORS))
+    parser.add_argument("-o", "--output", type=Path, help="a JSON line per run; an existing file is gone on with")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+
+    torch.set_num_threads(1)
+    info = find_model(options.checkpoint, load_plugins(PluginChoice(external=False)))
+    head = header(options, info.fingerprint())
+    try:
+        records = earlier(options.output, head) if options.output else []
+    except ValueError as error:
+        parser.error(str(error))
+    finished = {(r["task"], r["learning_rate"]) for r in records}
+
+    module = info.load("cpu").module
+    weights = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    for number, (task, n_classes) in enumerate(tasks(options.tasks, options.prior)):
+        for rate in RATES:
+            if (number, rate) in finished:
+                continue
+            module.load_state_dict(weights)
+            records.append(run(Watched(module, info.fingerprint()), task, n_classes, rate, number))
+            if options.output:
+                with options.output.open("a") as file:
+                    file.write(json.dumps(records[-1]) + "\n")
+
+    result = summarise([r for r in records if r["task"] < options.tasks]) | {"provenance": provenance(), **head}
+    print(json.dumps(result, indent=1)) if options.json else show(result)
+
+
+def show(result: dict[str, Any]) -> None:
+    print(f"{result['tasks']} tasks, {result['processor_seconds']:.0f} processor seconds\n")
+    print("| learning rate | steps | patience | mean gain % | median | improved | worse | steps taken | as good |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for row in result["settings"]:
+        print(
+            f"| {row['learning_rate']:g} | {row['steps']} | {row['patience']} | {row['mean_gain']:.2f} ±"
+            f" {row['standard_error']:.2f} | {row['median_gain']:.2f} | {row['improved']:.0%} | {row['worse']:.0%}"
+            f" | {row['mean_steps']:.0f} | {'yes' if row['as_good'] else ''} |"
+        )
+    for name in ("best", "chosen"):
+        row = result[name]
+        print(f"{name}: learning rate {row['learning_rate']:g}, {row['steps']} steps, patience {row['patience']}")
+
+
+if __name__ == "__main__":
+    main()

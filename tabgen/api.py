@@ -1,0 +1,148 @@
+"""The same jobs in Python: compare, generate."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tabgen import datasets
+from tabgen.errors import DataError, ExperimentError
+from tabgen.experiment import Experiment, Limits, default_methods, find_model, find_suite, parse_methods
+from tabgen.generator import FitContext, make_generator
+from tabgen.models import DEFAULT_MODEL
+from tabgen.models.finetune import get_recipe
+from tabgen.plugins import PluginChoice, get_plugins
+from tabgen.results import load_results
+from tabgen.runner import QuietWatcher, run_experiment
+from tabgen.sampling import draw_sample, fit_generator
+from tabgen.table import Table
+
+
+def compare(
+    suite: str | Path = "quick",
+    methods: Sequence[str] | None = None,
+    output: str | Path = "runs/compare",
+    *,
+    folds: int = 3,
+    seeds: int = 1,
+    model: str = DEFAULT_MODEL,
+    recipe: str = "nano",
+    recipe_overrides: dict[str, Any] | None = None,
+    max_train_rows: int | None = 1000,
+    max_test_rows: int | None = 1000,
+    limits: Limits | None = None,
+    workers: int | None = None,
+    plugins: PluginChoice | None = None,
+) -> pd.DataFrame:
+    """Run a comparison and return its outcomes, one row per cell; cells that ``output`` holds are not run again.
+
+    Parameters
+    ----------
+    suite : str or Path
+        A suite's name or a folder with a ``manifest.json``.
+    methods : list of str, optional
+        ``generator[@mixing][:setting=value,...]``; all that is installed unless given.
+    output : str or Path
+        Folder of the run.
+    recipe_overrides : dict, optional
+        Fields of the recipe to replace, such as ``{"steps": 10}``.
+    workers : int, optional
+        Cells at once; one per core unless given.
+
+    Returns
+    -------
+    pandas.DataFrame
+        See :func:`tabgen.load_results`; ``tabgen.statistics.summary`` ranks it.
+    """
+    choice = plugins or PluginChoice()
+    registry = get_plugins(choice)
+    experiment = Experiment(
+        suite=find_suite(str(suite), registry),
+        methods=parse_methods(list(methods) if methods else default_methods(registry), registry),
+        folds=folds,
+        seeds=tuple(range(seeds)),
+        model=model,
+        recipe=get_recipe(recipe, **(recipe_overrides or {})).to_dict(),
+        max_train_rows=max_train_rows,
+        max_test_rows=max_test_rows,
+        limits=limits or Limits(),
+    )
+    run_experiment(experiment, Path(output), registry, choice, QuietWatcher(), workers=workers or os.cpu_count() or 1)
+    return load_results(output)
+
+
+def generate(
+    generator: str,
+    data: pd.DataFrame | str | Path,
+    target: str,
+    rows: int,
+    *,
+    seed: int = 0,
+    model: str = DEFAULT_MODEL,
+    plugins: PluginChoice | None = None,
+    **settings: Any,
+) -> pd.DataFrame:
+    """Fit a generator on a table and draw new rows from it.
+
+    Parameters
+    ----------
+    generator : str
+    data : DataFrame or path of a .csv or .parquet file
+    target : str
+        The column with the classes.
+    rows : int
+    seed : int
+        The same seed gives the same rows on the same machine.
+    model : str
+        The foundation model, for generators that use one.
+    **settings
+        The generator's settings.
+
+    Returns
+    -------
+    pandas.DataFrame, shape (rows, features + 1)
+        Checked: same columns, kinds, levels and classes as ``data``.
+
+    Examples
+    --------
+    >>> import tabgen
+    >>> data = pd.DataFrame({"age": [31, 45, 28, 60], "sex": ["f", "m", "m", "f"], "ill": [0, 1, 0, 1]})
+    >>> tabgen.generate("bootstrap", data, target="ill", rows=3, seed=1).shape
+    (3, 3)
+    """
+    if rows < 1:
+        raise ExperimentError(f"rows={rows}: ask for at least one row.")
+    registry = get_plugins(plugins or PluginChoice())
+    frame = data if isinstance(data, pd.DataFrame) else datasets.read_frame(Path(data))
+    table = Table.from_frame(frame, target, name="the data")
+    fitted = make_generator(registry.generators[generator], settings)
+    context = FitContext(seed=seed, load_model=lambda: find_model(model, registry).load("cpu"))
+    fit_generator(fitted, table, context)
+    return draw_sample(fitted, table, rows, seed).frame
+
+
+def write_frame(frame: pd.DataFrame, path: Path) -> None:
+    """Write a frame as .csv or .parquet; categories are written as the values they hold.
+
+    Raises
+    ------
+    DataError
+        For another ending.
+    """
+    plain = frame.assign(
+        **{
+            name: frame[name].astype(object).infer_objects()
+            for name in frame.columns
+            if isinstance(frame[name].dtype, pd.CategoricalDtype)
+        }
+    )
+    if path.suffix.lower() == ".csv":
+        plain.to_csv(path, index=False)
+    elif path.suffix.lower() == ".parquet":
+        plain.to_parquet(path, index=False)
+    else:
+        raise DataError(f"{path} should end in .csv or .parquet.")

@@ -1,0 +1,70 @@
+"""`tabgen check`: whether a generator keeps the contract."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+
+def check(
+    context: typer.Context,
+    name: str = typer.Argument(..., help="A generator, with settings if need be (ctgan:epochs=5), or a plugin file."),
+    model: str = typer.Option("tabgen-nano", "--model", help="The foundation model, for generators that use one."),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """Run the conformance kit on a generator, or on all of a plugin file; exit code 1 if a check fails."""
+    import json
+    from dataclasses import asdict
+
+    from rich.console import Console
+
+    from tabgen.cli.listings import load
+    from tabgen.experiment import parse_method
+    from tabgen.plugins import PluginChoice, get_plugins
+    from tabgen.testing import check_generator
+
+    chosen: dict[str, dict[str, Any]] = {}
+    if name.endswith(".py"):
+        base: PluginChoice = context.obj
+        plugins = get_plugins(PluginChoice((*base.files, name), base.external))
+        chosen = {
+            g: {} for g in plugins.generators if plugins.generators.plugin_of(g).source == str(Path(name).resolve())
+        }
+    else:
+        plugins = load(context)
+        method = parse_method(name, plugins)
+        if method.generator:
+            chosen = {method.generator: method.settings}
+    if not chosen:
+        from tabgen.errors import ExperimentError
+
+        raise ExperimentError(f"there is no generator to check in '{name}'.")
+    console = Console()
+    results = {}
+    for generator, settings in chosen.items():
+        with console.status(generator) as status:
+            results[generator] = check_generator(plugins.generators[generator], settings, model, status.update)
+        if not as_json:
+            _print(generator, results[generator], console)
+    if as_json:
+        typer.echo(json.dumps({g: [asdict(r) for r in done] for g, done in results.items()}, indent=2))
+    if not all(result.passed for done in results.values() for result in done):
+        raise typer.Exit(1)
+
+
+def _print(generator: str, results: list[Any], console: Any) -> None:
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in ("check", "", "s", "reason"):
+        table.add_column(column, overflow="fold")
+    for result in results:
+        mark = "[green]pass[/green]" if result.passed else "[bold red]FAIL[/bold red]"
+        table.add_row(result.name, mark, f"{result.seconds:.1f}", escape(result.reason))
+    console.print(table)
+    passed = sum(result.passed for result in results)
+    console.print(f"{generator}: {passed} of {len(results)} checks passed.", highlight=False)

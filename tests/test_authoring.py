@@ -1,0 +1,148 @@
+"""A stranger's afternoon: the tutorial, `new`, `check`, `generate`, and the Python functions."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from paths import FIXTURE, ROOT
+from typer.testing import CliRunner
+
+import tabgen
+from tabgen.cli import app
+from tabgen.datasets import Dataset
+from tabgen.errors import ExperimentError, TableError, UnknownNameError
+from tabgen.plugins import PluginChoice
+
+BUILT_IN = PluginChoice(external=False)
+
+
+def invoke(*words: str | Path) -> tuple[int, str]:
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.output
+
+
+def blocks(page: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+
+
+def test_the_tutorials_generator_passes_the_conformance_kit(tmp_path: Path) -> None:
+    module, its_test = blocks("docs/write-a-generator.md")
+    (tmp_path / "blend.py").write_text(module)
+    (tmp_path / "test_blend.py").write_text(its_test)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_blend.py"],
+        cwd=tmp_path, capture_output=True, text=True, check=False, env={"PYTHONPATH": str(tmp_path), "PATH": ""},
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    count = re.search(r"conformance kit: (\d+) checks", (ROOT / "docs/write-a-generator.md").read_text())
+    assert count is not None
+    assert f"{count[1]} passed" in done.stdout
+
+
+def test_the_readmes_generator_works(tmp_path: Path, teaching: Dataset) -> None:
+    (module,) = blocks("README.md")
+    (tmp_path / "shuffled.py").write_text(module)
+    frame = tabgen.generate(
+        "shuffled", teaching.path, teaching.target, 10, plugins=PluginChoice((str(tmp_path / "shuffled.py"),), False)
+    )
+    assert len(frame) == 10
+
+
+def test_check_passes_a_good_file_and_fails_a_bad_one(tmp_path: Path) -> None:
+    (module,) = blocks("README.md")
+    (tmp_path / "good.py").write_text(module)
+    code, output = invoke("--no-external-plugins", "check", tmp_path / "good.py")
+    assert code == 0, output
+    assert "checks passed" in output
+    (tmp_path / "bad.py").write_text(module.replace("random_state=seed", "random_state=None"))
+    code, output = invoke("--no-external-plugins", "check", tmp_path / "bad.py")
+    assert code == 1
+    assert re.search(r"same-seed\s+FAIL", output)
+
+
+def test_a_new_plugin_installs_into_a_fresh_environment_and_joins_a_run(tmp_path: Path, teaching: Dataset) -> None:
+    code, _ = invoke("new", "my-method", "-o", tmp_path / "plugin")
+    assert code == 0
+    assert {p.name for p in (tmp_path / "plugin").iterdir()} == {
+        "pyproject.toml", "tabgen_my_method.py", "tests", "README.md",
+    }
+    environment = tmp_path / "environment"
+    # a fresh environment that sees this one's libraries: PyTorch need not be downloaded again
+    subprocess.run([sys.executable, "-m", "venv", environment], check=True)
+    site = next((environment / "lib").iterdir()) / "site-packages"
+    ours = subprocess.run(
+        [sys.executable, "-c", "import site; print('\\n'.join(site.getsitepackages()))"], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    # addsitedir, so that editable installs among them are seen as well
+    (site / "base.pth").write_text("".join(f"import site; site.addsitedir({path!r})\n" for path in ours))
+    python = environment / "bin" / "python"
+    install = [python, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", tmp_path / "plugin"]
+    done = subprocess.run(install, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    listed = subprocess.run([python, "-m", "tabgen", "plugins", "--json"], capture_output=True, text=True, check=True).stdout
+    assert '"my-method"' in listed
+    run = subprocess.run(
+        [python, "-m", "tabgen", "run", "--data", teaching.path, "--target", teaching.target, "--folds", "2",
+         "--methods", "zero-shot,my-method", "--model", FIXTURE, "-o", tmp_path / "run"],
+        capture_output=True, text=True, check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert "4 ran" in run.stdout
+    assert "(4 ok)" in run.stdout
+
+
+def test_new_refuses_bad_names_and_folders_that_exist(tmp_path: Path) -> None:
+    with pytest.raises(ExperimentError, match="cannot be a generator's name"):
+        invoke("new", "My_Method", "-o", tmp_path / "x")
+    with pytest.raises(ExperimentError, match="is there already"):
+        invoke("new", "mine", "-o", tmp_path)
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_generate_writes_rows_like_the_tables(ending: str, heart: Dataset, tmp_path: Path) -> None:
+    path = tmp_path / f"rows.{ending}"
+    words = ["--no-external-plugins", "generate", "jitter:noise=0.2", "--data", heart.path, "--target", heart.target,
+             "--rows", "50", "--seed", "3", "-o", path]  # fmt: skip
+    code, output = invoke(*words)
+    assert code == 0
+    assert "50 rows, 14 columns" in output
+    real = heart.load()
+    written = pd.read_csv(path) if ending == "csv" else pd.read_parquet(path)
+    assert len(real.like(written)) == 50
+    first = path.read_bytes()
+    invoke(*words)
+    assert path.read_bytes() == first
+
+
+def test_generate_explains_mistakes(heart: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'jitter'"):
+        tabgen.generate("jiter", heart.path, heart.target, 5, plugins=BUILT_IN)
+    with pytest.raises(TableError, match="has no column 'nothing'"):
+        tabgen.generate("jitter", heart.path, "nothing", 5, plugins=BUILT_IN)
+    with pytest.raises(ExperimentError, match="at least one row"):
+        tabgen.generate("jitter", heart.path, heart.target, 0, plugins=BUILT_IN)
+    with pytest.raises(ExperimentError, match="is a baseline, not a generator"):
+        invoke("generate", "real", "--data", heart.path, "--target", heart.target, "--rows", "5", "-o", tmp_path / "x.csv")
+
+
+def test_compare_returns_the_outcomes(teaching: Dataset, tmp_path: Path) -> None:
+    import json
+
+    (tmp_path / "suite").mkdir()
+    entry = {"name": "mine", "file": "t.parquet", "target": teaching.target}
+    (tmp_path / "suite" / "manifest.json").write_text(json.dumps([entry]))
+    (tmp_path / "suite" / "t.parquet").write_bytes(teaching.path.read_bytes())
+    outcomes = tabgen.compare(
+        tmp_path / "suite", ["zero-shot", "real"], tmp_path / "run", folds=2, model=str(FIXTURE),
+        recipe_overrides={"steps": 1}, plugins=BUILT_IN,
+    )
+    assert sorted(outcomes["method"]) == ["real", "real", "zero-shot", "zero-shot"]
+    assert set(outcomes["status"]) == {"ok"}
+    assert outcomes.equals(tabgen.load_results(tmp_path / "run"))
