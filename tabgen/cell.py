@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from tabgen import fidelity
 from tabgen.datasets import Dataset
 from tabgen.errors import InvalidOutput, Unsupported
 from tabgen.experiment import find_model
@@ -116,7 +117,8 @@ def run_cell(cell: dict[str, Any], plugins: Plugins, enter: Callable[[str], None
         pool: DrawTable = lambda step: real  # noqa: E731
     else:
         generator = make_generator(plugins.generators[cell["generator"]], cell["settings"])
-        pool, facts = _synthetic_pool(cell, generator, model, encoder, train, real, seeds, clock)
+        holdout = table.take(parts.test)
+        pool, facts = _synthetic_pool(cell, generator, model, encoder, train, holdout, real, seeds, clock)
         notes = facts.pop("notes")
         outcome |= facts
     with clock.phase("finetune"):
@@ -178,6 +180,7 @@ def _synthetic_pool(
     model: FoundationModel,
     encoder: Encoder,
     train: Table,
+    holdout: Table,
     real: tuple[Tensor, Tensor],
     seeds: dict[str, int],
     clock: Clock,
@@ -197,6 +200,12 @@ def _synthetic_pool(
             own = model.encoder(sample) if changed else encoder
             return own.encode(sample), torch.from_numpy(sample.labels), sample
 
+    facts: dict[str, Any] = {"n_synthetic": n_rows, "notes": context.notes}
+
+    def measure(sample: Table) -> None:
+        with clock.phase("fidelity"):
+            facts.update(_fidelity(train, holdout, sample, seeds["sample"], context.notes))
+
     augment = cell["mixing"] == "augment"
 
     def mixed(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -205,11 +214,9 @@ def _synthetic_pool(
     if not info.redraws:
         x, y, sample = encoded(seeds["sample"])
         table = mixed(x, y)
-        return lambda step: table, {
-            "n_synthetic": n_rows,
-            "synthetic_hash": sample.content_hash,
-            "notes": context.notes,
-        }
+        if cell["fidelity"]:
+            measure(sample)
+        return lambda step: table, facts | {"synthetic_hash": sample.content_hash}
 
     def redraw(step: int) -> tuple[Tensor, Tensor]:
         # columns may differ from draw to draw, so real and synthetic tables take turns instead of being stacked
@@ -218,7 +225,21 @@ def _synthetic_pool(
         x, y, _ = encoded(int(np.random.SeedSequence([seeds["sample"], step]).generate_state(1)[0]))
         return x, y
 
-    return redraw, {"n_synthetic": n_rows, "notes": context.notes}
+    if cell["fidelity"]:
+        measure(encoded(seeds["sample"])[2])
+    return redraw, facts
+
+
+def _fidelity(train: Table, holdout: Table, sample: Table, seed: int, notes: dict[str, Any]) -> dict[str, float]:
+    """Fidelity and privacy; where they cannot be had the notes say why, and the cell goes on."""
+    if not fidelity.available():
+        notes["fidelity"] = "not measured: SDMetrics is not installed (pip install 'tabgen-bench[fidelity]')"
+        return {}
+    try:
+        return fidelity.fidelity(train, holdout, sample, seed)
+    except Exception as error:  # noqa: BLE001 - a library's fault beside the measurement that matters
+        notes["fidelity"] = f"not measured: {type(error).__name__}: {error}"[:300]
+        return {}
 
 
 def _measures(clock: Clock) -> dict[str, float]:

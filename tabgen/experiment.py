@@ -68,6 +68,8 @@ class Experiment:
     max_train_rows: int | None = 1000
     max_test_rows: int | None = 1000
     limits: Limits = field(default_factory=Limits)
+    fidelity: bool = True
+    """Measure how close each synthetic table is to the real one; no part of a cell's key."""
 
 
 def parse_method(text: str, plugins: Plugins) -> Method:
@@ -200,6 +202,7 @@ def plan(experiment: Experiment, plugins: Plugins) -> list[dict[str, Any]]:
                             "model": experiment.model,
                             "recipe": experiment.recipe,
                             "limits": asdict(experiment.limits),
+                            "fidelity": experiment.fidelity,
                             **{
                                 k: decides[k]
                                 for k in (

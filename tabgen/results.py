@@ -10,6 +10,24 @@ import pandas as pd
 from tabgen.errors import StoreError
 from tabgen.store import Store
 
+CLOSENESS = {
+    "fidelity_column_shapes": "column shapes",
+    "fidelity_pair_trends": "pair trends",
+    "fidelity_detection_auc": "detection AUC",
+    "privacy_closer_to_train": "closer to train",
+    "privacy_exact_copies": "exact copies",
+}
+"""Columns of an outcome that say how close the synthetic table is to the real one, and what tables call them."""
+
+
+def closeness(outcomes: pd.DataFrame) -> pd.DataFrame:
+    """Median over cells of each method's fidelity and privacy: one row per method that draws rows.
+
+    Empty where it was not measured.
+    """
+    measured = [name for name in CLOSENESS if name in outcomes.columns]
+    return outcomes.groupby("method")[measured].median().dropna(how="all").rename(columns=CLOSENESS)
+
 
 def load_results(*folders: str | Path) -> pd.DataFrame:
     """All outcomes of these run folders, one row per cell.

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
+from tabgen import fidelity
 from tabgen.environment import provenance
 from tabgen.experiment import Experiment, plan
 from tabgen.plugins import PluginChoice, Plugins
@@ -100,6 +101,8 @@ def run_experiment(
             if method.generator
             for m in plugins.generators[method.generator].info.preload
         }
+        if experiment.fidelity and fidelity.available():
+            preload |= set(fidelity.PRELOAD)
         runner = plugins.engines[engine](
             workers=workers,
             threads=threads,

@@ -27,16 +27,11 @@ class Faulty(Generator):
 FAULTS = []
 
 
-def fault(sample: object = None, fit: object = None) -> object:
-    """Turn a function into a generator named after it."""
-
-    def make(function: object) -> type[Generator]:
-        name = function.__name__.replace("_", "-")
-        body = {"info": GeneratorInfo(name, name, accepts_missing=True), "sample": lambda self, n, seed: function(self, n, seed)}
-        FAULTS.append(type(name, (Faulty,), body))
-        return FAULTS[-1]
-
-    return make(sample)
+def fault(function):
+    """Turn a function into the ``sample`` of a generator named after it."""
+    info = GeneratorInfo(function.__name__.replace("_", "-"), "a fault", accepts_missing=True)
+    FAULTS.append(type(info.name, (Faulty,), {"info": info, "sample": lambda self, n, seed: function(self, n, seed)}))
+    return FAULTS[-1]
 
 
 @fault

@@ -38,7 +38,11 @@ def test_the_tutorials_generator_passes_the_conformance_kit(tmp_path: Path) -> N
     (tmp_path / "test_blend.py").write_text(its_test)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_blend.py"],
-        cwd=tmp_path, capture_output=True, text=True, check=False, env={"PYTHONPATH": str(tmp_path), "PATH": ""},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONPATH": str(tmp_path), "PATH": ""},
     )
     assert done.returncode == 0, done.stdout[-3000:]
     count = re.search(r"conformance kit: (\d+) checks", (ROOT / "docs/write-a-generator.md").read_text())
@@ -71,14 +75,20 @@ def test_a_new_plugin_installs_into_a_fresh_environment_and_joins_a_run(tmp_path
     code, _ = invoke("new", "my-method", "-o", tmp_path / "plugin")
     assert code == 0
     assert {p.name for p in (tmp_path / "plugin").iterdir()} == {
-        "pyproject.toml", "tabgen_my_method.py", "tests", "README.md",
+        "pyproject.toml",
+        "tabgen_my_method.py",
+        "tests",
+        "README.md",
     }
     environment = tmp_path / "environment"
     # a fresh environment that sees this one's libraries: PyTorch need not be downloaded again
     subprocess.run([sys.executable, "-m", "venv", environment], check=True)
     site = next((environment / "lib").iterdir()) / "site-packages"
     ours = subprocess.run(
-        [sys.executable, "-c", "import site; print('\\n'.join(site.getsitepackages()))"], capture_output=True, text=True, check=True
+        [sys.executable, "-c", "import site; print('\\n'.join(site.getsitepackages()))"],
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout.splitlines()
     # addsitedir, so that editable installs among them are seen as well
     (site / "base.pth").write_text("".join(f"import site; site.addsitedir({path!r})\n" for path in ours))
@@ -86,12 +96,32 @@ def test_a_new_plugin_installs_into_a_fresh_environment_and_joins_a_run(tmp_path
     install = [python, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", tmp_path / "plugin"]
     done = subprocess.run(install, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    listed = subprocess.run([python, "-m", "tabgen", "plugins", "--json"], capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(
+        [python, "-m", "tabgen", "plugins", "--json"], capture_output=True, text=True, check=True
+    ).stdout
     assert '"my-method"' in listed
     run = subprocess.run(
-        [python, "-m", "tabgen", "run", "--data", teaching.path, "--target", teaching.target, "--folds", "2",
-         "--methods", "zero-shot,my-method", "--model", FIXTURE, "-o", tmp_path / "run"],
-        capture_output=True, text=True, check=False,
+        [
+            python,
+            "-m",
+            "tabgen",
+            "run",
+            "--data",
+            teaching.path,
+            "--target",
+            teaching.target,
+            "--folds",
+            "2",
+            "--methods",
+            "zero-shot,my-method",
+            "--model",
+            FIXTURE,
+            "-o",
+            tmp_path / "run",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert run.returncode == 0, run.stderr
     assert "4 ran" in run.stdout
@@ -129,7 +159,9 @@ def test_generate_explains_mistakes(heart: Dataset, tmp_path: Path) -> None:
     with pytest.raises(ExperimentError, match="at least one row"):
         tabgen.generate("jitter", heart.path, heart.target, 0, plugins=BUILT_IN)
     with pytest.raises(ExperimentError, match="is a baseline, not a generator"):
-        invoke("generate", "real", "--data", heart.path, "--target", heart.target, "--rows", "5", "-o", tmp_path / "x.csv")
+        invoke(
+            "generate", "real", "--data", heart.path, "--target", heart.target, "--rows", "5", "-o", tmp_path / "x.csv"
+        )
 
 
 def test_compare_returns_the_outcomes(teaching: Dataset, tmp_path: Path) -> None:
@@ -140,8 +172,13 @@ def test_compare_returns_the_outcomes(teaching: Dataset, tmp_path: Path) -> None
     (tmp_path / "suite" / "manifest.json").write_text(json.dumps([entry]))
     (tmp_path / "suite" / "t.parquet").write_bytes(teaching.path.read_bytes())
     outcomes = tabgen.compare(
-        tmp_path / "suite", ["zero-shot", "real"], tmp_path / "run", folds=2, model=str(FIXTURE),
-        recipe_overrides={"steps": 1}, plugins=BUILT_IN,
+        tmp_path / "suite",
+        ["zero-shot", "real"],
+        tmp_path / "run",
+        folds=2,
+        model=str(FIXTURE),
+        recipe_overrides={"steps": 1},
+        plugins=BUILT_IN,
     )
     assert sorted(outcomes["method"]) == ["real", "real", "zero-shot", "zero-shot"]
     assert set(outcomes["status"]) == {"ok"}

@@ -18,7 +18,9 @@ from tabgen.plugins import Plugin, PluginChoice, Plugins, load_plugins
 from tabgen.splits import split
 
 
-def cells_of(plugins: Plugins, dataset: Dataset, methods: list[str], recipe: dict[str, Any], **more: Any) -> list[dict[str, Any]]:
+def cells_of(
+    plugins: Plugins, dataset: Dataset, methods: list[str], recipe: dict[str, Any], **more: Any
+) -> list[dict[str, Any]]:
     suite = Suite("test", "one table", "1", lambda: [dataset])
     return plan(
         Experiment(suite, parse_methods(methods, plugins), folds=2, model=str(FIXTURE), recipe=recipe, **more), plugins
@@ -58,13 +60,17 @@ def test_zero_shot_is_its_own_baseline(built_in: Plugins, heart: Dataset, two_st
 def test_zero_shot_scores_are_those_of_every_method_of_the_fold(
     built_in: Plugins, heart: Dataset, two_steps: dict[str, Any]
 ) -> None:
-    outcomes = [run_cell(c, built_in) for c in cells_of(built_in, heart, ["zero-shot", "real", "jitter"], two_steps)[:3]]
+    outcomes = [
+        run_cell(c, built_in) for c in cells_of(built_in, heart, ["zero-shot", "real", "jitter"], two_steps)[:3]
+    ]
     scores = [{k: v for k, v in o.items() if k.startswith("zero_shot")} for o in outcomes]
     assert scores[0] == scores[1] == scores[2]
     assert len({o["split_hash"] for o in outcomes}) == 1
 
 
-def test_the_generator_sees_train_rows_only(spied: tuple[Plugins, list[Any]], heart: Dataset, two_steps: dict[str, Any]) -> None:
+def test_the_generator_sees_train_rows_only(
+    spied: tuple[Plugins, list[Any]], heart: Dataset, two_steps: dict[str, Any]
+) -> None:
     plugins, seen = spied
     cell = cells_of(plugins, heart, ["spy"], two_steps)[0]
     run_cell(cell, plugins)
@@ -81,9 +87,13 @@ def test_level_names_that_train_rows_lack_are_not_shown(
     spied: tuple[Plugins, list[Any]], two_steps: dict[str, Any], tmp_path: Any
 ) -> None:
     plugins, seen = spied
-    frame = pd.DataFrame({
-        "x": np.arange(60.0), "level": ["common"] * 30 + ["other"] * 29 + ["only once"], "y": ["a", "b"] * 30,
-    })
+    frame = pd.DataFrame(
+        {
+            "x": np.arange(60.0),
+            "level": ["common"] * 30 + ["other"] * 29 + ["only once"],
+            "y": ["a", "b"] * 30,
+        }
+    )
     frame.to_parquet(tmp_path / "t.parquet")
     dataset = Dataset("t", tmp_path / "t.parquet", "y")
     shown = []
@@ -125,7 +135,7 @@ def test_a_generator_that_redraws_is_drawn_at_every_step(
     plugins, seen = spied
     spy = plugins.generators["spy"]
     monkeypatch.setattr(spy, "info", GeneratorInfo("spy", "", accepts_missing=True, redraws=True))
-    run_cell(cells_of(plugins, heart, ["spy"], two_steps)[0], plugins)
+    run_cell(cells_of(plugins, heart, ["spy"], two_steps, fidelity=False)[0], plugins)
     draws = [entry for entry in seen if isinstance(entry[0], int)]
     assert len(draws) == 2
     assert draws[0][1] != draws[1][1]

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from tabgen.cli import app
 from tabgen.datasets import CORE
 
-PLUGIN = '''
+PLUGIN = """
 from tabgen import Generator, GeneratorInfo, hookimpl
 
 class Shuffled(Generator):
@@ -27,12 +27,14 @@ class Shuffled(Generator):
 @hookimpl
 def tabgen_register_generators(register):
     register(Shuffled)
-'''
+"""
 
 
 def tabgen(*words: str | Path, ok: bool = True) -> subprocess.CompletedProcess[str]:
     """Run the real command in a process of its own."""
-    done = subprocess.run([sys.executable, "-m", "tabgen", *map(str, words)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "tabgen", *map(str, words)], capture_output=True, text=True, check=False
+    )
     assert (done.returncode == 0) == ok, done.stdout + done.stderr
     return done
 
@@ -53,9 +55,22 @@ def plugin(tmp_path: Path) -> Path:
 def test_a_plugin_of_fifteen_lines_joins_the_comparison(plugin: Path, tmp_path: Path) -> None:
     assert len([line for line in PLUGIN.splitlines() if line.strip()]) <= 15
     words = [
-        "--no-external-plugins", "--plugin", plugin, "run", "--data", CORE / "teaching-assistants.parquet", "--target",
+        "--no-external-plugins",
+        "--plugin",
+        plugin,
+        "run",
+        "--data",
+        CORE / "teaching-assistants.parquet",
+        "--target",
         _target("teaching-assistants"),
-        "--methods", "zero-shot,real,shuffled", "--folds", "2", "--model", FIXTURE, "-o", tmp_path / "run",
+        "--methods",
+        "zero-shot,real,shuffled",
+        "--folds",
+        "2",
+        "--model",
+        FIXTURE,
+        "-o",
+        tmp_path / "run",
     ]
     first = tabgen(*words)
     assert "6 cells: 0 were done before, 6 ran in" in first.stdout
@@ -78,7 +93,9 @@ def test_listings_are_tables_and_json(command: str) -> None:
     assert invoke("--no-external-plugins", command)
 
 
-@pytest.mark.parametrize("command", [["--help"], ["plugins"], ["generators"], ["models"], ["datasets"], ["run", "--help"]])
+@pytest.mark.parametrize(
+    "command", [["--help"], ["plugins"], ["generators"], ["models"], ["datasets"], ["run", "--help"]]
+)
 def test_listings_and_help_import_nothing_heavy(command: list[str]) -> None:
     program = (  # plugins of others may import pandas; tabgen itself must not
         "import sys; from tabgen.cli import app\n"
@@ -102,7 +119,10 @@ def test_a_broken_plugin_is_named_and_the_others_work(tmp_path: Path) -> None:
     [
         (["--suite", "qick"], "no suite is called 'qick'; did you mean 'quick'?"),
         (["--suite", "quick", "--methods", "jiter"], "no method is called 'jiter'; did you mean 'jitter'?"),
-        (["--suite", "quick", "--methods", "jitter:noize=1"], "jitter has no setting 'noize'; its settings are: noise=0.1"),
+        (
+            ["--suite", "quick", "--methods", "jitter:noize=1"],
+            "jitter has no setting 'noize'; its settings are: noise=0.1",
+        ),
         (["--suite", "quick", "--methods", "jitter:noise=loud"], "the setting noise='loud' should be float"),
         (["--suite", "quick", "--methods", "real,real"], "a method is named twice"),
         (["--suite", "quick", "--recipe", "nan"], "no recipe is called 'nan'; did you mean 'nano'?"),

@@ -30,7 +30,15 @@ def plugins() -> Plugins:
 def cells(plugins: Plugins, teaching: Dataset, two_steps: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """One cell for every fault, by method."""
     suite = Suite("test", "one table", "1", lambda: [teaching])
-    methods = parse_methods(["zero-shot", "real", "bootstrap", *(n for n in plugins.generators if n not in ("bootstrap", "jitter", "independent"))], plugins)
+    methods = parse_methods(
+        [
+            "zero-shot",
+            "real",
+            "bootstrap",
+            *(n for n in plugins.generators if n not in ("bootstrap", "jitter", "independent")),
+        ],
+        plugins,
+    )
     experiment = Experiment(suite, methods, folds=2, model=str(FIXTURE), recipe=two_steps, limits=Limits(60, 4000))
     return {cell["method"]: cell for cell in plan(experiment, plugins) if cell["fold"] == 0}
 

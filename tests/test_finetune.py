@@ -69,7 +69,9 @@ def test_a_step_split_is_stratified_and_keeps_every_class_in_the_support(labels:
 
 
 def test_a_step_is_capped() -> None:
-    support, query = split_step(torch.zeros(3000).long(), get_recipe("nano", max_support=100, max_query=30), np.random.default_rng(0))
+    support, query = split_step(
+        torch.zeros(3000).long(), get_recipe("nano", max_support=100, max_query=30), np.random.default_rng(0)
+    )
     assert (len(support), len(query)) == (100, 30)
 
 
@@ -78,7 +80,9 @@ def test_one_row_cannot_be_split() -> None:
         split_step(torch.zeros(1).long(), RECIPES["nano"], np.random.default_rng(0))
 
 
-def test_training_learns_and_leaves_the_best_step_in_place(tiny_model: Tab2DModel, learnable: tuple[Data, Data]) -> None:
+def test_training_learns_and_leaves_the_best_step_in_place(
+    tiny_model: Tab2DModel, learnable: tuple[Data, Data]
+) -> None:
     train, validation = learnable
     recipe = get_recipe("nano", learning_rate=3e-3, steps=25, patience=25)
     result = fine_tune(tiny_model, lambda step: train, train, validation, 2, recipe, seed=0)

@@ -26,18 +26,41 @@ def outcomes(methods: tuple[str, ...] = ("zero-shot", "real", "ctgan", "scm"), d
         for fold in range(2):
             for shift, method in enumerate(methods):
                 gain = 0.0 if method == "zero-shot" else rng.normal(0.004 * (shift - 1), 0.01)
-                rows.append({
-                    "dataset": f"table-{number}", "fold": fold, "seed": 0, "method": method, "status": "ok", "reason": "",
-                    "zero_shot_test_roc_auc": base, "zero_shot_validation_roc_auc": base,
-                    "tuned_test_roc_auc": base + gain, "tuned_validation_roc_auc": base + gain + 0.003,
-                    "seconds_fit": 1.0, "seconds_total": 5.0 + shift, "peak_memory_mb": 400.0, "suite": "quick",
-                    "model": "tabgen-nano", "checkpoint": "0" * 64, "recipe": {"name": "nano"}, "n_folds": 2,
-                    "max_train_rows": 1000,
-                    "provenance": {
-                        "tabgen": "0.1.0", "python": "3.11.7", "torch": "2.13.0", "numpy": "2.4.6", "pandas": "2.3.3",
-                        "scikit-learn": "1.9.1", "commit": None, "dirty": None, "processor": "a processor", "cores": 2,
-                    },
-                })
+                rows.append(
+                    {
+                        "dataset": f"table-{number}",
+                        "fold": fold,
+                        "seed": 0,
+                        "method": method,
+                        "status": "ok",
+                        "reason": "",
+                        "zero_shot_test_roc_auc": base,
+                        "zero_shot_validation_roc_auc": base,
+                        "tuned_test_roc_auc": base + gain,
+                        "tuned_validation_roc_auc": base + gain + 0.003,
+                        "seconds_fit": 1.0,
+                        "seconds_total": 5.0 + shift,
+                        "peak_memory_mb": 400.0,
+                        "suite": "quick",
+                        "model": "tabgen-nano",
+                        "checkpoint": "0" * 64,
+                        "recipe": {"name": "nano"},
+                        "n_folds": 2,
+                        "max_train_rows": 1000,
+                        "provenance": {
+                            "tabgen": "0.1.0",
+                            "python": "3.11.7",
+                            "torch": "2.13.0",
+                            "numpy": "2.4.6",
+                            "pandas": "2.3.3",
+                            "scikit-learn": "1.9.1",
+                            "commit": None,
+                            "dirty": None,
+                            "processor": "a processor",
+                            "cores": 2,
+                        },
+                    }
+                )
     return pd.DataFrame(rows)
 
 
@@ -114,11 +137,28 @@ def test_a_browser_opens_it_without_a_complaint(tmp_path: Path) -> None:
     if browser is None:
         pytest.skip("no Chromium is installed")
     (tmp_path / "report.html").write_text(page(outcomes()), encoding="utf-8")
-    quiet = ["--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    quiet = [
+        "--disable-gpu",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+    ]
     done = subprocess.run(
-        [browser, "--headless", "--no-sandbox", *quiet, f"--user-data-dir={tmp_path / 'profile'}", "--enable-logging=stderr",
-         "--dump-dom", (tmp_path / "report.html").as_uri()],
-        capture_output=True, text=True, timeout=120, check=True,
+        [
+            browser,
+            "--headless",
+            "--no-sandbox",
+            *quiet,
+            f"--user-data-dir={tmp_path / 'profile'}",
+            "--enable-logging=stderr",
+            "--dump-dom",
+            (tmp_path / "report.html").as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
     )
     assert "<h2>Ranking</h2>" in done.stdout
     assert "CONSOLE" not in done.stderr

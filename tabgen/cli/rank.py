@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
+    import pandas as pd
     from rich.console import Console
 
     from tabgen.statistics import Ranking
@@ -26,14 +27,16 @@ def rank(
     """Rank the methods of a run, and say what can be claimed."""
     from rich.console import Console
 
-    from tabgen.results import load_results
+    from tabgen.results import closeness, load_results
     from tabgen.statistics import summary
 
-    ranking = summary(load_results(*folders), metric, policy, alpha)  # type: ignore[arg-type]
+    outcomes = load_results(*folders)
+    ranking = summary(outcomes, metric, policy, alpha)  # type: ignore[arg-type]
     if as_json:
         typer.echo(json.dumps(ranking.to_dict(times=False), indent=2))
     else:
         print_ranking(ranking, Console())
+        print_closeness(closeness(outcomes), Console())
 
 
 def print_ranking(ranking: Ranking, console: Console) -> None:
@@ -80,13 +83,30 @@ def print_ranking(ranking: Ranking, console: Console) -> None:
     console.print(
         "w/t/l: datasets won, tied, lost against 'real'. optimism: validation gain minus test gain.", highlight=False
     )
-    for line in test_lines(ranking):
+    for line in omnibus_lines(ranking):
         console.print(line, highlight=False, markup=False)
     for sentence in ranking.sentences():
         console.print(f"- {sentence}", highlight=False, markup=False)
 
 
-def test_lines(ranking: Ranking) -> list[str]:
+def print_closeness(table: pd.DataFrame, console: Console) -> None:
+    """How close each method's rows are to the real ones: medians over cells."""
+    if table.empty:
+        return
+    from rich import box
+    from rich.table import Table
+
+    console.print("How close the synthetic rows are to the real ones, medians over cells (see docs/fidelity.md):")
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    shown.add_column("method", overflow="fold")
+    for column in table.columns:
+        shown.add_column(column, justify="right")
+    for method, row in table.iterrows():
+        shown.add_row(str(method), *(_number(value, 3) for value in row))
+    console.print(shown)
+
+
+def omnibus_lines(ranking: Ranking) -> list[str]:
     """The omnibus test and the critical difference, in a line each."""
     lines = []
     friedman = ranking.tests.friedman

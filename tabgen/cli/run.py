@@ -36,6 +36,7 @@ def run(
     retry: str = typer.Option(
         "", "--retry", help="Run cells again that ended so: error,timeout,out_of_memory,crashed."
     ),
+    fidelity: bool = typer.Option(True, "--fidelity/--no-fidelity", help="Measure each synthetic table's closeness."),
     report: bool = typer.Option(True, "--report/--no-report", help="Write report.html at the end."),
 ) -> None:
     """Compare generators: fine-tune the model on each one's output, store every outcome, rank, report.
@@ -72,6 +73,7 @@ def run(
         max_train_rows=max_train_rows or None,
         max_test_rows=max_test_rows or None,
         limits=Limits(seconds, memory),
+        fidelity=fidelity,
     )
     if data:
         experiment.suite.datasets[0].load()  # a bad table should be said once, not once per cell
@@ -87,12 +89,14 @@ def run(
         retry=again,
     )
     if sum(summary.ran.values()) + summary.done_before:
-        from tabgen.cli.rank import print_ranking
-        from tabgen.results import load_results
+        from tabgen.cli.rank import print_closeness, print_ranking
+        from tabgen.results import closeness, load_results
         from tabgen.statistics import summary as summarise
 
-        ranking = summarise(load_results(output))
+        outcomes = load_results(output)
+        ranking = summarise(outcomes)
         print_ranking(ranking, console)
+        print_closeness(closeness(outcomes), console)
         if report:
             from tabgen.leaderboard.report import write_report
 

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from tabgen.environment import PACKAGES
 from tabgen.leaderboard import figures
-from tabgen.results import load_results
+from tabgen.results import closeness, load_results
 from tabgen.statistics import Ranking
 
 FIGURES = (
@@ -65,6 +65,7 @@ def render(outcomes: pd.DataFrame, ranking: Ranking, title: str) -> str:
         title=title,
         ranking=ranking,
         figures=drawn,
+        closeness=closeness(outcomes),
         datasets=_datasets(outcomes, ranking),
         failures=failed[["dataset", "fold", "method", "status", "reason"]].to_dict("records"),
         counts=outcomes["status"].value_counts().to_dict(),

@@ -29,8 +29,10 @@ from tabgen.errors import TabgenError
 FAMILIES = {"tabicl-mlp": "mlp_scm", "tabicl-tree": "tree_scm", "tabicl-graph": "graph_scm"}
 """Our name -> tabicl's."""
 
-SPARE_ROWS, SPARE_COLUMNS = 1.5, 1.34
-"""A table's size as a multiple of its tasks': enough for subsets that differ."""
+SPARE_ROWS = 1.5
+SPARE_COLUMNS = {"tabicl-mlp": 1.34, "tabicl-tree": 1.0, "tabicl-graph": 1.34}
+"""A table's size as a multiple of its tasks': enough for subsets that differ. The columns of a tree's table
+are independent causes of the label: a subset of them would leave little to learn."""
 MAX_LEVELS = 64
 """Columns of more distinct values are numbers."""
 ATTEMPTS = 20
@@ -56,7 +58,7 @@ def sample_tabicl(family: str, b: int, n: int, f: int, k: int, generator: torch.
     TabgenError
         If tabicl is not installed, or yields no usable table.
     """
-    rows, columns = round(n * SPARE_ROWS), max(f + 1, round(f * SPARE_COLUMNS))
+    rows, columns = round(n * SPARE_ROWS), round(f * SPARE_COLUMNS[family])
     for _ in range(ATTEMPTS):
         seed = int(torch.randint(2**31, (1,), generator=generator))
         with _reproducible(seed):

@@ -14,12 +14,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tabgen.errors import TabgenError
 from tabgen.models.tab2d import Tab2D, Tab2DConfig
 from tabgen.pretrain.tasks import PRIORS, Batch, Curriculum, batch_of, make_batch
 
@@ -65,7 +67,10 @@ def optimisers(model: Tab2D, config: PretrainConfig) -> list[torch.optim.Optimiz
 
 
 class HeldOut:
-    """Fixed tasks that are never trained on, with a random forest's ROC-AUC on each as the yardstick."""
+    """Fixed tasks of every prior that are never trained on, with a random forest's ROC-AUC as the yardstick.
+
+    Named ``prior/shape``; a prior's tasks do not depend on which others there are.
+    """
 
     SHAPES: ClassVar[dict[str, tuple[int, int, int, int]]] = {
         "small": (150, 6, 2, 24),
@@ -154,13 +159,39 @@ def _save(
     scratch.replace(folder / "state.safetensors")
 
 
-def _load(folder: Path, model: Tab2D, optims: list[torch.optim.Optimizer]) -> dict[str, Any]:
-    from safetensors import safe_open
+MAY_CHANGE = ("curriculum", "priors", "steps", "decay_steps", "warmup_steps", "muon_lr", "adamw_lr")
+"""Parts of the configuration that another stretch of the same run may set anew."""
 
+
+def _load(
+    folder: Path, model: Tab2D, optims: list[torch.optim.Optimizer], config: PretrainConfig
+) -> tuple[dict[str, Any], bool]:
+    """Put a saved state into model and optimisers; returns progress, and whether the configuration is the saved one.
+
+    Raises
+    ------
+    TabgenError
+        If the state cannot be read, or was made under a configuration that cannot be gone on with.
+    """
     path = folder / "state.safetensors"
-    with safe_open(path, framework="pt") as file:
-        progress: dict[str, Any] = json.loads(file.metadata()["progress"])
-    tensors = load_file(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata()
+        tensors = load_file(path)
+    except SafetensorError as error:
+        raise TabgenError(f"{path} cannot be read ({error}); delete it to start anew.") from error
+    progress: dict[str, Any] = json.loads(metadata["progress"])
+    saved, given = json.loads(metadata["config"]), json.loads(json.dumps(asdict(config)))
+    differing = [
+        f"{name} was {saved.get(name)} and is {given[name]} now"
+        for name in given
+        if name not in MAY_CHANGE and saved.get(name) != given[name]
+    ]
+    if differing:
+        raise TabgenError(
+            f"{folder} holds another run: {'; '.join(differing)}. Give the same to go on with it, or another folder;"
+            f" only {', '.join(MAY_CHANGE)} may change."
+        )
     model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
     for number, optim in enumerate(optims):
         state: dict[int, dict[str, Tensor]] = {}
@@ -169,7 +200,7 @@ def _load(folder: Path, model: Tab2D, optims: list[torch.optim.Optimizer]) -> di
             if kind == "optim" and int(where[0]) == number:
                 state.setdefault(int(where[1]), {})[where[2]] = value
         optim.load_state_dict({"state": state, "param_groups": optim.state_dict()["param_groups"]})
-    return progress
+    return progress, saved == given
 
 
 def _update(
@@ -200,14 +231,21 @@ def pretrain(
 
     Writes ``state.safetensors`` (weights, optimisers, progress), ``stable.safetensors`` (the same just
     before the rate decays: continue from it with more steps), ``log.jsonl`` and, at the end,
-    ``config.json`` and ``model.safetensors``, which load as a foundation model.
+    ``config.json`` and ``model.safetensors``, which load as a foundation model. The log has an entry with the
+    configuration and a random forest's scores wherever a configuration starts to hold.
+
+    Raises
+    ------
+    TabgenError
+        If the folder holds a run that this configuration cannot go on with.
     """
     torch.manual_seed(config.seed)
     model = Tab2D(config.model)
     optims = optimisers(model, config)
     progress: dict[str, Any] = {"step": 0, "tasks": 0, "seconds": 0.0}
+    as_before = False
     if (folder / "state.safetensors").exists():
-        progress = _load(folder, model, optims)
+        progress, as_before = _load(folder, model, optims, config)
     folder.mkdir(parents=True, exist_ok=True)
     held_out = HeldOut(config.priors)
     log = (folder / "log.jsonl").open("a")
@@ -217,9 +255,10 @@ def pretrain(
         log.flush()
         report(entry)
 
-    if progress["step"] == 0:
+    if not as_before:
         write(
             {
+                "from_step": progress["step"],
                 "config": asdict(config),
                 "random_forest": held_out.forest(),
                 "parameters": sum(p.numel() for p in model.parameters()),

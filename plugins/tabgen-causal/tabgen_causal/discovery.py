@@ -22,6 +22,10 @@ from tabgen_causal.independence import INDICATOR, REGRESSION, OutOfTime
 
 Array = np.ndarray[Any, Any]
 TAIL, ARROW, CIRCLE = -1, 1, 2
+FIRST_SHARE = 1 / 3
+"""Of the time left, what one search may take: one finished search is worth more than ten that were cut off."""
+MANY_COLUMNS = 20
+"""From here on condition sets start smaller by one: the number of tests grows with a power of the columns."""
 
 
 @dataclass
@@ -78,8 +82,8 @@ def discover(
 ) -> Discovery:
     """Run every algorithm on every resample, as far as the time goes, and average what they find.
 
-    The first resample is the rows themselves, the others are drawn with replacement. Each search may take its
-    equal part of the time that is left.
+    The first resample is the rows themselves, the others are drawn with replacement. A search that takes more
+    than its part of the time is done again with smaller condition sets.
 
     Parameters
     ----------
@@ -99,9 +103,11 @@ def discover(
     todo = [(number, name) for number in range(max(1, bootstraps)) for name in algorithms]
     rows, memory = np.arange(len(data)), {}
     last = -1
+    if data.shape[1] > MANY_COLUMNS:
+        max_conditions = max(1, max_conditions - 1)
     while todo:
         (number, name), now = todo[0], time.monotonic()
-        deadline = now + (start + seconds - now) / len(todo)
+        deadline = now + (start + seconds - now) * max(1 / len(todo), FIRST_SHARE)
         if number != last:
             rows, memory = (rng.integers(0, len(data), len(data)) if number else np.arange(len(data))), {}
             last = number

@@ -34,8 +34,9 @@ class SCM(Generator):
     target; each of the others gets the kept column that it depends on most as its only parent), levels beyond
     ``max_levels`` are merged for them, and they have ``seconds`` in all, or half of the time left if that is
     less. Constant columns stay constant; columns that repeat another repeat it. If no search ends, every feature
-    points to the target; what happened is in the outcome's notes. A search that runs out of time makes the graph
-    depend on the machine's speed.
+    points to the target; what happened is in the outcome's notes. A search that runs out of its part of the time
+    is done again with smaller condition sets, as are those after it: then the graph depends on the machine's
+    speed.
 
     Parameters
     ----------
@@ -231,6 +232,7 @@ class SCM(Generator):
         return {
             "discovery": "+".join(name for name in ALGORITHMS[self.discovery] if name in found.runs) or None,
             "runs": found.runs, "failures": found.failures[:5], "rows": found.rows, "columns": columns,
+            "max_conditions": found.max_conditions,
             "discovery_seconds": round(found.seconds, 3), "fallback": None,
         }
 

@@ -1,0 +1,59 @@
+"""How near tabgen-causal's graphs come to known ones: PC alone, FCI alone, and both pooled over bootstraps.
+
+Simulated structural causal models of 8 numeric columns and 10 edges, with linear and with non-linear mechanisms.
+Structural Hamming distance: pairs of columns whose edge differs from the truth (absent, added, turned around;
+left undirected: a half). The empty graph has 10. Recorded results: docs/generators/README.md.
+
+    python benchmarks/graph_recovery.py --models 15
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "plugins" / "tabgen-causal" / "tests"))
+
+METHODS = {"PC": (("pc",), 1), "FCI": (("fci",), 1), "PC + FCI, pooled over 5 bootstraps": (("pc", "fci"), 5)}
+
+
+def main() -> None:
+    from simulate import hamming, random_dag, simulate
+    from tabgen_causal.discovery import acyclic, discover
+    from tabgen_causal.independence import INDICATOR
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", type=int, default=15, help="simulated models of each kind")
+    parser.add_argument("--rows", type=int, default=500)
+    parser.add_argument("--alpha", type=float, default=0.05)
+    parser.add_argument("--threshold", type=float, default=0.3)
+    arguments = parser.parse_args()
+    print("| mechanisms | graph | distance | sd | skeleton recall | skeleton precision |\n|---|---|---|---|---|---|")
+    for linear in (True, False):
+        scores: dict[str, list[tuple[float, float, float]]] = {name: [] for name in METHODS}
+        for seed in range(arguments.models):
+            rng = np.random.default_rng(seed)
+            truth = random_dag(8, 10, rng)
+            data = simulate(truth, arguments.rows, linear, rng)
+            for name, (algorithms, bootstraps) in METHODS.items():
+                found = discover(
+                    data, np.zeros(8, dtype=bool), test=INDICATOR, alpha=arguments.alpha, bootstraps=bootstraps,
+                    max_conditions=3, algorithms=algorithms, max_rows=1000, seconds=60, rng=np.random.default_rng(0),
+                )
+                graph = np.zeros((8, 8), dtype=bool)
+                for i, j, _ in acyclic(found.probabilities, arguments.threshold, np.random.default_rng(0)):
+                    graph[i, j] = True
+                hits = ((graph | graph.T) & (truth | truth.T)).sum() / 2
+                scores[name].append((hamming(graph, truth), hits / truth.sum(), hits / max(graph.sum(), 1)))
+        for name, rows in scores.items():
+            distance, recall, precision = np.mean(rows, axis=0)
+            spread = np.std([row[0] for row in rows], ddof=1)
+            kind = "linear" if linear else "non-linear"
+            print(f"| {kind} | {name} | {distance:.2f} | {spread:.2f} | {recall:.2f} | {precision:.2f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,187 @@
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from sklearn.metrics import normalized_mutual_info_score
+from tabgen_causal import SCM, CausalMix
+
+from tabgen import FitContext, Table
+from tabgen.datasets import core_datasets
+from tabgen.references import Independent
+from tabgen.sampling import draw_sample, fit_generator
+from tabgen.testing import conformance_checks, easy_table
+
+sys.path.insert(0, str(Path(__file__).parent))
+from simulate import hamming, random_dag, simulate
+
+QUICK = {"bootstraps": 2}
+
+
+@pytest.mark.parametrize("check", conformance_checks(SCM, QUICK), ids=str)
+def test_conformance(check):
+    check()
+
+
+def fitted(table, generator=None, **settings):
+    generator, context = generator or SCM(**settings), FitContext(seed=0)
+    fit_generator(generator, table, context)
+    return generator, context
+
+
+def test_causalmix_is_scm_beside_the_real_rows():
+    assert (SCM.info.mixing, CausalMix.info.mixing) == ("replace", "augment")
+    table = easy_table(60)
+    first, second = (fitted(table, kind(**QUICK))[0].sample(40, 1) for kind in (SCM, CausalMix))
+    pd.testing.assert_frame_equal(first, second)
+
+
+@pytest.mark.parametrize("linear", [True, False], ids=["linear", "non-linear"])
+def test_a_known_graph_is_recovered_in_part(linear):
+    """Over six simulated models, the pooled graph is far nearer to the truth than the empty graph (10 edges)."""
+    from tabgen_causal.discovery import acyclic, discover
+    from tabgen_causal.independence import INDICATOR
+
+    distances = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        truth = random_dag(8, 10, rng)
+        found = discover(
+            simulate(truth, 500, linear, rng), np.zeros(8, dtype=bool), test=INDICATOR, alpha=0.05, bootstraps=2,
+            max_conditions=3, algorithms=("pc", "fci"), max_rows=1000, seconds=60, rng=rng,
+        )
+        assert found.runs == {"pc": 2, "fci": 2}
+        graph = np.zeros((8, 8), dtype=bool)
+        for i, j, _ in acyclic(found.probabilities, 0.3, rng):
+            graph[i, j] = True
+        skeleton, real = graph | graph.T, truth | truth.T
+        assert (skeleton & real).sum() >= 0.5 * real.sum()
+        distances.append(hamming(graph, truth))
+    assert np.mean(distances) < (6 if linear else 9)
+
+
+def test_sampled_rows_keep_pairwise_dependence():
+    """Error of the pairwise mutual informations: clearly smaller than that of independent columns."""
+    table = next(d for d in core_datasets() if d.name == "penguin-sex").load()
+
+    def dependence(frame):
+        codes = [
+            frame[c.name].cat.codes if c.is_discrete
+            else np.searchsorted(np.quantile(table.frame[c.name].dropna(), [0.2, 0.4, 0.6, 0.8]), frame[c.name])
+            for c in table.schema.columns
+        ]
+        codes.append(frame[table.schema.target].cat.codes)
+        return np.array([[normalized_mutual_info_score(a, b) for b in codes] for a in codes])
+
+    real = dependence(table.frame)
+    error = {}
+    for generator in (SCM(), Independent()):
+        fitted(table, generator)
+        sample = draw_sample(generator, table, len(table), 1)
+        error[generator.info.name] = np.abs(dependence(sample.frame) - real).mean()
+    assert error["scm"] < 0.6 * error["independent"]
+
+
+def test_the_notes_say_what_was_done():
+    generator, context = fitted(easy_table(60), **QUICK)
+    notes = context.notes["graph"]
+    assert notes["runs"] == {"pc": 2, "fci": 2}
+    assert notes["discovery"] == "pc+fci"
+    assert notes["fallback"] is None
+    assert {tuple(edge[:2]) for edge in notes["edges"]} == set(generator.graph.edges)
+    assert notes["discovery_seconds"] > 0
+
+
+def test_without_time_features_point_to_the_target():
+    table = easy_table(60)
+    generator, context = SCM(), FitContext(seed=0, deadline=0.0)
+    fit_generator(generator, table, context)
+    assert context.notes["graph"]["fallback"] == "features -> target"
+    assert set(generator.graph.edges) == {(name, "species") for name in table.schema.names}
+
+
+def test_the_target_can_be_made_a_sink():
+    generator, _ = fitted(easy_table(90), target="sink", **QUICK)
+    assert generator.graph.out_degree("species") == 0
+    assert generator.graph.in_degree("species") > 0
+
+
+def test_constant_and_repeated_columns_are_put_back():
+    table = easy_table(60)
+    frame = table.frame.assign(
+        one=7.0, twice=3 - 2 * table.frame["length"], hue=table.frame["colour"].astype(str).str.upper().to_numpy()
+    )
+    table = Table.from_frame(frame, "species")
+    sample = draw_sample(fitted(table, **QUICK)[0], table, 80, 1)
+    assert (sample.frame["one"] == 7.0).all()
+    assert np.allclose(sample.frame["twice"], 3 - 2 * sample.frame["length"])
+    assert (sample.frame["hue"].astype(str) == sample.frame["colour"].astype(str).str.upper()).all()
+
+
+@pytest.mark.parametrize("test", ["regression", "fisherz", "chisq"])
+def test_the_other_independence_tests_run(test):
+    _, context = fitted(easy_table(60), test=test, bootstraps=1)
+    assert context.notes["graph"]["runs"] == {"pc": 1, "fci": 1}
+
+
+@pytest.mark.parametrize("name", ["IndicatorTest", "RegressionTest"])
+def test_p_values_are_uniform_under_independence_and_small_under_dependence(name):
+    from tabgen_causal import independence
+
+    rng = np.random.default_rng(0)
+    p_values = {"independent": [], "given": [], "dependent": []}
+    for _ in range(150):
+        z = rng.standard_normal(200)
+        number = z + rng.standard_normal(200)
+        level = np.searchsorted([-0.5, 0.5], z + rng.logistic(size=200)).astype(float)
+        other = rng.integers(0, 2, 200).astype(float)
+        data = np.column_stack([z, number, level, other])
+        test = getattr(independence, name)(
+            data, discrete=np.array([False, False, True, True]), deadline=np.inf, max_conditions=3, memory={}
+        )
+        p_values["independent"].append(test(1, 3))
+        p_values["given"].append(test(1, 2, [0]))
+        p_values["dependent"].append(test(1, 2))
+    for case in ("independent", "given"):
+        assert 0.0 <= np.mean(np.array(p_values[case]) < 0.05) < 0.11
+    assert np.mean(np.array(p_values["dependent"]) < 0.05) > 0.9
+    if name == "IndicatorTest":
+        assert stats.kstest(p_values["independent"], "uniform").pvalue > 0.01
+
+
+def test_log_likelihood_is_that_of_scikit_learn():
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import log_loss
+    from tabgen_causal.independence import multinomial_log_likelihood
+
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((300, 3))
+    y = np.argmax(x @ rng.standard_normal((3, 4)) + rng.gumbel(size=(300, 4)), axis=1)
+    expected = -log_loss(y, LogisticRegression(C=1e4, max_iter=2000).fit(x, y).predict_proba(x), normalize=False)
+    assert multinomial_log_likelihood(x, y) == pytest.approx(expected, abs=0.05)
+
+
+def test_edge_marks_become_weights():
+    from tabgen_causal.discovery import acyclic, edge_weights
+
+    graph = np.zeros((4, 4))
+    graph[0, 1], graph[1, 0] = -1, 1  # 0 -> 1
+    graph[1, 2], graph[2, 1] = 2, 1  # 1 o-> 2
+    graph[2, 3], graph[3, 2] = -1, -1  # 2 - 3
+    weights = edge_weights(graph)
+    assert weights[0, 1] == 1.0
+    assert weights[1, 2] == 0.5
+    assert weights[2, 3] == weights[3, 2] == 0.5
+    assert weights.sum() == 2.5
+    weights[2, 0] = 0.4  # would close 0 -> 1 -> 2 -> 0
+    edges = {(i, j) for i, j, _ in acyclic(weights, 0.3, np.random.default_rng(0))}
+    assert (2, 0) not in edges
+    assert {(0, 1), (1, 2)} <= edges
+    assert len(edges & {(2, 3), (3, 2)}) == 1
+
+
+def test_settings_that_do_not_exist_are_refused():
+    with pytest.raises(ValueError, match="anywhere, sink"):
+        SCM(target="root")

@@ -1,0 +1,125 @@
+"""How close synthetic rows are to the real ones, and whether too close: beside utility, for every sample."""
+
+from __future__ import annotations
+
+import warnings
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tabgen.table import Schema, Table
+
+MAX_ROWS = 300
+"""Rows of each table that are compared; more are drawn down to this many."""
+MAX_COLUMNS = 20
+"""Columns of the pair trends, which cost their square: the first ones, and the target."""
+PRELOAD = ("sdmetrics.reports", "sdmetrics.single_table")
+
+
+def available() -> bool:
+    """Whether SDMetrics is installed (the extra ``fidelity``)."""
+    return find_spec("sdmetrics") is not None
+
+
+def fidelity(train: Table, holdout: Table, sample: Table, seed: int) -> dict[str, float]:
+    """Compare a sample with the rows its generator was fitted on and with real rows it never saw.
+
+    Parameters
+    ----------
+    train, holdout, sample : Table
+        ``sample`` may lack feature columns; the comparison is then on those it has.
+    seed : int
+        Of the draws that cap the tables' rows.
+
+    Returns
+    -------
+    dict of float
+        Their names begin with ``fidelity_`` and ``privacy_``:
+
+        - ``column_shapes``, ``pair_trends``: SDMetrics' quality properties, 0 to 1, higher is closer.
+        - ``detection_auc``: ROC-AUC of a random forest that tells real from synthetic, 3-fold cross-validated;
+          0.5 cannot be told apart; below it, exact copies of training rows sit in the other folds.
+        - ``exact_copies``: share of sampled rows equal to a training row in every feature and the target.
+        - ``closer_to_train``: share of sampled rows whose closest real row is a training row rather than a hold-out
+          row, with as many of each (SDMetrics' distance to closest record); well above 0.5 tells of memory.
+        - ``rows``, ``columns``: how many were compared, after the caps.
+    """
+    rng = np.random.default_rng(seed)
+    schema = sample.schema
+    tables = {
+        name: _plain(_cap(table, rng), schema)
+        for name, table in (("train", train), ("holdout", holdout), ("sample", sample))
+    }
+    copies = set(map(tuple, _plain(train, schema).astype(str).to_numpy()))
+    same = [tuple(row) in copies for row in tables["sample"].astype(str).to_numpy()]
+    shapes, trends = _quality(tables["train"], tables["sample"], schema)
+    return {
+        "fidelity_column_shapes": shapes,
+        "fidelity_pair_trends": trends,
+        "fidelity_detection_auc": _detection_auc(tables["train"], tables["sample"], seed),
+        "privacy_exact_copies": float(np.mean(same)),
+        "privacy_closer_to_train": _closer_to_train(tables, schema, rng),
+        "fidelity_rows": float(min(len(tables["train"]), len(tables["sample"]))),
+        "fidelity_columns": float(min(len(schema.columns), MAX_COLUMNS)),
+    }
+
+
+def _cap(table: Table, rng: np.random.Generator) -> Table:
+    return table if len(table) <= MAX_ROWS else table.take(np.sort(rng.permutation(len(table))[:MAX_ROWS]))
+
+
+def _plain(table: Table, schema: Schema) -> pd.DataFrame:
+    """The columns of ``schema`` with levels as text, as SDMetrics wants them."""
+    frame = table.frame[[*schema.names, schema.target]]
+    discrete = [c.name for c in schema.columns if c.is_discrete] + [schema.target]
+    return frame.assign(**{n: frame[n].astype(object).map(str, na_action="ignore") for n in discrete})
+
+
+def _metadata(schema: Schema, names: list[str]) -> dict[str, Any]:
+    kinds = {c.name: "categorical" if c.is_discrete else "numerical" for c in schema.columns}
+    kinds[schema.target] = "categorical"
+    return {"tables": {"table": {"columns": {name: {"sdtype": kinds[name]} for name in names}}}}
+
+
+def _quality(train: pd.DataFrame, sample: pd.DataFrame, schema: Schema) -> tuple[float, float]:
+    from sdmetrics.reports import QualityReport
+
+    names = [*schema.names[:MAX_COLUMNS], schema.target]
+    report = QualityReport()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # constant columns have no correlation: SDMetrics warns for each pair
+        report.generate({"table": train[names]}, {"table": sample[names]}, _metadata(schema, names), verbose=False)
+    scores = report.get_properties().set_index("Property")["Score"]
+    return float(scores["Column Shapes"]), float(scores["Column Pair Trends"])
+
+
+def _closer_to_train(tables: dict[str, pd.DataFrame], schema: Schema, rng: np.random.Generator) -> float:
+    from sdmetrics.single_table import DCROverfittingProtection
+
+    size = min(len(tables["train"]), len(tables["holdout"]))
+    train, holdout = (
+        tables[name].iloc[np.sort(rng.permutation(len(tables[name]))[:size])].reset_index(drop=True)
+        for name in ("train", "holdout")
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        shares = DCROverfittingProtection.compute_breakdown(
+            train, tables["sample"], holdout, _metadata(schema, list(train.columns)), "table"
+        )
+    return float(shares["synthetic_data_percentages"]["closer_to_training"])
+
+
+def _detection_auc(train: pd.DataFrame, sample: pd.DataFrame, seed: int) -> float:
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.metrics import roc_auc_score
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
+    both = pd.concat([train, sample], ignore_index=True)
+    codes = both.apply(lambda c: pd.Series(pd.factorize(c, sort=True)[0]) if c.dtype == object else c.fillna(-1e9))
+    real = np.repeat([0, 1], [len(train), len(sample)])
+    folds = StratifiedKFold(3, shuffle=True, random_state=seed)
+    forest = RandomForestClassifier(50, random_state=seed)
+    chance = cross_val_predict(forest, codes.to_numpy(dtype=np.float64), real, cv=folds, method="predict_proba")[:, 1]
+    return float(roc_auc_score(real, chance))

@@ -1,0 +1,362 @@
+"""Pre-training: tasks, priors, the loop; what a stop, a kill and a resume leave."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import roc_auc_score
+from typer.testing import CliRunner
+
+from tabgen.cli import app
+from tabgen.errors import TabgenError, UnknownNameError
+from tabgen.models.checkpoints import load_directory
+from tabgen.models.encoding import TableEncoder
+from tabgen.models.tab2d import Tab2D, Tab2DConfig
+from tabgen.pretrain import tasks
+from tabgen.pretrain.mechanisms import sample_mechanisms
+from tabgen.pretrain.tasks import PRIORS, Batch, Curriculum, batch_of, make_batch, parse_priors
+from tabgen.pretrain.train import HeldOut, PretrainConfig, batches, loss_of, mean_auc, optimisers, pretrain
+from tabgen.table import Table
+
+SMALL = Curriculum(rows=(60, 90), features=(3, 6), classes=(3, 4), grow_steps=4, min_rows=40, cells=1500)
+CONFIG = PretrainConfig(
+    model=Tab2DConfig(16, 10, 2, 2), curriculum=SMALL, steps=6, decay_steps=3, warmup_steps=2, seed=4
+)
+
+
+@pytest.fixture(autouse=True)
+def _few_held_out_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(HeldOut, "SHAPES", {"tiny": (60, 3, 2, 4)})
+
+
+def equal(a: Batch, b: Batch) -> bool:
+    return all(torch.equal(torch.as_tensor(x), torch.as_tensor(vars(b)[name])) for name, x in vars(a).items())
+
+
+def digest(batch: Batch) -> str:
+    whole = b"".join(torch.as_tensor(part).numpy().tobytes() for part in vars(batch).values())
+    return hashlib.sha256(whole).hexdigest()
+
+
+def run_elsewhere(code: str, hash_seed: int = 7) -> str:
+    """The output of a fresh interpreter whose hashes of texts are others than here."""
+    environment = os.environ | {"PYTHONHASHSEED": str(hash_seed), "PYTHONPATH": str(Path(__file__).parent)}
+    return subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, env=environment
+    ).stdout.strip()
+
+
+# batches
+
+
+def test_a_batch_is_a_function_of_seed_and_index_in_any_process() -> None:
+    here = [make_batch(SMALL, {"mechanisms": 1.0}, 4, index) for index in (5, 3, 4)]
+    ahead = list(batches(CONFIG, 3, producers=1))  # another process, another order
+    assert [equal(a, b) for a, b in zip(ahead, (here[1], here[2], here[0]), strict=True)] == [True] * 3
+    others = [make_batch(SMALL, {"mechanisms": 1.0}, 5, 3), here[0]]
+    assert digest(here[1]) not in [digest(other) for other in others]
+
+
+@pytest.mark.parametrize("index", [0, 1, 2, 3, 50, 51, 52, 10**6, 10**6 + 1])
+def test_batches_keep_to_the_curriculum(index: int) -> None:
+    curriculum = Curriculum(rows=(100, 700), features=(4, 30), classes=(3, 10), grow_steps=50, cells=8000)
+    batch = make_batch(curriculum, {"mechanisms": 1.0}, 1, index)
+    b, s, f = batch.x_support.shape
+    rows = s + batch.x_query.shape[1]
+    assert batch.x_query.shape == (b, rows - s, f)
+    assert (batch.y_support.shape, batch.y_query.shape) == ((b, s), (b, rows - s))
+    assert curriculum.min_rows <= rows <= curriculum.limit(curriculum.rows, index)
+    assert 0.39 * rows <= s <= 0.86 * rows
+    assert 2 <= b <= 32
+    assert f <= 1.5 * curriculum.limit(curriculum.features, index)  # half the features may bring an indicator
+    assert b * rows * (f / 1.5 + 1) <= curriculum.cells
+    assert 2 <= batch.n_classes <= curriculum.limit(curriculum.classes, index)
+    for y in (batch.y_support, batch.y_query):
+        assert y.dtype == torch.int64
+        assert 0 <= int(y.min()) <= int(y.max()) < batch.n_classes
+    assert torch.isfinite(batch.x_support).all()
+    assert torch.isfinite(batch.x_query).all()
+
+
+def test_the_curriculum_grows_from_its_first_to_its_last_shapes() -> None:
+    assert [Curriculum(grow_steps=100).limit((140, 1000), index) for index in (0, 100, 10_000)] == [140, 1000, 1000]
+    assert 140 < Curriculum(grow_steps=100).limit((140, 1000), 50) < 1000
+
+
+def test_missing_values_are_encoded_as_the_evaluator_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw: list[torch.Tensor] = []
+    remove = tasks._remove_values
+
+    def spy(x: torch.Tensor, generator: torch.Generator) -> None:
+        remove(x, generator)
+        raw.append(x)
+
+    def prior(b: int, n: int, f: int, k: int, generator: torch.Generator) -> tuple[torch.Tensor, ...]:
+        x = torch.randn((b, n, f), generator=generator)
+        whole.append(x)
+        return x, torch.arange(n).remainder(k).expand(b, n), torch.zeros((b, f), dtype=torch.bool)
+
+    monkeypatch.setattr(tasks, "_remove_values", spy)
+    for seed in range(40):  # a fifth of the batches loses values
+        whole: list[torch.Tensor] = []
+        batch = batch_of(prior, 2, 80, 6, 2, np.random.default_rng(seed), torch.Generator().manual_seed(seed))
+        if raw:
+            break
+    lossy = whole[0][1].clone()
+    lossy[:, : raw[0].shape[2]] = raw[0][1]
+    assert torch.isnan(lossy).any()
+    frame = pd.DataFrame(lossy.numpy(), columns=[f"x{i}" for i in range(6)])
+    frame["y"] = np.arange(80) % 2
+    table, n_support = Table.from_frame(frame, "y"), batch.x_support.shape[1]
+    encoder = TableEncoder(table.take(range(n_support)), 100)
+    torch.testing.assert_close(encoder.encode(table.take(range(n_support))), batch.x_support[1])
+    torch.testing.assert_close(encoder.encode(table.take(range(n_support, 80))), batch.x_query[1])
+
+
+# priors
+
+
+def test_mechanisms_are_finite_and_their_codes_are_levels() -> None:
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(12):
+        x, y, discrete = sample_mechanisms(4, 90, 7, 4, generator)
+        assert x.shape == (4, 90, 7)
+        assert torch.isfinite(x).all()
+        assert y.shape == (4, 90)
+        assert 0 <= int(y.min()) <= int(y.max()) < 4
+        levels = x.transpose(1, 2)[discrete]
+        assert torch.equal(levels, levels.round())
+
+
+def forest_auc(x: torch.Tensor, y: torch.Tensor) -> float:
+    half = len(y) // 2
+    if len(y[:half].unique()) < 2 or len(y[half:].unique()) < 2:
+        return float("nan")
+    forest = RandomForestClassifier(30, random_state=0).fit(x[:half].numpy(), y[:half].numpy())
+    return float(roc_auc_score(y[half:].numpy(), forest.predict_proba(x[half:].numpy())[:, 1]))
+
+
+def test_mechanisms_can_be_learned_and_differ_in_how_well() -> None:
+    generator = torch.Generator().manual_seed(1)
+    drawn = [sample_mechanisms(4, 160, 6, 2, generator) for _ in range(8)]
+    scores = np.array([forest_auc(x[t], y[t]) for x, y, _ in drawn for t in range(4)])
+    assert np.nanmean(scores) > 0.68
+    assert np.nanstd(scores) > 0.08
+
+
+def test_classes_have_many_proportions_and_no_favourite() -> None:
+    generator = torch.Generator().manual_seed(2)
+    labels = torch.cat([sample_mechanisms(4, 100, 4, 3, generator)[1] for _ in range(60)])
+    shares = torch.nn.functional.one_hot(labels, 3).float().mean(1)  # (tasks, classes)
+    assert torch.allclose(shares.mean(0), torch.full((3,), 1 / 3), atol=0.08)
+    largest = shares.amax(1)
+    assert largest.min() < 0.45
+    assert largest.max() > 0.8
+
+
+def test_shares_of_priors_are_read_scaled_and_checked() -> None:
+    assert parse_priors("mechanisms=3, tabicl-mlp=1") == {"mechanisms": 0.75, "tabicl-mlp": 0.25}
+    with pytest.raises(UnknownNameError, match="did you mean 'mechanisms'"):
+        parse_priors("mechanism=1")
+    for broken in ("mechanisms", "mechanisms=0", "mechanisms=-1", "mechanisms=nan", "mechanisms=1,mechanisms=1"):
+        with pytest.raises(TabgenError, match="positive share"):
+            parse_priors(broken)
+
+
+def test_without_the_extra_the_tabicl_priors_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tabicl.prior", None)
+    with pytest.raises(TabgenError, match=r"tabgen-bench\[pretrain\]"):
+        PRIORS["tabicl-mlp"](1, 60, 3, 2, torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("family", ["tabicl-mlp", "tabicl-tree", "tabicl-graph"])
+def test_tabicl_tasks_have_the_shape_asked_for_and_leave_global_states_alone(family: str) -> None:
+    pytest.importorskip("tabicl", reason="the pretrain extra is not installed")
+    pytest.importorskip("xgboost", reason="the pretrain extra is not installed")
+    before = random.getstate(), np.random.get_state()[1].tobytes(), torch.get_rng_state()
+    x, y, discrete = PRIORS[family](3, 70, 5, 3, torch.Generator().manual_seed(6))
+    after = random.getstate(), np.random.get_state()[1].tobytes(), torch.get_rng_state()
+    assert before[:2] == after[:2]
+    assert torch.equal(before[2], after[2])
+    assert (x.shape, y.shape, discrete.shape) == ((3, 70, 5), (3, 70), (3, 5))
+    assert (x.dtype, y.dtype, discrete.dtype) == (torch.float32, torch.int64, torch.bool)
+    assert torch.isfinite(x).all()
+    assert 0 <= int(y.min()) <= int(y.max()) < 3
+    levels = x.transpose(1, 2)[discrete]
+    assert torch.equal(levels, levels.round())
+    assert not torch.equal(x[0], x[1])  # the tasks of a call are different parts of one table
+    again = PRIORS[family](3, 70, 5, 3, torch.Generator().manual_seed(6))
+    assert torch.equal(x, again[0])
+
+
+def test_tabicl_batches_do_not_depend_on_the_process() -> None:
+    pytest.importorskip("tabicl", reason="the pretrain extra is not installed")
+    pytest.importorskip("xgboost", reason="the pretrain extra is not installed")
+    priors = {"tabicl-graph": 1.0}
+    code = (
+        "import test_pretrain as t\n"
+        f"print(*[t.digest(t.make_batch(t.SMALL, {priors!r}, 0, index)) for index in (2, 1)])"
+    )
+    here = [digest(make_batch(SMALL, priors, 0, index)) for index in (1, 2)]
+    assert run_elsewhere(code).split() == here[::-1]
+
+
+def test_tabicl_tables_can_be_learned() -> None:
+    pytest.importorskip("tabicl", reason="the pretrain extra is not installed")
+    pytest.importorskip("xgboost", reason="the pretrain extra is not installed")
+    generator = torch.Generator().manual_seed(3)
+    drawn = [PRIORS["tabicl-mlp"](2, 160, 8, 2, generator) for _ in range(8)]
+    assert np.nanmean([forest_auc(x[t], y[t]) for x, y, _ in drawn for t in range(2)]) > 0.68
+
+
+# loss, optimisers, rates, yardsticks
+
+
+def test_query_rows_of_a_class_the_support_lacks_do_not_count() -> None:
+    logits = torch.tensor([[[2.0, 0.0, 0.0], [0.0, 1.0, 0.0], [9.0, 0.0, 0.0]]])
+    known, absent = torch.tensor([[0, 1, 2]]), torch.tensor([[0, 1, 1]])  # class 2 is absent from the second support
+    x = torch.zeros(1, 3, 1)
+
+    def loss(y_support: torch.Tensor) -> float:
+        model: Any = lambda *_: logits  # noqa: E731
+        return float(loss_of(model, Batch(x, y_support, x, torch.tensor([[0, 1, 2]]), 3)))
+
+    rows = -torch.log_softmax(logits[0], 1)[range(3), range(3)]
+    assert loss(known) == pytest.approx(float(rows.mean()), rel=1e-5)
+    assert loss(absent) == pytest.approx(float(rows[:2].mean()), rel=1e-5)
+
+
+def test_each_weight_has_one_optimiser_and_muon_only_matrices_of_layers() -> None:
+    model = Tab2D(CONFIG.model)
+    muon, adamw = optimisers(model, CONFIG)
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    of_muon, of_adamw = (
+        [names[id(p)] for group in optim.param_groups for p in group["params"]] for optim in (muon, adamw)
+    )
+    assert sorted(of_muon + of_adamw) == sorted(names.values())
+    assert all(name.startswith("layers.") and name.endswith(".weight") and "norm" not in name for name in of_muon)
+    assert {"final_layer.weight", "x_embedding.x_embedding.weight", "y_embedding.y_embedding.weight"} <= set(of_adamw)
+
+
+def test_the_rate_rises_stays_and_falls_to_zero() -> None:
+    config = PretrainConfig(steps=100, warmup_steps=10, decay_steps=20)
+    rates = [config.rate(step) for step in range(101)]
+    assert rates[:10] == pytest.approx([(step + 1) / 10 for step in range(10)])
+    assert rates[10:81] == [1.0] * 71
+    assert rates[81:] == pytest.approx([(100 - step) / 20 for step in range(81, 101)])
+
+
+def test_held_out_scores_know_an_oracle_from_chance() -> None:
+    held_out = HeldOut({"mechanisms": 1.0})
+    assert list(held_out.batches) == ["mechanisms/tiny"]
+    batch = batch_of(sample_mechanisms, 12, 200, 4, 3, np.random.default_rng(0), torch.Generator().manual_seed(0))
+    oracle = [np.eye(3)[y] for y in batch.y_query.numpy()]
+    assert mean_auc(batch, oracle) == 1.0
+    assert mean_auc(batch, [1 - score for score in oracle]) == 0.0
+    noise = [np.random.default_rng(t).random(score.shape) for t, score in enumerate(oracle)]
+    assert mean_auc(batch, noise) == pytest.approx(0.5, abs=0.08)
+    assert 0.4 < held_out.forest()["mechanisms/tiny"] <= 1
+    assert 0 <= held_out.model(Tab2D(CONFIG.model))["mechanisms/tiny"] <= 1
+
+
+# stop, resume, kill
+
+
+def log_of(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+def test_a_resumed_run_ends_with_the_bits_of_an_uninterrupted_one(tmp_path: Path) -> None:
+    whole = pretrain(CONFIG, tmp_path / "whole")
+
+    def stop_at_four(entry: dict[str, Any]) -> None:
+        if entry.get("step") == 4:  # reported before its state is saved: step 4 is computed twice
+            raise KeyboardInterrupt
+
+    folder = tmp_path / "resumed"
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(CONFIG, folder, report=stop_at_four, report_every=1, save_seconds=0.0)
+    assert not (folder / "model.safetensors").exists()
+    resumed = pretrain(CONFIG, folder)
+    for (name, a), (_, b) in zip(whole.state_dict().items(), resumed.state_dict().items(), strict=True):
+        assert torch.equal(a, b), name
+    saved = [load_file(path / "state.safetensors") for path in (tmp_path / "whole", folder)]
+    assert saved[0].keys() == saved[1].keys()
+    assert all(torch.equal(saved[0][name], saved[1][name]) for name in saved[0])
+    assert load_directory(folder).module.config == CONFIG.model
+
+
+def test_a_longer_run_goes_on_from_a_saved_one_and_logs_its_configuration(tmp_path: Path) -> None:
+    pretrain(CONFIG, tmp_path)
+    assert (tmp_path / "stable.safetensors").exists()
+    pretrain(replace(CONFIG, steps=8, muon_lr=1e-3), tmp_path)
+    headers = [entry for entry in log_of(tmp_path) if "config" in entry]
+    assert [(entry["from_step"], entry["config"]["steps"]) for entry in headers] == [(0, 6), (6, 8)]
+    assert log_of(tmp_path)[-1]["step"] == 8
+
+
+def test_another_model_or_seed_is_refused_with_what_differs(tmp_path: Path) -> None:
+    short = replace(CONFIG, steps=1, decay_steps=0)
+    pretrain(short, tmp_path)
+    with pytest.raises(TabgenError, match=r"model was .*'dim': 16.* and is .*'dim': 32"):
+        pretrain(replace(short, model=Tab2DConfig(32, 10, 2, 2)), tmp_path)
+    with pytest.raises(TabgenError, match="seed was 4 and is 5 now"):
+        pretrain(replace(short, seed=5), tmp_path)
+
+
+def test_a_broken_state_is_named(tmp_path: Path) -> None:
+    (tmp_path / "state.safetensors").write_bytes(b"not tensors")
+    with pytest.raises(TabgenError, match="state.safetensors cannot be read"):
+        pretrain(CONFIG, tmp_path)
+
+
+def save_forever(folder: Path) -> None:
+    """What the process to be killed does."""
+    from tabgen.pretrain.train import _save
+
+    model = Tab2D(Tab2DConfig(64, 10, 4, 4))
+    optims = optimisers(model, CONFIG)
+    print("ready", flush=True)
+    while True:
+        _save(folder, model, optims, CONFIG, {"step": 1, "tasks": 1, "seconds": 1.0})
+
+
+def test_a_kill_while_saving_leaves_a_state_that_loads(tmp_path: Path) -> None:
+    code = f"import pathlib, test_pretrain as t; t.save_forever(pathlib.Path({str(tmp_path)!r}))"
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    for delay in (0.05, 0.11):
+        with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"ready\n"
+            while not (tmp_path / "state.safetensors").exists():
+                time.sleep(0.01)
+            time.sleep(delay)
+            os.kill(process.pid, signal.SIGKILL)
+        assert load_file(tmp_path / "state.safetensors").keys() >= {"model.final_layer.weight"}
+
+
+def test_the_command_records_the_priors(tmp_path: Path) -> None:
+    size = "--dim 16 --layers 1 --heads 2 --cells 1500 --max-rows 150".split()
+    line = ["pretrain", "-o", str(tmp_path), "--steps", "2", "--decay-steps", "1", "--priors", "mechanisms=2", *size]
+    result = CliRunner().invoke(app, line, catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "a random forest's ROC-AUC" in result.output
+    assert log_of(tmp_path)[0]["config"]["priors"] == {"mechanisms": 1.0}
+    with pytest.raises(UnknownNameError, match="no prior is called 'mlp'"):
+        CliRunner().invoke(app, [*line, "--priors", "mlp=1"], catch_exceptions=False)
