@@ -186,7 +186,7 @@ def earlier(path: Path, head: dict[str, Any]) -> list[dict[str, Any]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", default=DEFAULT_MODEL, help="a model's name, or a checkpoint's folder")
-    parser.add_argument("--tasks", type=int, default=32)
+    parser.add_argument("--tasks", type=int, default=24)
     parser.add_argument("--prior", default="mechanisms", choices=sorted(PRIORS))
     parser.add_argument("-o", "--output", type=Path, help="a JSON line per run; an existing file is gone on with")
     parser.add_argument("--json", action="store_true")

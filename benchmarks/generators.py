@@ -64,8 +64,12 @@ def measure(name: str, n_rows: int, n_columns: int, n_sampled: int, model: str) 
     draw_sample(generator, table, n_sampled, 1)
     done = time.perf_counter()
     return {
-        "generator": name, "rows": n_rows, "columns": n_columns, "sampled": n_sampled,
-        "fit_seconds": round(fitted - start, 2), "sample_seconds": round(done - fitted, 2),
+        "generator": name,
+        "rows": n_rows,
+        "columns": n_columns,
+        "sampled": n_sampled,
+        "fit_seconds": round(fitted - start, 2),
+        "sample_seconds": round(done - fitted, 2),
         "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         "notes": context.notes,
     }
@@ -102,8 +106,10 @@ def main() -> None:
     from tabgen.plugins import get_plugins
 
     names = arguments.generators.split(",") if arguments.generators else list(get_plugins().generators)
-    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, one thread, "
-          f"load {os.getloadavg()[0]:.1f} at the start\n")
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, one thread, "
+        f"load {os.getloadavg()[0]:.1f} at the start\n"
+    )
     print("| generator | rows x columns | rows sampled | fit (s) | sample (s) | peak memory (MB) |")
     print("|---|---|---|---|---|---|")
     results = []
@@ -112,9 +118,11 @@ def main() -> None:
             for name in names:
                 result = run(name, n_rows, n_columns, arguments.sampled, arguments.model, arguments.limit)
                 results.append(result)
-                cells = [result["error"], "", ""] if "error" in result else [
-                    f"{result['fit_seconds']:.2f}", f"{result['sample_seconds']:.2f}", str(result["peak_mb"])
-                ]
+                cells = (
+                    [result["error"], "", ""]
+                    if "error" in result
+                    else [f"{result['fit_seconds']:.2f}", f"{result['sample_seconds']:.2f}", str(result["peak_mb"])]
+                )
                 print(f"| {name} | {n_rows} x {n_columns} | {result['sampled']} | {' | '.join(cells)} |", flush=True)
     if arguments.json:
         arguments.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")

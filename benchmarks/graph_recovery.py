@@ -40,8 +40,16 @@ def main() -> None:
             data = simulate(truth, arguments.rows, linear, rng)
             for name, (algorithms, bootstraps) in METHODS.items():
                 found = discover(
-                    data, np.zeros(8, dtype=bool), test=INDICATOR, alpha=arguments.alpha, bootstraps=bootstraps,
-                    max_conditions=3, algorithms=algorithms, max_rows=1000, seconds=60, rng=np.random.default_rng(0),
+                    data,
+                    np.zeros(8, dtype=bool),
+                    test=INDICATOR,
+                    alpha=arguments.alpha,
+                    bootstraps=bootstraps,
+                    max_conditions=3,
+                    algorithms=algorithms,
+                    max_rows=1000,
+                    seconds=60,
+                    rng=np.random.default_rng(0),
                 )
                 graph = np.zeros((8, 8), dtype=bool)
                 for i, j, _ in acyclic(found.probabilities, arguments.threshold, np.random.default_rng(0)):

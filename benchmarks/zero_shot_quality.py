@@ -208,9 +208,10 @@ def show(result: dict[str, Any]) -> None:
         low = -np.inf
         for label, high in groups:
             members = [t for t in tables.values() if low <= t[fact] < high]
-            scores = " | ".join(f"{v:.3f}" for v in means(members, models).values())
-            print(f"| {title}: {label} | {len(members)} | {scores} |")
             low = high
+            if members:
+                scores = " | ".join(f"{v:.3f}" for v in means(members, models).values())
+                print(f"| {title}: {label} | {len(members)} | {scores} |")
     for name in models:
         if name != "dummy":
             print(f"\n{name}: below the dummy on {', '.join(result['below_dummy'][name]) or 'no table'}", end="")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pandas as pd
 from tabgen import datasets
 from tabgen.errors import DataError, ExperimentError
 from tabgen.experiment import Experiment, Limits, default_methods, find_model, find_suite, parse_methods
-from tabgen.generator import FitContext, make_generator
+from tabgen.generator import FitContext, Generator, make_generator
 from tabgen.models import DEFAULT_MODEL
 from tabgen.models.finetune import get_recipe
 from tabgen.plugins import PluginChoice, get_plugins
@@ -75,16 +76,45 @@ def compare(
     return load_results(output)
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """A generator fitted on one's own table, and what it noted while fitting (``context.notes``)."""
+
+    generator: Generator
+    table: Table
+    context: FitContext
+
+
+def fit(
+    generator: str,
+    data: pd.DataFrame | str | Path,
+    target: str,
+    *,
+    settings: dict[str, Any] | None = None,
+    seed: int = 0,
+    model: str = DEFAULT_MODEL,
+    plugins: PluginChoice | None = None,
+) -> Fitted:
+    """Fit a generator on a table; the parameters are those of :func:`generate`."""
+    registry = get_plugins(plugins or PluginChoice())
+    frame = data if isinstance(data, pd.DataFrame) else datasets.read_frame(Path(data))
+    table = Table.from_frame(frame, target, name="the data")
+    chosen = make_generator(registry.generators[generator], settings or {})
+    context = FitContext(seed=seed, load_model=lambda: find_model(model, registry).load("cpu"))
+    fit_generator(chosen, table, context)
+    return Fitted(chosen, table, context)
+
+
 def generate(
     generator: str,
     data: pd.DataFrame | str | Path,
     target: str,
     rows: int,
     *,
+    settings: dict[str, Any] | None = None,
     seed: int = 0,
     model: str = DEFAULT_MODEL,
     plugins: PluginChoice | None = None,
-    **settings: Any,
 ) -> pd.DataFrame:
     """Fit a generator on a table and draw new rows from it.
 
@@ -95,12 +125,12 @@ def generate(
     target : str
         The column with the classes.
     rows : int
+    settings : dict, optional
+        The generator's settings that differ from their defaults.
     seed : int
         The same seed gives the same rows on the same machine.
     model : str
         The foundation model, for generators that use one.
-    **settings
-        The generator's settings.
 
     Returns
     -------
@@ -116,13 +146,8 @@ def generate(
     """
     if rows < 1:
         raise ExperimentError(f"rows={rows}: ask for at least one row.")
-    registry = get_plugins(plugins or PluginChoice())
-    frame = data if isinstance(data, pd.DataFrame) else datasets.read_frame(Path(data))
-    table = Table.from_frame(frame, target, name="the data")
-    fitted = make_generator(registry.generators[generator], settings)
-    context = FitContext(seed=seed, load_model=lambda: find_model(model, registry).load("cpu"))
-    fit_generator(fitted, table, context)
-    return draw_sample(fitted, table, rows, seed).frame
+    fitted = fit(generator, data, target, settings=settings, seed=seed, model=model, plugins=plugins)
+    return draw_sample(fitted.generator, fitted.table, rows, seed).frame
 
 
 def write_frame(frame: pd.DataFrame, path: Path) -> None:

@@ -23,7 +23,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,8 +119,8 @@ def conformance_checks(
         Check(
             f"hard-table:{name}",
             f"Works on this table, or refuses it with a reason: {make.__doc__}",
-            lambda make=make: _hard_table(bench, make()),
-        )  # type: ignore[misc]
+            partial(_run_hard_table, bench, make),
+        )
         for name, make in HARD_TABLES.items()
     ]
     return checks
@@ -579,6 +579,10 @@ def run_in_fresh_process() -> None:
         generator = getattr(generator, part)
     bench = _Bench(generator, task["settings"], task["model"])
     sys.stdout.write("\n" + json.dumps({"heavy": heavy, "hash": bench.draw(50).content_hash}) + "\n")
+
+
+def _run_hard_table(bench: _Bench, make: Callable[[], Table]) -> str:
+    return _hard_table(bench, make())
 
 
 def _hard_table(bench: _Bench, table: Table, n_rows: int = 100) -> str:

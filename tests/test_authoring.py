@@ -164,6 +164,27 @@ def test_generate_explains_mistakes(heart: Dataset, tmp_path: Path) -> None:
         )
 
 
+def test_graph_draws_what_a_generator_found(tmp_path: Path, teaching: Dataset) -> None:
+    plugin = tmp_path / "finder.py"
+    plugin.write_text(
+        blocks("README.md")[0].replace(
+            "        self.table = table\n",
+            "        self.table = table\n        context.notes['graph'] = {'discovery': 'by hand', 'edges': [\n"
+            f"            [table.schema.names[0], '{teaching.target}', 0.75],\n"
+            f"            ['{teaching.target}', table.schema.names[1], 0.5]]}}\n",
+        )
+    )
+    words = ["--plugin", plugin, "--no-external-plugins", "graph", "--data", teaching.path, "--target", teaching.target]
+    code, output = invoke(*words, "--generator", "shuffled", "-o", tmp_path / "g.svg")
+    assert code == 0
+    names = teaching.load().schema.names
+    assert f"{names[0]} -> {teaching.target}  (0.75)" in output
+    drawn = (tmp_path / "g.svg").read_text()
+    assert all(name in drawn for name in [*names, teaching.target, "by hand"])
+    with pytest.raises(ExperimentError, match="finds no graph"):
+        invoke(*words, "--generator", "jitter", "-o", tmp_path / "g.svg")
+
+
 def test_compare_returns_the_outcomes(teaching: Dataset, tmp_path: Path) -> None:
     import json
 

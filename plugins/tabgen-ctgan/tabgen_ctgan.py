@@ -173,14 +173,24 @@ class CTGAN(_SDVGenerator):
     """
 
     info = GeneratorInfo(
-        "ctgan", "conditional GAN for tables (SDV)",
+        "ctgan",
+        "conditional GAN for tables (SDV)",
         citation="Xu et al. 2019, Modeling Tabular Data using Conditional GAN, NeurIPS (arXiv 1907.00503)",
-        licence=LICENCE, accepts_missing=True, limits=Limits(min_rows=2),
+        licence=LICENCE,
+        accepts_missing=True,
+        limits=Limits(min_rows=2),
     )
 
     def __init__(
-        self, epochs: int = 300, batch_size: int = 500, pac: int = 10, embedding_dim: int = 128, width: int = 256,
-        generator_lr: float = 2e-4, discriminator_lr: float = 2e-4, discriminator_steps: int = 1,
+        self,
+        epochs: int = 300,
+        batch_size: int = 500,
+        pac: int = 10,
+        embedding_dim: int = 128,
+        width: int = 256,
+        generator_lr: float = 2e-4,
+        discriminator_lr: float = 2e-4,
+        discriminator_steps: int = 1,
     ) -> None:
         self.epochs = epochs
         self.batch_size = batch_size
@@ -198,10 +208,17 @@ class CTGAN(_SDVGenerator):
         steps = self.epochs * max(1, n_rows // batch_size)
         context.notes |= {"epochs": self.epochs, "batch_size": batch_size, "pac": pac, "steps": steps}
         return CTGANSynthesizer(
-            metadata, epochs=self.epochs, batch_size=batch_size, pac=pac, embedding_dim=self.embedding_dim,
-            generator_dim=(self.width, self.width), discriminator_dim=(self.width, self.width),
-            generator_lr=self.generator_lr, discriminator_lr=self.discriminator_lr,
-            discriminator_steps=self.discriminator_steps, enable_gpu=context.device.startswith("cuda"),
+            metadata,
+            epochs=self.epochs,
+            batch_size=batch_size,
+            pac=pac,
+            embedding_dim=self.embedding_dim,
+            generator_dim=(self.width, self.width),
+            discriminator_dim=(self.width, self.width),
+            generator_lr=self.generator_lr,
+            discriminator_lr=self.discriminator_lr,
+            discriminator_steps=self.discriminator_steps,
+            enable_gpu=context.device.startswith("cuda"),
         )
 
 
@@ -223,13 +240,20 @@ class TVAE(_SDVGenerator):
     """
 
     info = GeneratorInfo(
-        "tvae", "variational autoencoder for tables (SDV)",
+        "tvae",
+        "variational autoencoder for tables (SDV)",
         citation="Xu et al. 2019, Modeling Tabular Data using Conditional GAN, NeurIPS (arXiv 1907.00503)",
-        licence=LICENCE, accepts_missing=True, limits=Limits(min_rows=2),
+        licence=LICENCE,
+        accepts_missing=True,
+        limits=Limits(min_rows=2),
     )
 
     def __init__(
-        self, epochs: int = 300, batch_size: int = 500, embedding_dim: int = 128, width: int = 128,
+        self,
+        epochs: int = 300,
+        batch_size: int = 500,
+        embedding_dim: int = 128,
+        width: int = 128,
         loss_factor: float = 2.0,
     ) -> None:
         self.epochs = epochs
@@ -244,9 +268,14 @@ class TVAE(_SDVGenerator):
         batch_size = max(2, min(self.batch_size, n_rows))
         context.notes |= {"epochs": self.epochs, "batch_size": batch_size}
         return TVAESynthesizer(
-            metadata, epochs=self.epochs, batch_size=batch_size, embedding_dim=self.embedding_dim,
-            compress_dims=(self.width, self.width), decompress_dims=(self.width, self.width),
-            loss_factor=self.loss_factor, enable_gpu=context.device.startswith("cuda"),
+            metadata,
+            epochs=self.epochs,
+            batch_size=batch_size,
+            embedding_dim=self.embedding_dim,
+            compress_dims=(self.width, self.width),
+            decompress_dims=(self.width, self.width),
+            loss_factor=self.loss_factor,
+            enable_gpu=context.device.startswith("cuda"),
         )
 
 
@@ -260,9 +289,12 @@ class GaussianCopula(_SDVGenerator):
     """
 
     info = GeneratorInfo(
-        "gaussian-copula", "Gaussian copula over fitted marginals (SDV)",
+        "gaussian-copula",
+        "Gaussian copula over fitted marginals (SDV)",
         citation="Patki, Wedge, Veeramachaneni 2016, The Synthetic Data Vault, DSAA",
-        licence=LICENCE, accepts_missing=True, limits=Limits(min_rows=2),
+        licence=LICENCE,
+        accepts_missing=True,
+        limits=Limits(min_rows=2),
     )
 
     def __init__(self, distribution: str = "beta") -> None:

@@ -39,7 +39,8 @@ class MixedModel(Generator):
     """
 
     info = GeneratorInfo(
-        "mixed-model", "features from a Gaussian mixture, labels from a random teacher classifier",
+        "mixed-model",
+        "features from a Gaussian mixture, labels from a random teacher classifier",
         citation="Bühler, Purucker, Hutter 2026, CausalMixFT (arXiv 2601.04110); procedure as read by tabgen",
         limits=Limits(min_rows=4),
     )
@@ -132,8 +133,11 @@ def make_teacher(name: str, rng: np.random.Generator) -> Any:
         from sklearn.ensemble import RandomForestClassifier
 
         return RandomForestClassifier(
-            n_estimators=int(rng.integers(20, 151)), max_depth=int(rng.integers(3, 16)),
-            min_samples_leaf=int(rng.integers(1, 6)), max_features=float(rng.uniform(0.2, 1.0)), random_state=state,
+            n_estimators=int(rng.integers(20, 151)),
+            max_depth=int(rng.integers(3, 16)),
+            min_samples_leaf=int(rng.integers(1, 6)),
+            max_features=float(rng.uniform(0.2, 1.0)),
+            random_state=state,
         )
     if name == "decision-tree":
         from sklearn.tree import DecisionTreeClassifier
@@ -146,8 +150,12 @@ def make_teacher(name: str, rng: np.random.Generator) -> Any:
 
         hidden = (int(rng.choice([16, 32, 64, 128])),) * int(rng.integers(1, 3))
         return MLPClassifier(
-            hidden, activation=str(rng.choice(["relu", "tanh"])), alpha=float(10 ** rng.uniform(-5, -1)),
-            learning_rate_init=float(10 ** rng.uniform(-3, -2)), max_iter=200, random_state=state,
+            hidden,
+            activation=str(rng.choice(["relu", "tanh"])),
+            alpha=float(10 ** rng.uniform(-5, -1)),
+            learning_rate_init=float(10 ** rng.uniform(-3, -2)),
+            max_iter=200,
+            random_state=state,
         )
     if name == "svc":
         from sklearn.svm import SVC
@@ -157,9 +165,12 @@ def make_teacher(name: str, rng: np.random.Generator) -> Any:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     return HistGradientBoostingClassifier(
-        max_iter=int(rng.integers(20, 101)), learning_rate=float(10 ** rng.uniform(-2, -0.5)),
-        max_leaf_nodes=int(rng.integers(5, 32)), min_samples_leaf=int(rng.integers(1, 21)),
-        early_stopping=False, random_state=state,
+        max_iter=int(rng.integers(20, 101)),
+        learning_rate=float(10 ** rng.uniform(-2, -0.5)),
+        max_leaf_nodes=int(rng.integers(5, 32)),
+        min_samples_leaf=int(rng.integers(1, 21)),
+        early_stopping=False,
+        random_state=state,
     )
 
 

@@ -37,9 +37,11 @@ class SmoteNC(Generator):
     """
 
     info = GeneratorInfo(
-        "smote-nc", "interpolation between neighbours of the same class (imbalanced-learn)",
+        "smote-nc",
+        "interpolation between neighbours of the same class (imbalanced-learn)",
         citation="Chawla et al. 2002, SMOTE, Journal of Artificial Intelligence Research 16",
-        licence="Apache-2.0 AND MIT", limits=Limits(min_rows=2),
+        licence="Apache-2.0 AND MIT",
+        limits=Limits(min_rows=2),
     )
 
     def __init__(self, neighbours: int = 5, balanced: bool = False, standardise: bool = True) -> None:
@@ -96,7 +98,8 @@ class SmoteNC(Generator):
         if count == 1:
             return np.repeat(x[self._labels == label], n, axis=0)
         settings = {
-            "sampling_strategy": {1: count + n}, "k_neighbors": min(self.neighbours, count - 1),
+            "sampling_strategy": {1: count + n},
+            "k_neighbors": min(self.neighbours, count - 1),
             "random_state": int(rng.integers(2**31)),
         }
         if self._discrete.all():
@@ -108,7 +111,7 @@ class SmoteNC(Generator):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that the class becomes the largest is what is wanted here
             resampled, _ = smote.fit_resample(x, (self._labels == label).astype(int))
-        new: np.ndarray[Any, Any] = resampled[len(x):]
+        new: np.ndarray[Any, Any] = resampled[len(x) :]
         return new
 
 

@@ -78,14 +78,23 @@ class TabEBM(Generator):
     """
 
     info = GeneratorInfo(
-        "tabebm", "class-wise energies of the foundation model, sampled by Langevin dynamics",
+        "tabebm",
+        "class-wise energies of the foundation model, sampled by Langevin dynamics",
         citation="Margeloiu et al. 2024, TabEBM, NeurIPS (arXiv 2409.16118)",
         limits=Limits(min_rows=2),
     )
 
     def __init__(
-        self, steps: int = 200, reuse: int = 4, step_size: float = 0.1, noise: float = 0.01, start_noise: float = 0.01,
-        distance: float = 5.0, batch_mean: bool = False, balanced: bool = False, class_scale: bool = True,
+        self,
+        steps: int = 200,
+        reuse: int = 4,
+        step_size: float = 0.1,
+        noise: float = 0.01,
+        start_noise: float = 0.01,
+        distance: float = 5.0,
+        batch_mean: bool = False,
+        balanced: bool = False,
+        class_scale: bool = True,
         max_context: int = 1000,
     ) -> None:
         self.steps = steps
@@ -107,10 +116,12 @@ class TabEBM(Generator):
         rng = np.random.default_rng(context.seed)
         self._model: FoundationModel = context.foundation_model
         self._schema, self._labels = table.schema, table.labels
-        raw = np.column_stack([
-            (table.frame[c.name].cat.codes if c.is_discrete else table.frame[c.name]).to_numpy(dtype=np.float64)
-            for c in table.schema.columns
-        ])
+        raw = np.column_stack(
+            [
+                (table.frame[c.name].cat.codes if c.is_discrete else table.frame[c.name]).to_numpy(dtype=np.float64)
+                for c in table.schema.columns
+            ]
+        )
         mean, spread = raw.mean(axis=0), raw.std(axis=0)
         self._varying = np.flatnonzero(spread > 1e-12 * np.abs(mean))
         self._constants = raw[0]

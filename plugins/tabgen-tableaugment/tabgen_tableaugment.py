@@ -31,9 +31,13 @@ class TableAugment(Generator):
     """
 
     info = GeneratorInfo(
-        "tableaugment", "new tasks from the same table: bootstrapped rows, a random part of the columns",
+        "tableaugment",
+        "new tasks from the same table: bootstrapped rows, a random part of the columns",
         citation="Bühler, Purucker, Hutter 2026, CausalMixFT (arXiv 2601.04110); procedure as read by tabgen",
-        accepts_missing=True, changes_columns=True, redraws=True, limits=Limits(min_rows=2),
+        accepts_missing=True,
+        changes_columns=True,
+        redraws=True,
+        limits=Limits(min_rows=2),
     )
 
     def __init__(self, min_share: float = 0.5, max_share: float = 1.0, new_target: bool = False) -> None:
@@ -75,7 +79,9 @@ def _possible_targets(table: Table) -> list[str]:
     def fits(column: Column) -> bool:
         values = table.frame[column.name]
         return (
-            column.is_discrete and not values.isna().any() and len(table.schema.columns) > 1
+            column.is_discrete
+            and not values.isna().any()
+            and len(table.schema.columns) > 1
             and 2 <= values.nunique() <= len(table.schema.classes)
         )
 

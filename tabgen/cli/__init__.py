@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from tabgen.cli import check, generate, listings, new, pretrain, rank, run
+from tabgen.cli import check, generate, graph, listings, new, pretrain, rank, run
 from tabgen.errors import TabgenError
 
 app = typer.Typer(
@@ -27,8 +27,10 @@ def _options(
     ),
     no_external: bool = typer.Option(False, "--no-external-plugins", help="Use the built-in plugins only."),
 ) -> None:
+    from tabgen.environment import one_thread_unless_told
     from tabgen.plugins import PluginChoice
 
+    one_thread_unless_told()
     if version:
         from importlib.metadata import version as version_of
 
@@ -40,6 +42,7 @@ def _options(
 app.command("run")(run.run)
 app.command("rank")(rank.rank)
 app.command("generate")(generate.generate)
+app.command("graph")(graph.graph)
 app.command("new")(new.new)
 app.command("check")(check.check)
 app.command("plugins")(listings.list_plugins)

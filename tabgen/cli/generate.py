@@ -39,7 +39,14 @@ def generate(
     began = time.perf_counter()
     with console.status(f"fitting {method.generator} on {data}"):
         frame = api.generate(
-            method.generator, data, target, rows, seed=seed, model=model, plugins=context.obj, **method.settings
+            method.generator,
+            data,
+            target,
+            rows,
+            settings=method.settings,
+            seed=seed,
+            model=model,
+            plugins=context.obj,
         )
     api.write_frame(frame, output)
     seconds = time.perf_counter() - began

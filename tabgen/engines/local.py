@@ -18,6 +18,7 @@ from typing import IO, Any
 import psutil
 
 from tabgen.engines.server import PRELOAD_MORE, kill_group
+from tabgen.environment import THREAD_VARIABLES
 from tabgen.errors import TabgenError
 from tabgen.plugins import ENVIRONMENT, PluginChoice
 
@@ -154,8 +155,7 @@ class _Server:
     """The fork server's process and the lines to and from it."""
 
     def __init__(self, engine: LocalEngine) -> None:
-        names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-        environment = os.environ | dict.fromkeys(names, str(engine.threads))
+        environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(engine.threads))
         environment |= {ENVIRONMENT: engine.choice.to_environment(), PRELOAD_MORE: ",".join(engine.preload)}
         environment |= {"MPLBACKEND": "Agg", "TOKENIZERS_PARALLELISM": "false"}
         self._process = subprocess.Popen(

@@ -149,14 +149,19 @@ def _state_tensors(model: Tab2D, optims: list[torch.optim.Optimizer]) -> dict[st
 
 
 def _save(
-    folder: Path, model: Tab2D, optims: list[torch.optim.Optimizer], config: PretrainConfig, progress: dict[str, Any]
+    folder: Path,
+    model: Tab2D,
+    optims: list[torch.optim.Optimizer],
+    config: PretrainConfig,
+    progress: dict[str, Any],
+    name: str = "state.safetensors",
 ) -> None:
     """Write the whole state beside the old one, then swap: a kill at any moment leaves one that loads."""
     folder.mkdir(parents=True, exist_ok=True)
     scratch = folder / "state.new"
     metadata = {"progress": json.dumps(progress), "config": json.dumps(asdict(config))}
     save_file({k: v.contiguous() for k, v in _state_tensors(model, optims).items()}, scratch, metadata=metadata)
-    scratch.replace(folder / "state.safetensors")
+    scratch.replace(folder / name)
 
 
 MAY_CHANGE = ("curriculum", "priors", "steps", "decay_steps", "warmup_steps", "muon_lr", "adamw_lr")
@@ -230,7 +235,7 @@ def pretrain(
     """Train, or go on training, the model of ``folder``.
 
     Writes ``state.safetensors`` (weights, optimisers, progress), ``stable.safetensors`` (the same just
-    before the rate decays: continue from it with more steps), ``log.jsonl`` and, at the end,
+    before the rate decays: put it in the other's place to go on with more steps), ``log.jsonl`` and, at the end,
     ``config.json`` and ``model.safetensors``, which load as a foundation model. The log has an entry with the
     configuration and a random forest's scores wherever a configuration starts to hold.
 
@@ -248,47 +253,46 @@ def pretrain(
         progress, as_before = _load(folder, model, optims, config)
     folder.mkdir(parents=True, exist_ok=True)
     held_out = HeldOut(config.priors)
-    log = (folder / "log.jsonl").open("a")
+    with (folder / "log.jsonl").open("a") as log:
 
-    def write(entry: dict[str, Any]) -> None:
-        log.write(json.dumps(entry) + "\n")
-        log.flush()
-        report(entry)
+        def write(entry: dict[str, Any]) -> None:
+            log.write(json.dumps(entry) + "\n")
+            log.flush()
+            report(entry)
 
-    if not as_before:
-        write(
-            {
-                "from_step": progress["step"],
-                "config": asdict(config),
-                "random_forest": held_out.forest(),
-                "parameters": sum(p.numel() for p in model.parameters()),
-            }
-        )
-    losses: list[float] = []
-    began, saved, before = time.monotonic(), time.monotonic(), progress["seconds"]
-    for step, batch in enumerate(batches(config, progress["step"], producers), start=progress["step"]):
-        losses.append(_update(model, optims, config, batch, step))
-        progress["step"], progress["tasks"] = step + 1, progress["tasks"] + len(batch.x_support)
-        progress["seconds"] = before + time.monotonic() - began
-        last = step + 1 == config.steps
-        if (step + 1) % report_every == 0 or last:
+        if not as_before:
             write(
                 {
-                    **progress,
-                    "loss": float(np.mean(losses)),
-                    "rate": config.rate(step),
-                    "tasks_per_second": progress["tasks"] / progress["seconds"],
-                    "auc": held_out.model(model),
+                    "from_step": progress["step"],
+                    "config": asdict(config),
+                    "random_forest": held_out.forest(),
+                    "parameters": sum(p.numel() for p in model.parameters()),
                 }
             )
-            losses.clear()
-        starts_to_decay = step + 1 == config.steps - config.decay_steps
-        if starts_to_decay or last or time.monotonic() - saved > save_seconds:
-            _save(folder, model, optims, config, progress)
-            saved = time.monotonic()
-        if starts_to_decay:
-            (folder / "stable.safetensors").write_bytes((folder / "state.safetensors").read_bytes())
+        losses: list[float] = []
+        began, saved, before = time.monotonic(), time.monotonic(), progress["seconds"]
+        for step, batch in enumerate(batches(config, progress["step"], producers), start=progress["step"]):
+            losses.append(_update(model, optims, config, batch, step))
+            progress["step"], progress["tasks"] = step + 1, progress["tasks"] + len(batch.x_support)
+            progress["seconds"] = before + time.monotonic() - began
+            last = step + 1 == config.steps
+            if (step + 1) % report_every == 0 or last:
+                write(
+                    {
+                        **progress,
+                        "loss": float(np.mean(losses)),
+                        "rate": config.rate(step),
+                        "tasks_per_second": progress["tasks"] / progress["seconds"],
+                        "auc": held_out.model(model),
+                    }
+                )
+                losses.clear()
+            starts_to_decay = step + 1 == config.steps - config.decay_steps
+            if starts_to_decay:
+                _save(folder, model, optims, config, progress, "stable.safetensors")
+            if starts_to_decay or last or time.monotonic() - saved > save_seconds:
+                _save(folder, model, optims, config, progress)
+                saved = time.monotonic()
     save_file(model.state_dict(), folder / "model.safetensors")
     (folder / "config.json").write_text(json.dumps(config.model.to_dict()) + "\n")
-    log.close()
     return model

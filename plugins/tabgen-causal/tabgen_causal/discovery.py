@@ -77,8 +77,17 @@ def edge_weights(graph: Array) -> Array:
 
 
 def discover(
-    data: Array, discrete: Array, *, test: str, alpha: float, bootstraps: int, max_conditions: int,
-    algorithms: tuple[str, ...], max_rows: int, seconds: float, rng: np.random.Generator,
+    data: Array,
+    discrete: Array,
+    *,
+    test: str,
+    alpha: float,
+    bootstraps: int,
+    max_conditions: int,
+    algorithms: tuple[str, ...],
+    max_rows: int,
+    seconds: float,
+    rng: np.random.Generator,
 ) -> Discovery:
     """Run every algorithm on every resample, as far as the time goes, and average what they find.
 
@@ -142,7 +151,13 @@ def _note(failures: list[str], reason: str) -> None:
 
 
 def _search(
-    name: str, data: Array, discrete: Array, test: str, alpha: float, max_conditions: int, deadline: float,
+    name: str,
+    data: Array,
+    discrete: Array,
+    test: str,
+    alpha: float,
+    max_conditions: int,
+    deadline: float,
     memory: dict[Any, Any],
 ) -> Array:
     """One search: the matrix of edge marks. A resample may have lost levels, or a column all but one value."""

@@ -68,20 +68,35 @@ class SCM(Generator):
     """
 
     info = GeneratorInfo(
-        "scm", "structural causal model: PC + FCI, then DoWhy mechanisms",
+        "scm",
+        "structural causal model: PC + FCI, then DoWhy mechanisms",
         citation="Bühler, Purucker, Hutter 2026, CausalMixFT (arXiv 2601.04110)",
-        licence="Apache-2.0 AND MIT", limits=Limits(min_rows=4),
+        licence="Apache-2.0 AND MIT",
+        limits=Limits(min_rows=4),
     )
 
     def __init__(
-        self, discovery: str = "pc+fci", test: str = "mixed", alpha: float = 0.05, bootstraps: int = 5,
-        threshold: float = 0.3, target: str = "anywhere", connect_target: bool = True, regressor: str = "auto",
-        clip: bool = True, max_conditions: int = 3, max_rows: int = 1000, max_columns: int = 30, max_levels: int = 8,
+        self,
+        discovery: str = "pc+fci",
+        test: str = "mixed",
+        alpha: float = 0.05,
+        bootstraps: int = 5,
+        threshold: float = 0.3,
+        target: str = "anywhere",
+        connect_target: bool = True,
+        regressor: str = "auto",
+        clip: bool = True,
+        max_conditions: int = 3,
+        max_rows: int = 1000,
+        max_columns: int = 30,
+        max_levels: int = 8,
         seconds: float = 30.0,
     ) -> None:
         for name, value, known in (
-            ("discovery", discovery, tuple(ALGORITHMS)), ("test", test, tuple(TESTS)),
-            ("target", target, ("anywhere", "sink")), ("regressor", regressor, ("auto", "linear", "boosting")),
+            ("discovery", discovery, tuple(ALGORITHMS)),
+            ("test", test, tuple(TESTS)),
+            ("target", target, ("anywhere", "sink")),
+            ("regressor", regressor, ("auto", "linear", "boosting")),
         ):
             if value not in known:
                 raise ValueError(f"{self.info.name}: {name} is {value!r}; one of {', '.join(known)} is due.")
@@ -118,7 +133,8 @@ class SCM(Generator):
         context.notes["graph"] = notes | {
             "edges": [[nodes.names[i], nodes.names[j], round(p, 3)] for i, j, p in edges[:200]],
             "n_edges": len(edges),
-            "constant": len(nodes.constant), "copies": len(nodes.copies),
+            "constant": len(nodes.constant),
+            "copies": len(nodes.copies),
             "mechanisms": {kind: chosen.count(kind) for kind in sorted(set(chosen))},
             "mechanism_seconds": round(time.monotonic() - start, 3),
         }
@@ -181,9 +197,16 @@ class SCM(Generator):
         found = Discovery(data[:0])
         if seconds > 0:
             found = discover(
-                data[:, searched], discrete, test=TESTS[self.test], alpha=self.alpha, bootstraps=self.bootstraps,
-                max_conditions=self.max_conditions, algorithms=ALGORITHMS[self.discovery], max_rows=self.max_rows,
-                seconds=seconds - (time.monotonic() - start), rng=rng,
+                data[:, searched],
+                discrete,
+                test=TESTS[self.test],
+                alpha=self.alpha,
+                bootstraps=self.bootstraps,
+                max_conditions=self.max_conditions,
+                algorithms=ALGORITHMS[self.discovery],
+                max_rows=self.max_rows,
+                seconds=seconds - (time.monotonic() - start),
+                rng=rng,
             )
         notes = self._notes(found, len(searched))
         if not found.runs:
@@ -220,8 +243,11 @@ class SCM(Generator):
 
         target = data.shape[1] - 1
         test = IndicatorTest(
-            data[: self.max_rows], discrete=_fitting(data[: self.max_rows], discrete), deadline=float("inf"),
-            max_conditions=0, memory={},
+            data[: self.max_rows],
+            discrete=_fitting(data[: self.max_rows], discrete),
+            deadline=float("inf"),
+            max_conditions=0,
+            memory={},
         )
         nearest = sorted(range(target), key=lambda i: test(i, target))[: self.max_columns - 1]
         searched = [*sorted(nearest), target]
@@ -231,9 +257,13 @@ class SCM(Generator):
     def _notes(self, found: Discovery, columns: int) -> dict[str, Any]:
         return {
             "discovery": "+".join(name for name in ALGORITHMS[self.discovery] if name in found.runs) or None,
-            "runs": found.runs, "failures": found.failures[:5], "rows": found.rows, "columns": columns,
+            "runs": found.runs,
+            "failures": found.failures[:5],
+            "rows": found.rows,
+            "columns": columns,
             "max_conditions": found.max_conditions,
-            "discovery_seconds": round(found.seconds, 3), "fallback": None,
+            "discovery_seconds": round(found.seconds, 3),
+            "fallback": None,
         }
 
 
@@ -256,7 +286,10 @@ class CausalMix(SCM):
     """
 
     info = GeneratorInfo(
-        "causalmix", "rows of a structural causal model beside the real rows",
+        "causalmix",
+        "rows of a structural causal model beside the real rows",
         citation="Bühler, Purucker, Hutter 2026, CausalMixFT (arXiv 2601.04110)",
-        licence="Apache-2.0 AND MIT", mixing="augment", limits=Limits(min_rows=4),
+        licence="Apache-2.0 AND MIT",
+        mixing="augment",
+        limits=Limits(min_rows=4),
     )

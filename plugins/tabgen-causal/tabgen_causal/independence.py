@@ -46,7 +46,13 @@ class _MixedTest(CIT_Base):
     name: str
 
     def __init__(
-        self, data: Array, *, discrete: Array, deadline: float, max_conditions: int, memory: dict[Any, Any],
+        self,
+        data: Array,
+        *,
+        discrete: Array,
+        deadline: float,
+        max_conditions: int,
+        memory: dict[Any, Any],
         **kwargs: Any,
     ) -> None:
         super().__init__(data, **kwargs)
@@ -88,8 +94,10 @@ class IndicatorTest(_MixedTest):
     def p_value(self, x: int, y: int, given: frozenset[int]) -> float:
         """Chi-squared of minus the log of det(xyz) det(z) / (det(xz) det(yz))."""
         log_lambda = (
-            self._log_determinant(given | {x, y}) + self._log_determinant(given)
-            - self._log_determinant(given | {x}) - self._log_determinant(given | {y})
+            self._log_determinant(given | {x, y})
+            + self._log_determinant(given)
+            - self._log_determinant(given | {x})
+            - self._log_determinant(given | {y})
         )
         size_x, size_y = len(self.places[x]), len(self.places[y])
         n_effective = len(self.data) - 1 - len(self.columns(given)) - (size_x + size_y + 1) / 2

@@ -82,7 +82,8 @@ class Mechanisms:
             frame = gcm.draw_samples(self._model, n_rows)
         return {
             node: np.array([float(level[1:]) for level in frame[str(node)]])
-            if self._discrete[node] else frame[str(node)].to_numpy(dtype=np.float64)
+            if self._discrete[node]
+            else frame[str(node)].to_numpy(dtype=np.float64)
             for node in self.graph
         }
 

@@ -49,8 +49,16 @@ def test_a_known_graph_is_recovered_in_part(linear):
         rng = np.random.default_rng(seed)
         truth = random_dag(8, 10, rng)
         found = discover(
-            simulate(truth, 500, linear, rng), np.zeros(8, dtype=bool), test=INDICATOR, alpha=0.05, bootstraps=2,
-            max_conditions=3, algorithms=("pc", "fci"), max_rows=1000, seconds=60, rng=rng,
+            simulate(truth, 500, linear, rng),
+            np.zeros(8, dtype=bool),
+            test=INDICATOR,
+            alpha=0.05,
+            bootstraps=2,
+            max_conditions=3,
+            algorithms=("pc", "fci"),
+            max_rows=1000,
+            seconds=60,
+            rng=rng,
         )
         assert found.runs == {"pc": 2, "fci": 2}
         graph = np.zeros((8, 8), dtype=bool)
@@ -68,7 +76,8 @@ def test_sampled_rows_keep_pairwise_dependence():
 
     def dependence(frame):
         codes = [
-            frame[c.name].cat.codes if c.is_discrete
+            frame[c.name].cat.codes
+            if c.is_discrete
             else np.searchsorted(np.quantile(table.frame[c.name].dropna(), [0.2, 0.4, 0.6, 0.8]), frame[c.name])
             for c in table.schema.columns
         ]

@@ -13,9 +13,12 @@ QUICK = (CTGAN, {"epochs": 2}), (TVAE, {"epochs": 60, "width": 64}), (GaussianCo
 
 @pytest.mark.parametrize(
     "check",
-    [pytest.param(check, id=f"{generator.info.name}:{check}") for generator, settings in QUICK
-     for check in conformance_checks(generator, settings)
-     if generator is CTGAN or check.name != "fresh-process"],  # seconds of imports: once is enough
+    [
+        pytest.param(check, id=f"{generator.info.name}:{check}")
+        for generator, settings in QUICK
+        for check in conformance_checks(generator, settings)
+        if generator is CTGAN or check.name != "fresh-process"
+    ],  # seconds of imports: once is enough
 )
 def test_conformance(check):
     check()

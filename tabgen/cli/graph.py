@@ -1,0 +1,45 @@
+"""`tabgen graph`: the causal graph that a generator finds in a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+
+def graph(
+    context: typer.Context,
+    data: Path = typer.Option(..., "--data", help="Your table: .csv or .parquet."),
+    target: str = typer.Option(..., "--target", help="The column with the classes."),
+    output: Path = typer.Option(..., "-o", "--output", help="Figure to write: .svg or .png."),
+    generator: str = typer.Option(
+        "scm", "--generator", help="A generator that finds a graph, with settings if need be."
+    ),
+    seed: int = typer.Option(0, "--seed"),
+) -> None:
+    """Fit a causal generator on your table, draw the graph it found and list its edges."""
+    from rich.console import Console
+
+    from tabgen import api
+    from tabgen.cli.listings import load
+    from tabgen.errors import DataError, ExperimentError
+    from tabgen.experiment import parse_method
+    from tabgen.leaderboard.causal_graph import draw_graph
+    from tabgen.leaderboard.figures import save
+
+    method = parse_method(generator, load(context))
+    if output.suffix.lower() not in (".svg", ".png"):
+        raise DataError(f"{output} should end in .svg or .png.")
+    console = Console()
+    with console.status(f"searching {data} for causes"):
+        name = method.generator or generator
+        fitted = api.fit(name, data, target, settings=method.settings, seed=seed, plugins=context.obj)
+    found = fitted.context.notes.get("graph")
+    if found is None:
+        raise ExperimentError(f"the generator '{generator}' finds no graph; use one of those of tabgen-causal (scm).")
+    edges = [(str(cause), str(effect), float(probability)) for cause, effect, probability in found["edges"]]
+    title = f"{data.name}: {len(edges)} edges ({found.get('fallback') or found.get('discovery')})"
+    save(draw_graph(edges, [*fitted.table.schema.names, target], target, title), output)
+    for cause, effect, probability in edges:
+        console.print(f"{cause} -> {effect}  ({probability:.2f})", highlight=False, markup=False)
+    console.print(f"{title}: {output}", highlight=False, markup=False)
