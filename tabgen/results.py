@@ -2,13 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from tabgen.errors import StoreError
+from tabgen.errors import ExperimentError, StoreError, UnknownNameError
 from tabgen.store import Store
+
+
+def keep(
+    outcomes: pd.DataFrame,
+    suite: str | None = None,
+    methods: Sequence[str] | None = None,
+    max_train_rows: int | None = None,
+) -> pd.DataFrame:
+    """The outcomes of one suite, of these methods, or of this cap on training rows.
+
+    Raises
+    ------
+    ExperimentError
+        If a method named here has no outcome, or nothing is left.
+    """
+    if methods is not None:
+        for method in methods:
+            if method not in set(outcomes["method"]):
+                raise UnknownNameError("method in this run", method, outcomes["method"].unique())
+        outcomes = outcomes[outcomes["method"].isin(methods)]
+    if suite is not None:
+        outcomes = outcomes[outcomes["suite"] == suite]
+    if max_train_rows is not None:
+        outcomes = outcomes[outcomes["max_train_rows"] == max_train_rows]
+    if outcomes.empty:
+        raise ExperimentError("no outcome is left after these filters.")
+    return outcomes
+
 
 CLOSENESS = {
     "fidelity_column_shapes": "column shapes",

@@ -152,9 +152,69 @@ def test_ranking_a_folder_without_a_run_is_explained(tmp_path: Path) -> None:
     assert "there is no run in" in done.stderr
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two outcomes per method and dataset, without running it."""
+    from test_report import outcomes
+
+    from tabgen.store import Store
+
+    folder = tmp_path_factory.mktemp("finished")
+    with Store(folder, write=True) as store:
+        for number, row in enumerate(outcomes(("zero-shot", "real", "a_b&c")).to_dict("records")):
+            store.add(row | {"key": f"{number:064d}"})
+    return folder
+
+
+def test_rank_prints_csv_and_latex(finished: Path) -> None:
+    rows = invoke("rank", str(finished), "--csv").splitlines()
+    assert rows[0].startswith("method,mean_rank,median_gain,gain_low,gain_high")
+    assert len(rows) == 4
+    latex = invoke("rank", str(finished), "--latex")
+    assert r"a\_b\&c & " in latex
+    assert latex.count(r"\\") == 4
+
+
+def test_filters_recompute_on_what_is_left(finished: Path) -> None:
+    pool = json.loads(invoke("rank", str(finished), "--methods", "zero-shot,real", "--json"))
+    assert pool["pool"]["methods"] == ["real", "zero-shot"]
+    assert max(record["mean_rank"] for record in pool["methods"]) <= 2
+    for words, message in (
+        (["--methods", "reel"], "did you mean 'real'?"),
+        (["--suite", "core"], "no outcome is left"),
+        (["--max-train-rows", "7"], "no outcome is left"),
+    ):
+        assert message in tabgen("rank", finished, *words, ok=False).stderr
+
+
+def test_a_dry_run_counts_and_runs_nothing(finished: Path) -> None:
+    words = ["--suite", "quick", "--folds", "2", "--methods", "real,jitter:noise=0.2", "--mixing", "replace,augment"]
+    printed = invoke("--no-external-plugins", "run", *words, "--dry-run", "-o", str(finished))
+    assert "jitter@augment:noise=0.2: 12 of 12 cells to run" in printed
+    assert "real: 12 of 12 cells to run, about 6.0 s each" in printed
+    assert "36 cells (6 datasets, 2 folds), 36 to run" in printed
+    assert not (finished / "report.html").exists()
+
+
 def test_a_folder_suite_is_listed() -> None:
     if not TABARENA.is_dir():
         pytest.skip(f"the shared TabArena tables are not at {TABARENA}")
     listed = json.loads(invoke("datasets", "--suite", str(TABARENA), "--json"))["datasets"]
     assert len(listed) == 14
     assert {"name", "rows", "target"} <= set(listed[0])
+
+
+def test_numerical_libraries_get_one_thread_unless_told() -> None:
+    import os
+
+    program = (
+        "import os; from tabgen.cli import app\n"
+        "try: app(['models'])\nexcept SystemExit: pass\n"
+        "import sys; print(os.environ['OMP_NUM_THREADS'], file=sys.stderr)"
+    )
+    silent = {name: value for name, value in os.environ.items() if "THREADS" not in name}
+    for environment, expected in ((silent, "1"), (silent | {"OMP_NUM_THREADS": "3"}, "3")):
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment
+        )
+        assert done.stderr.strip() == expected

@@ -22,21 +22,81 @@ def rank(
     ),
     policy: str = typer.Option("complete", "--policy", help="Missing outcomes: complete, worst or baseline."),
     alpha: float = typer.Option(0.05, "--alpha", min=0.0001, max=0.5, help="Family-wise error of the verdicts."),
+    suite: str = typer.Option(None, "--suite", help="Only outcomes of this suite."),
+    methods: str = typer.Option("", "--methods", help="Only these methods, comma-separated: the pool shrinks to them."),
+    max_train_rows: int = typer.Option(None, "--max-train-rows", help="Only outcomes with this cap on training rows."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON, without times: equal for equal scores."),
+    as_csv: bool = typer.Option(False, "--csv", help="Print the table as CSV."),
+    as_latex: bool = typer.Option(False, "--latex", help="Print the table as LaTeX (booktabs)."),
 ) -> None:
-    """Rank the methods of a run, and say what can be claimed."""
+    """Rank the methods of a run, and say what can be claimed.
+
+    Filters recompute everything on what is left: ranks and tests hold for that pool only.
+    """
     from rich.console import Console
 
-    from tabgen.results import closeness, load_results
+    from tabgen.cli.names import split_methods
+    from tabgen.results import closeness, keep, load_results
     from tabgen.statistics import summary
 
-    outcomes = load_results(*folders)
+    outcomes = keep(load_results(*folders), suite, split_methods(methods) or None, max_train_rows)
     ranking = summary(outcomes, metric, policy, alpha)  # type: ignore[arg-type]
     if as_json:
         typer.echo(json.dumps(ranking.to_dict(times=False), indent=2))
+    elif as_csv:
+        typer.echo(ranking_frame(ranking).to_csv(index=False), nl=False)
+    elif as_latex:
+        typer.echo(latex_table(ranking_frame(ranking)), nl=False)
     else:
         print_ranking(ranking, Console())
         print_closeness(closeness(outcomes), Console())
+
+
+def ranking_frame(ranking: Ranking) -> pd.DataFrame:
+    """One row per method: what the terminal shows, as numbers."""
+    import pandas as pd
+
+    rows = []
+    for record in ranking.methods:
+        low, high = record.median_gain_interval or (None, None)
+        rows.append(
+            {
+                "method": record.method,
+                "mean_rank": record.mean_rank,
+                "median_gain": record.median_gain,
+                "gain_low": low,
+                "gain_high": high,
+                "spread_iqr": record.spread_iqr,
+                "spread_sd": record.spread_sd,
+                "wins": record.wins,
+                "ties": record.ties,
+                "losses": record.losses,
+                "optimism": record.optimism,
+                "cells_ok": record.cells_ok,
+                "cells": record.cells,
+            }
+        )
+    return pd.DataFrame(rows).astype(dict.fromkeys(("wins", "ties", "losses"), "Int64"))
+
+
+def latex_table(frame: pd.DataFrame) -> str:
+    """A booktabs table; names are escaped, numbers rounded to three digits, what is missing is a dash."""
+    import pandas as pd
+
+    escapes = {letter: "\\" + letter for letter in "&%_#${}"} | {"\\": r"\textbackslash{}"}
+
+    def cell(value: object) -> str:
+        if pd.isna(value):  # type: ignore[call-overload]
+            return "--"
+        if isinstance(value, float):
+            return f"{value:.3f}"
+        return "".join(escapes.get(letter, letter) for letter in str(value))
+
+    lines = [r"\begin{tabular}{l" + "r" * (frame.shape[1] - 1) + "}", r"\toprule"]
+    lines.append(" & ".join(cell(name.replace("_", " ")) for name in frame.columns) + r" \\")
+    lines.append(r"\midrule")
+    lines += [" & ".join(cell(value) for value in row) + r" \\" for row in frame.itertuples(index=False)]
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
 
 def print_ranking(ranking: Ranking, console: Console) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from tabgen.errors import ExperimentError
 
-BOLD = "[bold]"
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def run(
@@ -21,6 +23,7 @@ def run(
     methods: str = typer.Option(
         "", "--methods", help="Comma-separated: generator[@mixing][:setting=value;...]. Default: all."
     ),
+    mixing: str = typer.Option("", "--mixing", help="Run every generator under each: replace,augment."),
     folds: int = typer.Option(3, "--folds", min=2, help="Folds; each is the test part once."),
     seeds: int = typer.Option(1, "--seeds", min=1, help="Repeats of every fold with other seeds."),
     model: str = typer.Option("tabgen-nano", "--model", help="A model by name, or a directory with a checkpoint."),
@@ -37,6 +40,7 @@ def run(
         "", "--retry", help="Run cells again that ended so: error,timeout,out_of_memory,crashed."
     ),
     fidelity: bool = typer.Option(True, "--fidelity/--no-fidelity", help="Measure each synthetic table's closeness."),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Print what would run, and for how long; run nothing."),
     report: bool = typer.Option(True, "--report/--no-report", help="Write report.html at the end."),
 ) -> None:
     """Compare generators: fine-tune the model on each one's output, store every outcome, rank, report.
@@ -47,8 +51,9 @@ def run(
 
     from tabgen import datasets
     from tabgen.cli.listings import load
+    from tabgen.cli.names import split_methods, with_mixings
     from tabgen.cli.progress import make_watcher
-    from tabgen.experiment import Experiment, Limits, default_methods, find_suite, parse_methods
+    from tabgen.experiment import Experiment, Limits, default_methods, find_suite, parse_methods, plan
     from tabgen.models.finetune import get_recipe
     from tabgen.runner import run_experiment
     from tabgen.store import RETRYABLE
@@ -62,7 +67,7 @@ def run(
     for status in again:
         if status not in RETRYABLE:
             raise ExperimentError(f"--retry takes {', '.join(RETRYABLE)}; not '{status}'.")
-    names = _split_methods(methods) or default_methods(plugins)
+    names = with_mixings(split_methods(methods) or default_methods(plugins), [m for m in mixing.split(",") if m])
     experiment = Experiment(
         suite=datasets.file_suite(data, target) if data else find_suite(suite, plugins),
         methods=parse_methods(names, plugins),
@@ -78,13 +83,17 @@ def run(
     if data:
         experiment.suite.datasets[0].load()  # a bad table should be said once, not once per cell
     console = Console(stderr=False)
+    workers = workers or os.cpu_count() or 1
+    if dry_run:
+        _print_plan(plan(experiment, plugins), output, workers, console)
+        return
     summary = run_experiment(
         experiment,
         output,
         plugins,
         context.obj,
         make_watcher(console),
-        workers=workers or os.cpu_count() or 1,
+        workers=workers,
         threads=threads,
         retry=again,
     )
@@ -106,6 +115,29 @@ def run(
         raise typer.Exit(130)
 
 
-def _split_methods(text: str) -> list[str]:
-    """Method names at the commas; the settings of one method are parted by semicolons."""
-    return [part.strip().replace(";", ",") for part in text.split(",") if part.strip()]
+def _print_plan(cells: list[dict[str, Any]], folder: Path, workers: int, console: Console) -> None:
+    """Cells by method, how many are done, and the time left by the outcomes that the folder holds."""
+    from statistics import median
+
+    from tabgen.store import FILE, Store
+
+    done: dict[str, dict[str, Any]] = {}
+    if (folder / FILE).is_file():
+        with Store(folder) as store:
+            done = {outcome["key"]: outcome for outcome in store.outcomes()}
+    left_seconds, unknown = 0.0, 0
+    for method in dict.fromkeys(cell["method"] for cell in cells):
+        mine = [cell for cell in cells if cell["method"] == method]
+        left = [cell for cell in mine if cell["key"] not in done]
+        seen = [outcome["seconds_total"] for outcome in done.values() if outcome["method"] == method]
+        each = median(seen) if seen else None
+        left_seconds += len(left) * (each or 0.0)
+        unknown += len(left) if each is None else 0
+        shown = "no outcome to judge by" if each is None else f"about {each:.1f} s each"
+        console.print(f"{method}: {len(left)} of {len(mine)} cells to run, {shown}", highlight=False, markup=False)
+    datasets, folds = len({cell["dataset"] for cell in cells}), len({cell["fold"] for cell in cells})
+    remaining = sum(cell["key"] not in done for cell in cells)
+    text = f"{len(cells)} cells ({datasets} datasets, {folds} folds), {remaining} to run"
+    if remaining > unknown:
+        text += f"; about {left_seconds / workers / 60:.1f} min on {workers} workers"
+    console.print(text + (f"; {unknown} cells of unknown time." if unknown else "."), highlight=False)
