@@ -1,4 +1,4 @@
-# make demo   set up, compare every installed generator on six small tables, write a report
+# make demo   set up, compare generators on six small tables, write a report
 # make test   set up, run linter, type checker and all tests
 PYTHON ?= python3
 VENV ?= .venv
@@ -7,11 +7,12 @@ BIN = $(VENV)/bin
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 PLUGINS = $(sort $(dir $(wildcard plugins/*/pyproject.toml)))
 DEMO = runs/demo
+DEMO_METHODS = zero-shot,real,bootstrap,independent,smote-nc,gaussian-copula,mixed-model,scm,causalmix
 
 .PHONY: demo test install clean
 
 demo: install
-	$(BIN)/tabgen run --suite quick --folds 2 -o $(DEMO)
+	$(BIN)/tabgen run --suite quick --folds 2 --methods $(DEMO_METHODS) -o $(DEMO)
 
 test: install
 	$(BIN)/ruff check .
