@@ -54,7 +54,9 @@ class Notes:
 def experiment(plugins: Plugins, dataset: Dataset, methods: list[str]) -> Experiment:
     suite = Suite("test", "one table", "1", lambda: [dataset])
     recipe = get_recipe("nano", steps=1).to_dict()
-    return Experiment(suite, parse_methods(methods, plugins), folds=2, model=str(FIXTURE), recipe=recipe)
+    return Experiment(
+        suite, parse_methods(methods, plugins), folds=2, model=str(FIXTURE), recipe=recipe, fidelity=False
+    )
 
 
 def test_a_run_stores_every_outcome_and_a_second_one_does_no_work(

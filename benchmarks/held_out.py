@@ -1,0 +1,77 @@
+"""Compare checkpoints on synthetic tasks that no model was trained on: the ground on which they are chosen.
+
+    OMP_NUM_THREADS=1 python benchmarks/held_out.py tabgen-nano runs/nano-long
+
+Prints, per shape of task, the mean one-vs-rest ROC-AUC of every checkpoint and of a random forest, and the
+mean paired difference to the first checkpoint with its standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+
+import numpy as np
+import torch
+from sklearn.ensemble import RandomForestClassifier
+
+from tabgen.experiment import find_model
+from tabgen.plugins import PluginChoice, load_plugins
+from tabgen.pretrain.tasks import PRIORS, Batch, batch_of
+from tabgen.pretrain.train import mean_auc
+
+SHAPES = ((150, 6, 2), (300, 8, 5), (600, 15, 2), (1000, 10, 8), (1000, 20, 3), (1000, 30, 6))
+"""Rows (context and query together), features, classes."""
+SEED = 424_242
+
+
+def tasks(prior: str, count: int) -> dict[tuple[int, int, int], list[Batch]]:
+    """``count`` tasks of every shape, each a batch of one."""
+    made = {}
+    for shape in SHAPES:
+        batches = []
+        for number in range(count):
+            rng = np.random.default_rng([SEED, *shape, number])
+            generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+            batches.append(batch_of(PRIORS[prior], 1, *shape, rng, generator))
+        made[shape] = batches
+    return made
+
+
+def forest_scores(batch: Batch) -> np.ndarray:
+    forest = RandomForestClassifier(random_state=0).fit(batch.x_support[0].numpy(), batch.y_support[0].numpy())
+    scores = np.zeros((batch.x_query.shape[1], batch.n_classes))
+    scores[:, forest.classes_] = forest.predict_proba(batch.x_query[0].numpy())
+    return scores
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkpoints", nargs="+", help="names of models, or checkpoint folders")
+    parser.add_argument("--tasks", type=int, default=16, help="tasks of every shape")
+    parser.add_argument("--prior", choices=sorted(PRIORS), default="mechanisms")
+    options = parser.parse_args()
+    plugins = load_plugins(PluginChoice(external=False))
+    models = {name: find_model(name, plugins).load("cpu") for name in options.checkpoints}
+    first = options.checkpoints[0]
+    print("| rows x columns, classes | random forest | " + " | ".join(models) + " |")
+    print("|---|---|" + "---|" * len(models))
+    for (rows, features, classes), batches in tasks(options.prior, options.tasks).items():
+        forest = np.nanmean([mean_auc(b, [forest_scores(b)]) for b in batches])
+        aucs = {
+            name: np.array([
+                mean_auc(b, [model.predict(b.x_support[0], b.y_support[0], b.x_query[0], b.n_classes)]) for b in batches
+            ])
+            for name, model in models.items()
+        }  # fmt: skip
+        cells = []
+        for name, values in aucs.items():
+            gap = values - aucs[first]
+            error = np.nanstd(gap) / math.sqrt(len(gap))
+            against = "" if name == first else f" ({np.nanmean(gap):+.4f} ± {error:.4f})"
+            cells.append(f"{np.nanmean(values):.4f}{against}")
+        print(f"| {rows} x {features}, {classes} | {forest:.4f} | " + " | ".join(cells) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
