@@ -7,7 +7,7 @@ BIN = $(VENV)/bin
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 PLUGINS = $(sort $(dir $(wildcard plugins/*/pyproject.toml)))
 DEMO = runs/demo
-DEMO_METHODS = zero-shot,real,bootstrap,independent,smote-nc,gaussian-copula,mixed-model,scm,causalmix
+DEMO_METHODS = zero-shot,real,bootstrap,independent,smote-nc,scm,causalmix
 
 .PHONY: demo test install clean
 

@@ -110,21 +110,10 @@ def print_ranking(ranking: Ranking, console: Console) -> None:
         f" (folds averaged first), policy '{ranking.policy}'.",
         highlight=False,
     )
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    for column in (
-        "method",
-        "rank",
-        "gain",
-        f"{1 - ranking.alpha:.0%} interval",
-        "IQR",
-        "w/t/l",
-        "optimism",
-        "ok",
-        "s/cell",
-    ):
-        table.add_column(
-            column, justify="left" if column == "method" else "right", no_wrap=column != "method", overflow="fold"
-        )
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("method", overflow="fold", min_width=14)
+    for column in ("rank", "gain", f"{1 - ranking.alpha:.0%} interval", "w/t/l", "optimism", "ok", "s/cell"):
+        table.add_column(column, justify="right", no_wrap=True)
     for record in ranking.methods:
         interval = record.median_gain_interval
         against = [record.wins, record.ties, record.losses]
@@ -132,9 +121,8 @@ def print_ranking(ranking: Ranking, console: Console) -> None:
             record.method,
             _number(record.mean_rank, 2),
             _number(record.median_gain, 3, signed=True),
-            f"[{interval.low:+.2f}, {interval.high:+.2f}]".replace("[", "\\[") if interval else "",
-            _number(record.spread_iqr, 3),
-            "/".join(map(str, against)) if None not in against else "",
+            f"{interval.low:+.2f} .. {interval.high:+.2f}" if interval else "",
+            "" if None in against else "/".join(map(str, against)),
             _number(record.optimism, 3, signed=True),
             f"{record.cells_ok}/{record.cells}",
             _number(record.seconds_total, 1),
