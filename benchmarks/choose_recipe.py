@@ -6,7 +6,7 @@ each learning rate. What a run with fewer steps or less patience would have kept
 the rate does not depend on the number of steps.
 
 The gain is that of the statistics: 100 (tuned / zero-shot - 1) of the test ROC-AUC. Chosen is the best mean
-gain; among those within one standard error of it (paired by task), the one that takes the fewest steps.
+gain; "fewest steps" names the one that takes the fewest steps among those within one standard error of it.
 
     OMP_NUM_THREADS=1 python benchmarks/choose_recipe.py -o recipe.jsonl        # the same line resumes
 """
@@ -161,9 +161,10 @@ def summarise(records: list[dict[str, Any]]) -> dict[str, Any]:
         lost = gains[best] - gain
         error = lost.std(ddof=1) / len(lost) ** 0.5 if len(lost) > 1 else 0.0
         row["as_good"] = bool(lost.mean() <= error)
-    chosen = min((row for row in rows if row["as_good"]), key=lambda row: row["mean_steps"])
+    fewest = min((row for row in rows if row["as_good"]), key=lambda row: row["mean_steps"])
     used = sum(r["processor_seconds"] for r in records)
-    return {"tasks": len(done), "processor_seconds": used, "settings": rows, "best": rows[best], "chosen": chosen}
+    chosen = {"chosen": rows[best], "fewest steps": fewest}
+    return {"tasks": len(done), "processor_seconds": used, "settings": rows, **chosen}
 
 
 def header(options: argparse.Namespace, fingerprint: str) -> dict[str, Any]:
@@ -227,7 +228,7 @@ def show(result: dict[str, Any]) -> None:
             f" {row['standard_error']:.2f} | {row['median_gain']:.2f} | {row['improved']:.0%} | {row['worse']:.0%}"
             f" | {row['mean_steps']:.0f} | {'yes' if row['as_good'] else ''} |"
         )
-    for name in ("best", "chosen"):
+    for name in ("chosen", "fewest steps"):
         row = result[name]
         print(f"{name}: learning rate {row['learning_rate']:g}, {row['steps']} steps, patience {row['patience']}")
 

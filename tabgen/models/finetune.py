@@ -86,7 +86,7 @@ RECIPES = {
             1e-4,
             steps=30,
             warmup_steps=3,
-            patience=10,
+            patience=5,
             max_gradient_norm=1.0,
             source="ours, for tabgen-nano; chosen on synthetic tasks (benchmarks/choose_recipe.py)",
         ),
