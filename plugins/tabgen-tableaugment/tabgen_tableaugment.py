@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tabgen import Column, FitContext, Generator, GeneratorInfo, Limits, Schema, Table, hookimpl
+from tabgen import FitContext, Generator, GeneratorInfo, Limits, hookimpl
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from tabgen import Column, Table
 
 
 class TableAugment(Generator):
@@ -54,6 +56,8 @@ class TableAugment(Generator):
     def sample(self, n_rows: int, seed: int) -> Table:
         import numpy as np
 
+        from tabgen import Schema, Table
+
         rng = np.random.default_rng(seed)
         table = _with_target(self.table, self._targets[rng.integers(len(self._targets))])
         names = table.schema.names
@@ -91,6 +95,8 @@ def _possible_targets(table: Table) -> list[str]:
 def _with_target(table: Table, name: str) -> Table:
     """The table with the feature ``name`` in the place of the target, under the target's name and classes."""
     import pandas as pd
+
+    from tabgen import Schema, Table
 
     schema = table.schema
     if name == schema.target:
