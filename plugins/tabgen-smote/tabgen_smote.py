@@ -73,6 +73,8 @@ class SmoteNC(Generator):
         import numpy as np
         import pandas as pd
 
+        from tabgen.sampling import share_rows
+
         rng = np.random.default_rng(seed)
         wanted = share_rows(n_rows, (self._counts > 0) if self.balanced else self._counts)
         x = (self._x - self._mean) / self._scale
@@ -113,29 +115,6 @@ class SmoteNC(Generator):
             resampled, _ = smote.fit_resample(x, (self._labels == label).astype(int))
         new: np.ndarray[Any, Any] = resampled[len(x) :]
         return new
-
-
-def share_rows(n_rows: int, weights: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Whole rows per class in proportion to ``weights``, largest remainder first, one each where there is room.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> share_rows(10, np.array([98, 1, 1])), share_rows(2, np.array([5, 4, 4])), share_rows(7, np.array([1, 1, 0]))
-    (array([8, 1, 1]), array([1, 1, 0]), array([4, 3, 0]))
-    """
-    import numpy as np
-
-    weights = np.asarray(weights, dtype=np.float64)
-    exact = n_rows * weights / weights.sum()
-    shares = np.floor(exact).astype(int)
-    if n_rows >= (weights > 0).sum():
-        shares = np.maximum(shares, weights > 0)
-    while shares.sum() < n_rows:
-        shares[np.argmax(exact - shares)] += 1
-    while shares.sum() > n_rows:
-        shares[np.argmax(np.where(shares > 1, shares - exact, -np.inf))] -= 1
-    return shares
 
 
 @hookimpl

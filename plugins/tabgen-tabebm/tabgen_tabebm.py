@@ -148,6 +148,8 @@ class TabEBM(Generator):
         import numpy as np
         import pandas as pd
 
+        from tabgen.sampling import share_rows
+
         rng = np.random.default_rng(seed)
         counts = np.bincount(self._labels, minlength=len(self._schema.classes))
         wanted = share_rows(n_rows, (counts > 0) if self.balanced else counts)
@@ -225,22 +227,6 @@ def surrogate_negatives(n_columns: int, distance: float, rng: np.random.Generato
         second = rng.choice([-1.0, 1.0], n_columns)
     corners = [first, -first, second, -second] if n_columns > 1 else [first, -first]
     return (distance * np.array(corners)).astype(np.float32)
-
-
-def share_rows(n_rows: int, weights: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Whole rows per class in proportion to ``weights``, largest remainder first, one each where there is room."""
-    import numpy as np
-
-    weights = np.asarray(weights, dtype=np.float64)
-    exact = n_rows * weights / weights.sum()
-    shares = np.floor(exact).astype(int)
-    if n_rows >= (weights > 0).sum():
-        shares = np.maximum(shares, weights > 0)
-    while shares.sum() < n_rows:
-        shares[np.argmax(exact - shares)] += 1
-    while shares.sum() > n_rows:
-        shares[np.argmax(np.where(shares > 1, shares - exact, -np.inf))] -= 1
-    return shares
 
 
 @hookimpl

@@ -1,10 +1,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from tabgen_smote import SmoteNC, share_rows
+from tabgen_smote import SmoteNC
 
 from tabgen import FitContext, Table
-from tabgen.sampling import draw_sample, fit_generator
+from tabgen.sampling import draw_sample, fit_generator, share_rows
 from tabgen.testing import HARD_TABLES, conformance_checks, easy_table
 
 
