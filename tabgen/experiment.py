@@ -166,57 +166,38 @@ def plan(experiment: Experiment, plugins: Plugins) -> list[dict[str, Any]]:
     checkpoint = find_model(experiment.model, plugins).fingerprint()
     cells = []
     for dataset in experiment.suite.datasets:
-        data = _dataset_identity(dataset)
+        sha256 = _hash_of(dataset)
         for fold in range(experiment.folds):
             for seed in experiment.seeds:
                 for method in experiment.methods:
-                    identity = _method_identity(method, plugins)
-                    decides: dict[str, Any] = {
-                        "protocol": PROTOCOL_VERSION,
-                        "data": data,
+                    plugin = plugins.generators.plugin_of(method.generator) if method.generator else None
+                    cell: dict[str, Any] = {
+                        "suite": experiment.suite.name,
+                        "dataset": dataset.name,
+                        "path": str(dataset.path),
+                        "target": dataset.target,
+                        "sha256": sha256,
+                        "kinds": dataset.kinds,
                         "fold": fold,
                         "n_folds": experiment.folds,
                         "seed": seed,
                         "max_train_rows": experiment.max_train_rows,
                         "max_test_rows": experiment.max_test_rows,
-                        "method": identity,
+                        "method": method.label,
+                        "generator": method.generator,
+                        "plugin": plugin.name if plugin else None,
+                        "plugin_version": plugin.version if plugin else None,
+                        "mixing": method.mixing,
+                        "settings": method.settings,
+                        "ratio": method.ratio,
+                        "model": experiment.model,
                         "checkpoint": checkpoint,
-                        "recipe": None if method.mixing == "none" else experiment.recipe,
+                        "recipe": experiment.recipe,
+                        "limits": asdict(experiment.limits),
+                        "fidelity": experiment.fidelity,
+                        "protocol": PROTOCOL_VERSION,
                     }
-                    cells.append(
-                        {
-                            "key": hashlib.sha256(canonical_json(decides).encode()).hexdigest(),
-                            "suite": experiment.suite.name,
-                            "dataset": dataset.name,
-                            "path": str(dataset.path),
-                            "target": dataset.target,
-                            "sha256": data["sha256"],
-                            "kinds": dataset.kinds,
-                            "method": method.label,
-                            "generator": method.generator,
-                            "plugin": identity.get("plugin"),
-                            "plugin_version": identity.get("version"),
-                            "mixing": method.mixing,
-                            "settings": method.settings,
-                            "ratio": method.ratio,
-                            "model": experiment.model,
-                            "recipe": experiment.recipe,
-                            "limits": asdict(experiment.limits),
-                            "fidelity": experiment.fidelity,
-                            **{
-                                k: decides[k]
-                                for k in (
-                                    "fold",
-                                    "n_folds",
-                                    "seed",
-                                    "max_train_rows",
-                                    "max_test_rows",
-                                    "checkpoint",
-                                    "protocol",
-                                )
-                            },
-                        }
-                    )
+                    cells.append({"key": key_of(cell), **cell})
     _check_keys(cells)
     return cells
 
@@ -247,25 +228,38 @@ def _check_keys(cells: list[dict[str, Any]]) -> None:
             )
 
 
-def _dataset_identity(dataset: datasets.Dataset) -> dict[str, Any]:
-    sha256 = dataset.sha256
-    if sha256 is None and dataset.path.is_file():
-        sha256 = hashlib.sha256(dataset.path.read_bytes()).hexdigest()
-    return {"sha256": sha256, "target": dataset.target, "kinds": dataset.kinds}
+def _hash_of(dataset: datasets.Dataset) -> str | None:
+    if dataset.sha256 is None and dataset.path.is_file():
+        return hashlib.sha256(dataset.path.read_bytes()).hexdigest()
+    return dataset.sha256
 
 
-def _method_identity(method: Method, plugins: Plugins) -> dict[str, Any]:
-    if method.generator is None:
-        return {"mixing": method.mixing}
-    plugin = plugins.generators.plugin_of(method.generator)
+def split_identity(cell: dict[str, Any]) -> dict[str, Any]:
+    """What decides which rows a cell trains and is scored on."""
     return {
-        "generator": method.generator,
-        "plugin": plugin.name,
-        "version": plugin.version,
-        "mixing": method.mixing,
-        "settings": method.settings,
-        "ratio": method.ratio,
+        "data": {name: cell[name] for name in ("sha256", "target", "kinds")},
+        **{name: cell[name] for name in ("fold", "n_folds", "seed", "max_train_rows", "max_test_rows", "protocol")},
     }
+
+
+def method_identity(cell: dict[str, Any]) -> dict[str, Any]:
+    """What decides which synthetic rows a cell draws and how it mixes them with real ones."""
+    if cell["generator"] is None:
+        return {"mixing": cell["mixing"]}
+    return {
+        **{name: cell[name] for name in ("generator", "plugin", "mixing", "settings", "ratio")},
+        "version": cell["plugin_version"],
+    }
+
+
+def key_of(cell: dict[str, Any]) -> str:
+    """The key of a planned cell, or of an outcome: SHA-256 of all that can change its scores."""
+    decides = split_identity(cell) | {
+        "method": method_identity(cell),
+        "checkpoint": cell["checkpoint"],
+        "recipe": None if cell["mixing"] == "none" else cell["recipe"],
+    }
+    return hashlib.sha256(canonical_json(decides).encode()).hexdigest()
 
 
 def parse_methods(names: Sequence[str], plugins: Plugins) -> tuple[Method, ...]:
