@@ -26,6 +26,9 @@ def pretrain(
     priors: str = typer.Option(
         "mechanisms=1", "--priors", metavar="NAME=SHARE,...", help="Share of the batches that each prior makes."
     ),
+    start_from: Path | None = typer.Option(
+        None, "--from", help="A checkpoint's folder: a new run starts from its weights instead of random ones."
+    ),
     seed: int = typer.Option(0, "--seed"),
     producers: int = typer.Option(0, "--producers", help="Processes that make tasks ahead; 0: the trainer makes them."),
     threads: int = typer.Option(1, "--threads", help="Compute threads of the trainer."),
@@ -54,7 +57,7 @@ def pretrain(
         adamw_lr=adamw_rate,
         seed=seed,
     )
-    train(config, output, producers, _print, report_every)
+    train(config, output, producers, _print, report_every, start_from=start_from)
 
 
 def _print(entry: dict[str, Any]) -> None:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tabgen.errors import TabgenError
+from tabgen.models.checkpoints import load_directory
 from tabgen.models.tab2d import Tab2D, Tab2DConfig
 from tabgen.pretrain.tasks import PRIORS, Batch, Curriculum, batch_of, make_batch
 
@@ -231,8 +232,9 @@ def pretrain(
     report: Callable[[dict[str, Any]], None] = lambda _: None,
     report_every: int = 250,
     save_seconds: float = 120.0,
+    start_from: Path | None = None,
 ) -> Tab2D:
-    """Train, or go on training, the model of ``folder``.
+    """Train, or go on training, the model of ``folder``; a new folder starts from the weights of ``start_from``.
 
     Writes ``state.safetensors`` (weights, optimisers, progress), ``stable.safetensors`` (the same just
     before the rate decays: put it in the other's place to go on with more steps), ``log.jsonl`` and, at the end,
@@ -242,10 +244,16 @@ def pretrain(
     Raises
     ------
     TabgenError
-        If the folder holds a run that this configuration cannot go on with.
+        If the folder holds a run that this configuration cannot go on with, or ``start_from`` is no
+        checkpoint of the same sizes.
     """
     torch.manual_seed(config.seed)
     model = Tab2D(config.model)
+    if start_from is not None:
+        start = load_directory(start_from)
+        if start.module.config != config.model:
+            raise TabgenError(f"{start_from} holds {start.module.config}; this run trains {config.model}.")
+        model.load_state_dict(start.module.state_dict())
     optims = optimisers(model, config)
     progress: dict[str, Any] = {"step": 0, "tasks": 0, "seconds": 0.0}
     as_before = False
@@ -265,6 +273,7 @@ def pretrain(
                 {
                     "from_step": progress["step"],
                     "config": asdict(config),
+                    "start_from": start.checkpoint_hash if start_from else None,
                     "random_forest": held_out.forest(),
                     "parameters": sum(p.numel() for p in model.parameters()),
                 }
