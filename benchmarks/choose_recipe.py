@@ -31,7 +31,8 @@ from tabgen.experiment import find_model
 from tabgen.metrics import roc_auc
 from tabgen.models import DEFAULT_MODEL
 from tabgen.models.checkpoints import Tab2DModel
-from tabgen.models.finetune import fine_tune, get_recipe
+from tabgen.models.finetune import fine_tune
+from tabgen.models.recipes import get_recipe
 from tabgen.plugins import PluginChoice, load_plugins
 from tabgen.pretrain.tasks import PRIORS
 from tabgen.splits import split
@@ -96,7 +97,7 @@ def run(model: Watched, task: Task, n_classes: int, rate: float, number: int) ->
             weights[step] = {name: tensor.clone() for name, tensor in model.module.state_dict().items()}
 
     used = time.process_time()
-    fine_tune(model, lambda _: train, train, task["validation"], n_classes, recipe, number, watch)
+    fine_tune(model, lambda _: train, train, task["validation"], n_classes, recipe, number, after_step=watch)
     test = {}
     for step in {0} | {kept(losses, *limits)[0] for limits in itertools.product(STEPS, PATIENCES)}:
         model.module.load_state_dict(weights[step])

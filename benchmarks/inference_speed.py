@@ -25,7 +25,8 @@ from torch.profiler import ProfilerActivity, profile
 from tabgen.environment import provenance
 from tabgen.experiment import find_model
 from tabgen.models import DEFAULT_MODEL
-from tabgen.models.finetune import fine_tune, get_recipe
+from tabgen.models.finetune import fine_tune
+from tabgen.models.recipes import get_recipe
 from tabgen.plugins import PluginChoice, load_plugins
 
 Tables = tuple[torch.Tensor, torch.Tensor]

@@ -12,67 +12,68 @@ import pandas as pd
 
 from tabgen import datasets
 from tabgen.errors import DataError, ExperimentError
-from tabgen.experiment import Experiment, Limits, default_methods, find_model, find_suite, parse_methods
+from tabgen.experiment import find_model
 from tabgen.generator import FitContext, Generator, make_generator
 from tabgen.models import DEFAULT_MODEL
-from tabgen.models.finetune import get_recipe
 from tabgen.plugins import PluginChoice, get_plugins
 from tabgen.results import load_results
 from tabgen.runner import QuietWatcher, run_experiment
 from tabgen.sampling import draw_sample, fit_generator
+from tabgen.spec import make_spec, read_preset, read_spec
 from tabgen.table import Table
 
 
 def compare(
-    suite: str | Path = "quick",
+    suite: str | Path | None = None,
     methods: Sequence[str] | None = None,
     output: str | Path = "runs/compare",
     *,
-    folds: int = 3,
-    seeds: int = 1,
-    model: str = DEFAULT_MODEL,
-    recipe: str = "nano",
-    recipe_overrides: dict[str, Any] | None = None,
-    max_train_rows: int | None = 1000,
-    max_test_rows: int | None = 1000,
-    limits: Limits | None = None,
+    experiment: str | Path | None = None,
     workers: int | None = None,
     plugins: PluginChoice | None = None,
+    **fields: Any,
 ) -> pd.DataFrame:
     """Run a comparison and return its outcomes, one row per cell; cells that ``output`` holds are not run again.
 
     Parameters
     ----------
-    suite : str or Path
-        A suite's name or a folder with a ``manifest.json``.
+    suite : str or Path, optional
+        A suite's name or a folder with a ``manifest.json``; ``quick`` unless anything else names the data.
     methods : list of str, optional
         ``generator[@mixing][:setting=value,...]``; all that is installed unless given.
     output : str or Path
         Folder of the run.
-    recipe_overrides : dict, optional
-        Fields of the recipe to replace, such as ``{"steps": 10}``.
+    experiment : str or Path, optional
+        A preset's name, or an experiment file (``.toml``), for what is not given here.
     workers : int, optional
         Cells at once; one per core unless given.
+    **fields
+        Any other field of an experiment file, such as ``folds=5``, ``recipe="autogluon"`` or
+        ``max_train_rows=[50, 100]``: see docs/experiments.md.
 
     Returns
     -------
     pandas.DataFrame
         See :func:`tabgen.load_results`; ``tabgen.statistics.summary`` ranks it.
+
+    Raises
+    ------
+    ExperimentError
+        For a field that does not exist, or a value that it does not take.
     """
     choice = plugins or PluginChoice()
     registry = get_plugins(choice)
-    experiment = Experiment(
-        suite=find_suite(str(suite), registry),
-        methods=parse_methods(list(methods) if methods else default_methods(registry), registry),
-        folds=folds,
-        seeds=tuple(range(seeds)),
-        model=model,
-        recipe=get_recipe(recipe, **(recipe_overrides or {})).to_dict(),
-        max_train_rows=max_train_rows,
-        max_test_rows=max_test_rows,
-        limits=limits or Limits(),
-    )
-    run_experiment(experiment, Path(output), registry, choice, QuietWatcher(), workers=workers or os.cpu_count() or 1)
+    values: dict[str, Any] = {}
+    if experiment is not None:
+        is_file = str(experiment).endswith(".toml")
+        values = read_spec(Path(experiment)) if is_file else read_preset(str(experiment))
+    values |= fields
+    if suite is not None or not {"suite", "data"} & set(values):
+        values["suite"] = str(suite or "quick")
+    if methods is not None:
+        values["methods"] = list(methods)
+    planned = make_spec(values, "compare").build(registry)
+    run_experiment(planned, Path(output), registry, choice, QuietWatcher(), workers=workers or os.cpu_count() or 1)
     return load_results(output)
 
 

@@ -20,13 +20,16 @@ from tabgen.experiment import find_model
 from tabgen.generator import FitContext, Generator, make_generator
 from tabgen.metrics import Labels, Metric
 from tabgen.models.base import Encoder, FoundationModel
-from tabgen.models.finetune import DrawTable, Recipe, fine_tune
+from tabgen.models.finetune import DrawTable, fine_tune
+from tabgen.models.recipes import Recipe
 from tabgen.plugins import Plugins
 from tabgen.sampling import draw_sample, fit_generator
 from tabgen.splits import Split, split
 from tabgen.table import Table
 
-PURPOSES = ("split", "fit", "sample", "finetune", "torch")
+PURPOSES = ("split", "fit", "sample", "finetune", "torch", "curve")
+CURVE_ROWS = 300
+"""Test rows scored after every step, at most: the test curve costs a part of a step, not several."""
 Tensor = torch.Tensor
 
 
@@ -131,6 +134,7 @@ def run_cell(cell: dict[str, Any], plugins: Plugins, enter: Callable[[str], None
             scorer.n_classes,
             recipe,
             seeds["finetune"],
+            watched=scorer.some_of_test(CURVE_ROWS, seeds["curve"]),
         )
     with clock.phase("score"):
         outcome |= scorer.scores("tuned")
@@ -139,6 +143,7 @@ def run_cell(cell: dict[str, Any], plugins: Plugins, enter: Callable[[str], None
         "steps": len(tuned.validation_losses) - 1,
         "step_seconds": tuned.step_seconds,
         "curve_validation": [round(loss, 6) for loss in tuned.validation_losses],
+        "curve_test": [round(loss, 6) for loss in tuned.watched_losses],
         "notes": notes,
         **_measures(clock),
     }
@@ -168,6 +173,11 @@ class Scorer:
         if stage == "zero_shot":
             self._zero_shot = out
         return out
+
+    def some_of_test(self, most: int, seed: int) -> tuple[Tensor, Tensor]:
+        """Encoded test rows and their labels, at most this many, drawn at random."""
+        rows = np.random.default_rng(seed).permutation(len(self.y["test"]))[:most]
+        return self.x["test"][rows], self.y["test"][rows]
 
     def as_tuned(self) -> dict[str, float]:
         """The zero-shot scores as those of a run that kept step 0."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ from tabgen.errors import ExperimentError, TabgenError, UnknownNameError
 from tabgen.generator import BASELINES, MIXINGS, make_generator, settings_of
 from tabgen.models import DEFAULT_MODEL, directory_model
 from tabgen.models.base import ModelInfo
+from tabgen.models.recipes import RECIPES, Recipe
 from tabgen.plugins import Plugins
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 """Raised whenever the same cell would get another score for a reason that is not in its key."""
 
 METHOD = re.compile(r"(?P<generator>[a-z0-9_-]+)(@(?P<mixing>[a-z]+))?(:(?P<settings>.+))?")
@@ -38,6 +40,8 @@ class Method:
         All of the generator's settings, defaults included.
     ratio : float
         Synthetic rows per real training row.
+    recipe : dict or None
+        How to fine-tune, as ``Recipe.to_dict``; None: as the experiment says.
     """
 
     label: str
@@ -45,6 +49,7 @@ class Method:
     mixing: str
     settings: dict[str, Any] = field(default_factory=dict)
     ratio: float = 1.0
+    recipe: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -65,35 +70,43 @@ class Experiment:
     seeds: tuple[int, ...] = (0,)
     model: str = DEFAULT_MODEL
     recipe: dict[str, Any] = field(default_factory=dict)
-    max_train_rows: int | None = 1000
+    max_train_rows: tuple[int | None, ...] = (1000,)
+    """Each is a low-data regime of its own; None: no limit."""
     max_test_rows: int | None = 1000
     limits: Limits = field(default_factory=Limits)
     fidelity: bool = True
     """Measure how close each synthetic table is to the real one; no part of a cell's key."""
 
 
-def parse_method(text: str, plugins: Plugins) -> Method:
+def parse_method(text: str, plugins: Plugins, recipes: Mapping[str, Recipe] = RECIPES) -> Method:
     """A method from ``generator[@mixing][:setting=value,...]``, such as ``ctgan@augment:epochs=50``.
 
-    ``ratio`` (synthetic rows per real row) may stand among the settings.
+    Two settings belong to the method itself: ``ratio`` (synthetic rows per real row) and ``recipe`` (the name
+    of one of ``recipes``); ``real`` takes the second alone.
 
     Raises
     ------
     UnknownNameError, ExperimentError
-        For a generator, mixing or setting that does not exist, or a value that the generator refuses.
+        For a generator, mixing, recipe or setting that does not exist, or a value that the generator refuses.
     """
     match = METHOD.fullmatch(text)
     if match is None:
         raise ExperimentError(f"'{text}' is no method; write generator[@mixing][:setting=value,...].")
     name = match["generator"]
+    settings = _parse_settings(match["settings"] or "", text)
+    recipe = settings.pop("recipe", None)
+    if recipe is not None and recipe not in recipes:
+        raise UnknownNameError("recipe", str(recipe), recipes)
+    own_recipe = None if recipe is None else recipes[recipe].to_dict()
     if name in BASELINES:
-        if match["mixing"] or match["settings"]:
-            raise ExperimentError(f"'{name}' takes no mixing and no settings.")
-        return Method(name, None, "real" if name == "real" else "none")
+        if match["mixing"] or settings or (name == "zero-shot" and recipe is not None):
+            raise ExperimentError(
+                f"'{name}' takes no mixing and no settings" + (" but recipe." if name == "real" else ".")
+            )
+        return Method(text, None, "real" if name == "real" else "none", recipe=own_recipe)
     if name not in plugins.generators:
         raise UnknownNameError("method", name, [*BASELINES, *plugins.generators])
     generator = plugins.generators[name]
-    settings = _parse_settings(match["settings"] or "", text)
     ratio = settings.pop("ratio", 1.0)
     if isinstance(ratio, bool) or not isinstance(ratio, int | float) or not 0 < ratio <= 100:
         raise ExperimentError(f"'{text}': ratio={ratio!r} should be a number above 0, at most 100.")
@@ -108,17 +121,17 @@ def parse_method(text: str, plugins: Plugins) -> Method:
         raise ExperimentError(f"'{text}': {type(error).__name__}: {error}") from error
     known = settings_of(generator)
     settings = {key: float(value) if isinstance(known[key], float) else value for key, value in settings.items()}
-    return Method(text, name, mixing, known | settings, float(ratio))
+    return Method(text, name, mixing, known | settings, float(ratio), own_recipe)
 
 
-def _parse_settings(text: str, method: str) -> dict[str, Any]:
+def _parse_settings(text: str, where: str) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     for part in filter(None, text.split(",")):
         key, equals, value = part.partition("=")
         if not equals or not key:
-            raise ExperimentError(f"'{method}': '{part}' should be setting=value.")
+            raise ExperimentError(f"'{where}': '{part}' should be setting=value.")
         if key in settings:
-            raise ExperimentError(f"'{method}': the setting '{key}' is given twice.")
+            raise ExperimentError(f"'{where}': the setting '{key}' is given twice.")
         try:
             settings[key] = json.loads(value)
         except ValueError:
@@ -169,7 +182,7 @@ def plan(experiment: Experiment, plugins: Plugins) -> list[dict[str, Any]]:
         sha256 = _hash_of(dataset)
         for fold in range(experiment.folds):
             for seed in experiment.seeds:
-                for method in experiment.methods:
+                for method, max_train_rows in itertools.product(experiment.methods, experiment.max_train_rows):
                     plugin = plugins.generators.plugin_of(method.generator) if method.generator else None
                     cell: dict[str, Any] = {
                         "suite": experiment.suite.name,
@@ -181,7 +194,7 @@ def plan(experiment: Experiment, plugins: Plugins) -> list[dict[str, Any]]:
                         "fold": fold,
                         "n_folds": experiment.folds,
                         "seed": seed,
-                        "max_train_rows": experiment.max_train_rows,
+                        "max_train_rows": max_train_rows,
                         "max_test_rows": experiment.max_test_rows,
                         "method": method.label,
                         "generator": method.generator,
@@ -192,7 +205,7 @@ def plan(experiment: Experiment, plugins: Plugins) -> list[dict[str, Any]]:
                         "ratio": method.ratio,
                         "model": experiment.model,
                         "checkpoint": checkpoint,
-                        "recipe": experiment.recipe,
+                        "recipe": method.recipe or experiment.recipe,
                         "limits": asdict(experiment.limits),
                         "fidelity": experiment.fidelity,
                         "protocol": PROTOCOL_VERSION,
@@ -209,6 +222,8 @@ def _check(experiment: Experiment) -> None:
         raise ExperimentError(f"seeds={experiment.seeds}: at least one is due, and none below 0.")
     if not experiment.methods:
         raise ExperimentError("there is no method to run.")
+    if not experiment.max_train_rows or any(rows is not None and rows < 2 for rows in experiment.max_train_rows):
+        raise ExperimentError(f"max_train_rows={experiment.max_train_rows}: at least one is due, each 2 or more.")
     labels = [method.label for method in experiment.methods]
     twice = sorted({label for label in labels if labels.count(label) > 1})
     if twice:
@@ -257,10 +272,14 @@ def key_of(cell: dict[str, Any]) -> str:
     decides = split_identity(cell) | {
         "method": method_identity(cell),
         "checkpoint": cell["checkpoint"],
-        "recipe": None if cell["mixing"] == "none" else cell["recipe"],
+        "recipe": None
+        if cell["mixing"] == "none"
+        else {name: value for name, value in cell["recipe"].items() if name not in Recipe.NAMING},
     }
     return hashlib.sha256(canonical_json(decides).encode()).hexdigest()
 
 
-def parse_methods(names: Sequence[str], plugins: Plugins) -> tuple[Method, ...]:
-    return tuple(parse_method(name, plugins) for name in names)
+def parse_methods(
+    names: Sequence[str], plugins: Plugins, recipes: Mapping[str, Recipe] = RECIPES
+) -> tuple[Method, ...]:
+    return tuple(parse_method(name, plugins, recipes) for name in names)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from tabgen.errors import ExperimentError, StoreError, UnknownNameError
 from tabgen.store import Store
+
+if TYPE_CHECKING:
+    from tabgen.statistics import Ranking
 
 
 def keep(
@@ -37,6 +40,34 @@ def keep(
     if outcomes.empty:
         raise ExperimentError("no outcome is left after these filters.")
     return outcomes
+
+
+def regimes(outcomes: pd.DataFrame) -> dict[int | None, pd.DataFrame]:
+    """The outcomes by their cap on training rows, smallest first; None is no cap, and comes last.
+
+    A ranking holds for one regime: the same table under two caps is not two datasets.
+    """
+    caps = outcomes["max_train_rows"] if "max_train_rows" in outcomes.columns else pd.Series(None, outcomes.index)
+    parts: dict[int | None, pd.DataFrame] = {
+        int(cap): outcomes[caps == cap] for cap in sorted(pd.to_numeric(caps).dropna().unique())
+    }
+    return parts | ({None: outcomes[caps.isna()]} if caps.isna().any() else {})
+
+
+def regime_name(cap: int | None) -> str:
+    """What tables and pages call the regime of a cap on training rows."""
+    return "all training rows" if cap is None else f"at most {cap:,} training rows"
+
+
+def gains_by_regime(rankings: dict[int | None, Ranking]) -> pd.DataFrame:
+    """Median gain of every method (rows) in every regime (columns); NaN where it was not ranked."""
+    return pd.DataFrame(
+        {
+            "all" if cap is None else f"{cap:,}": {r.method: r.median_gain for r in ranking.methods}
+            for cap, ranking in rankings.items()
+        },
+        dtype=float,
+    )
 
 
 CLOSENESS = {

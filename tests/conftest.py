@@ -10,7 +10,7 @@ from paths import FIXTURE
 
 from tabgen.datasets import Dataset, quick_datasets
 from tabgen.models.checkpoints import Tab2DModel, load_directory
-from tabgen.models.finetune import get_recipe
+from tabgen.models.recipes import get_recipe
 from tabgen.plugins import PluginChoice, Plugins, load_plugins
 
 torch.set_num_threads(1)

@@ -198,7 +198,8 @@ def test_compare_returns_the_outcomes(teaching: Dataset, tmp_path: Path) -> None
         tmp_path / "run",
         folds=2,
         model=str(FIXTURE),
-        recipe_overrides={"steps": 1},
+        recipe="short",
+        recipes={"short": {"base": "nano", "steps": 1}},
         plugins=BUILT_IN,
     )
     assert sorted(outcomes["method"]) == ["real", "real", "zero-shot", "zero-shot"]

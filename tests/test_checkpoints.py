@@ -14,7 +14,8 @@ from paths import FIXTURE
 from tabgen.errors import ModelError, Unsupported
 from tabgen.experiment import find_model
 from tabgen.models import DEFAULT_MODEL, WEIGHTS
-from tabgen.models.checkpoints import Tab2DModel, hub_directory, load_directory
+from tabgen.models.checkpoints import Tab2DModel, load_directory
+from tabgen.models.files import hub_directory
 from tabgen.plugins import Plugins
 from tabgen.table import Table
 

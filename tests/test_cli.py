@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 
 from tabgen.cli import app
 from tabgen.datasets import CORE
+from tabgen.plugins import Plugins
+from tabgen.statistics import higher_is_better
 
 PLUGIN = """
 from tabgen import Generator, GeneratorInfo, hookimpl
@@ -129,8 +131,8 @@ def test_a_broken_plugin_is_named_and_the_others_work(tmp_path: Path) -> None:
         (["--suite", "quick", "--recipe", "nan"], "no recipe is called 'nan'; did you mean 'nano'?"),
         (["--suite", "quick", "--model", "mitr"], "no model is called 'mitr'; did you mean 'mitra'?"),
         (["--suite", "no/such/folder"], "it has no manifest.json"),
-        ([], "name either a --suite"),
-        (["--data", "x.csv"], "--data needs --target"),
+        ([], "name either a suite"),
+        (["--data", "x.csv"], "data and target go together"),
         (["--data", "no-such.csv", "--target", "y"], "there is no file"),
         (["--suite", "quick", "--retry", "ok"], "--retry takes"),
     ],
@@ -218,3 +220,24 @@ def test_numerical_libraries_get_one_thread_unless_told() -> None:
             [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment
         )
         assert done.stderr.strip() == expected
+
+
+def test_caps_on_training_rows_are_ranked_one_by_one(tmp_path: Path) -> None:
+    common = ["--data", CORE / "teaching-assistants.parquet", "--target", _target("teaching-assistants")]
+    words = [*common, "--methods", "real,bootstrap", "--folds", "2", "--model", FIXTURE, "-o", tmp_path / "run"]
+    done = tabgen("--no-external-plugins", "run", *words, "--max-train-rows", "30,60", "--no-fidelity")
+    assert "at most 30 training rows" in done.stdout
+    assert "by training rows" in done.stdout
+    regimes = json.loads(tabgen("rank", tmp_path / "run", "--json").stdout)["regimes"]
+    assert [regime["max_train_rows"] for regime in regimes] == [30, 60]
+    one = json.loads(tabgen("rank", tmp_path / "run", "--json", "--max-train-rows", "60").stdout)
+    assert one == regimes[1]
+    table = tabgen("rank", tmp_path / "run", "--csv").stdout.splitlines()
+    assert table[0].startswith("max_train_rows,method,")
+    assert len(table) == 5
+    assert (tmp_path / "run" / "report.html").read_text().count('<h1 class="regime">') == 2
+
+
+def test_a_metric_of_which_less_is_better_is_ranked_so(built_in: Plugins) -> None:
+    for name in built_in.metrics:
+        assert higher_is_better(name) == built_in.metrics[name].higher_is_better, name

@@ -7,10 +7,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from paths import FIXTURE
 
 from tabgen.errors import ExperimentError, InvalidOutput, UnknownNameError
-from tabgen.models.checkpoints import Tab2DModel
-from tabgen.models.finetune import RECIPES, Recipe, fine_tune, get_recipe, split_step
+from tabgen.models.checkpoints import Tab2DModel, load_directory
+from tabgen.models.finetune import fine_tune, split_step
+from tabgen.models.recipes import RECIPES, Recipe, get_recipe
 
 Data = tuple[torch.Tensor, torch.Tensor]
 
@@ -140,5 +142,21 @@ def test_a_loss_that_is_not_finite_ends_the_run(tiny_model: Tab2DModel, learnabl
 def test_after_step_sees_every_step(tiny_model: Tab2DModel, learnable: tuple[Data, Data]) -> None:
     train, validation = learnable
     seen: list[int] = []
-    fine_tune(tiny_model, lambda step: train, train, validation, 2, get_recipe("nano", steps=3), 0, seen.append)
+    recipe = get_recipe("nano", steps=3)
+    fine_tune(tiny_model, lambda step: train, train, validation, 2, recipe, 0, after_step=seen.append)
     assert seen == [0, 1, 2, 3]
+
+
+def test_watched_rows_are_scored_at_every_step_and_decide_nothing(learnable: tuple[Data, Data]) -> None:
+    train, validation = learnable
+    recipe = get_recipe("nano", steps=4, learning_rate=1e-2)
+    runs = []
+    for labels in (validation[1], 1 - validation[1]):
+        model = load_directory(FIXTURE)
+        runs.append(fine_tune(model, lambda step: train, train, validation, 2, recipe, 0, (validation[0], labels)))
+    right, wrong = runs
+    assert right.watched_losses == pytest.approx(right.validation_losses, rel=1e-6)  # the same rows, the same losses
+    assert wrong.watched_losses != right.watched_losses
+    assert wrong.validation_losses == right.validation_losses
+    assert wrong.best_step == right.best_step
+    assert all(torch.equal(wrong.weights[name], right.weights[name]) for name in right.weights)

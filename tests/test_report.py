@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from tabgen.leaderboard.report import render
+from tabgen.results import regimes
 from tabgen.statistics import summary
 
 EVIL = '<script>alert(1)</script>"><img src=x onerror=alert(2)>'
@@ -65,7 +66,7 @@ def outcomes(methods: tuple[str, ...] = ("zero-shot", "real", "ctgan", "scm"), d
 
 
 def page(rows: pd.DataFrame, title: str = "demo") -> str:
-    return render(rows, summary(rows), title)
+    return render(rows, {cap: summary(part) for cap, part in regimes(rows).items()}, title)
 
 
 class Structure(HTMLParser):

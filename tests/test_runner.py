@@ -18,7 +18,7 @@ from tabgen.datasets import Dataset, Suite
 from tabgen.errors import StoreError
 from tabgen.experiment import Experiment, parse_methods
 from tabgen.hookspecs import hookimpl
-from tabgen.models.finetune import get_recipe
+from tabgen.models.recipes import get_recipe
 from tabgen.plugins import PluginChoice, Plugins, load_plugins
 from tabgen.results import load_results
 from tabgen.runner import RunSummary, run_experiment

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 def rank(
+    context: typer.Context,
     folders: list[Path] = typer.Argument(..., help="Run folders; several are ranked as one pool."),
     metric: str = typer.Option(
         "roc_auc", "--metric", help="roc_auc, log_loss, accuracy, balanced_accuracy, brier, ..."
@@ -35,21 +36,68 @@ def rank(
     """
     from rich.console import Console
 
+    from tabgen.cli.listings import load
     from tabgen.cli.names import split_methods
-    from tabgen.results import closeness, keep, load_results
+    from tabgen.results import keep, load_results, regimes
     from tabgen.statistics import summary
 
     outcomes = keep(load_results(*folders), suite, split_methods(methods) or None, max_train_rows)
-    ranking = summary(outcomes, metric, policy, alpha)  # type: ignore[arg-type]
+    metrics = load(context).metrics
+    higher_better = metrics[metric].higher_is_better if metric in metrics else None
+    rankings = {
+        rows: summary(part, metric, policy, alpha, higher_better=higher_better)  # type: ignore[arg-type]
+        for rows, part in regimes(outcomes).items()
+    }
     if as_json:
-        typer.echo(json.dumps(ranking.to_dict(times=False), indent=2))
+        data = [{"max_train_rows": rows} | ranking.to_dict(times=False) for rows, ranking in rankings.items()]
+        typer.echo(json.dumps(data[0] if len(data) == 1 else {"regimes": data}, indent=2))
     elif as_csv:
-        typer.echo(ranking_frame(ranking).to_csv(index=False), nl=False)
+        typer.echo(regimes_frame(rankings).to_csv(index=False), nl=False)
     elif as_latex:
-        typer.echo(latex_table(ranking_frame(ranking)), nl=False)
+        typer.echo(latex_table(regimes_frame(rankings)), nl=False)
     else:
-        print_ranking(ranking, Console())
-        print_closeness(closeness(outcomes), Console())
+        print_regimes(rankings, outcomes, Console())
+
+
+def regimes_frame(rankings: dict[int | None, Ranking]) -> pd.DataFrame:
+    """The rankings' rows below each other; with several, the first column says under which cap."""
+    import pandas as pd
+
+    frames = [ranking_frame(ranking) for ranking in rankings.values()]
+    if len(rankings) > 1:
+        for rows, frame in zip(rankings, frames, strict=True):
+            frame.insert(0, "max_train_rows", "no limit" if rows is None else str(rows))
+    return pd.concat(frames, ignore_index=True)
+
+
+def print_regimes(rankings: dict[int | None, Ranking], outcomes: pd.DataFrame, console: Console) -> None:
+    """The ranking of every regime, what they say side by side, and how close the synthetic rows are."""
+    from tabgen.results import closeness, regime_name
+
+    for rows, ranking in rankings.items():
+        if len(rankings) > 1:
+            console.rule(regime_name(rows), align="left")
+        print_ranking(ranking, console)
+    if len(rankings) > 1:
+        console.rule("median gain in percent, by training rows", align="left")
+        _print_side_by_side(rankings, console)
+    print_closeness(closeness(outcomes), console)
+
+
+def _print_side_by_side(rankings: dict[int | None, Ranking], console: Console) -> None:
+    from rich import box
+    from rich.table import Table
+
+    from tabgen.results import gains_by_regime
+
+    gains = gains_by_regime(rankings)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("method", overflow="fold")
+    for name in gains.columns:
+        table.add_column(name, justify="right")
+    for method, row in gains.iterrows():
+        table.add_row(str(method), *(_number(value, 3, signed=True) for value in row))
+    console.print(table)
 
 
 def ranking_frame(ranking: Ranking) -> pd.DataFrame:
@@ -171,6 +219,6 @@ def omnibus_lines(ranking: Ranking) -> list[str]:
 
 
 def _number(value: float | None, digits: int, signed: bool = False) -> str:
-    if value is None:
+    if value is None or value != value:
         return ""
     return f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"

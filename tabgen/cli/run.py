@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from tabgen.cli.names import split_methods
 from tabgen.errors import ExperimentError
 
 if TYPE_CHECKING:
@@ -16,26 +17,30 @@ if TYPE_CHECKING:
 
 def run(
     context: typer.Context,
+    experiment_file: Path = typer.Argument(
+        None, metavar="[EXPERIMENT.toml]", help="An experiment as a file; flags given as well go before it."
+    ),
     output: Path = typer.Option(..., "-o", "--output", help="Folder of the run; the same folder resumes it."),
-    suite: str = typer.Option("", "--suite", help="A suite by name (core, quick), or a folder with a manifest.json."),
+    preset: str = typer.Option("", "--preset", help="An embedded experiment file: quick, core, paper, paper-nano."),
+    suite: str = typer.Option(None, "--suite", help="A suite by name (core, quick), or a folder with a manifest.json."),
     data: Path = typer.Option(None, "--data", help="Your own table instead of a suite: .csv or .parquet."),
-    target: str = typer.Option("", "--target", help="The column of --data to predict."),
+    target: str = typer.Option(None, "--target", help="The column of --data to predict."),
     methods: str = typer.Option(
         "", "--methods", help="Comma-separated: generator[@mixing][:setting=value;...]. Default: all."
     ),
     mixing: str = typer.Option("", "--mixing", help="Run every generator under each: replace,augment."),
-    folds: int = typer.Option(3, "--folds", min=2, help="Folds; each is the test part once."),
-    seeds: int = typer.Option(1, "--seeds", min=1, help="Repeats of every fold with other seeds."),
+    folds: int = typer.Option(3, "--folds", help="Folds; each is the test part once."),
+    seeds: int = typer.Option(1, "--seeds", help="Repeats of every fold with other seeds."),
     model: str = typer.Option("tabgen-nano", "--model", help="A model by name, or a directory with a checkpoint."),
-    recipe: str = typer.Option("nano", "--recipe", help="How to fine-tune: autogluon, mitra-v2, nano."),
-    max_train_rows: int = typer.Option(
-        1000, "--max-train-rows", min=0, help="Training rows per fold at most; 0: no limit."
+    recipe: str = typer.Option("nano", "--recipe", help="How to fine-tune: autogluon, mitra-v2, nano; or several."),
+    max_train_rows: str = typer.Option(
+        "1000", "--max-train-rows", help="Training rows per fold at most, or several caps: 50,100,200. 0: no limit."
     ),
-    max_test_rows: int = typer.Option(1000, "--max-test-rows", min=0, help="Test rows per fold at most; 0: no limit."),
+    max_test_rows: int = typer.Option(1000, "--max-test-rows", help="Test rows per fold at most; 0: no limit."),
     workers: int = typer.Option(0, "--workers", min=0, help="Cells at once; 0: one per core."),
     threads: int = typer.Option(1, "--threads", min=1, help="Compute threads of a cell."),
-    seconds: float = typer.Option(600.0, "--seconds", min=1, help="Wall time of a cell at most."),
-    memory: float = typer.Option(6000.0, "--memory", min=300, help="Memory of a cell at most, in MB."),
+    seconds: float = typer.Option(600.0, "--seconds", help="Wall time of a cell at most."),
+    memory: float = typer.Option(6000.0, "--memory", help="Memory of a cell at most, in MB."),
     retry: str = typer.Option(
         "", "--retry", help="Run cells again that ended so: error,timeout,out_of_memory,crashed."
     ),
@@ -45,42 +50,43 @@ def run(
 ) -> None:
     """Compare generators: fine-tune the model on each one's output, store every outcome, rank, report.
 
+    What to run comes from an experiment file, a preset, or flags; a flag goes before the file's value.
     Safe to stop at any moment, with Ctrl-C or kill -9: the same line goes on where it was.
     """
     from rich.console import Console
 
-    from tabgen import datasets
     from tabgen.cli.listings import load
-    from tabgen.cli.names import split_methods, with_mixings
     from tabgen.cli.progress import make_watcher
-    from tabgen.experiment import Experiment, Limits, default_methods, find_suite, parse_methods, plan
-    from tabgen.models.finetune import get_recipe
+    from tabgen.experiment import plan
     from tabgen.runner import run_experiment
+    from tabgen.spec import make_spec
     from tabgen.store import RETRYABLE
 
     plugins = load(context)
-    if bool(suite) == bool(data):
-        raise ExperimentError("name either a --suite (core, quick, a folder) or your own --data with its --target.")
-    if data and not target:
-        raise ExperimentError("--data needs --target, the column to predict.")
-    again = [status for status in retry.split(",") if status]
+    again = _words(retry)
     for status in again:
         if status not in RETRYABLE:
             raise ExperimentError(f"--retry takes {', '.join(RETRYABLE)}; not '{status}'.")
-    names = with_mixings(split_methods(methods) or default_methods(plugins), [m for m in mixing.split(",") if m])
-    experiment = Experiment(
-        suite=datasets.file_suite(data, target) if data else find_suite(suite, plugins),
-        methods=parse_methods(names, plugins),
+    given = _given(
+        context,
+        suite=suite,
+        data=data,
+        target=target,
+        methods=split_methods(methods),
+        mixing=_words(mixing),
         folds=folds,
-        seeds=tuple(range(seeds)),
+        seeds=seeds,
         model=model,
-        recipe=get_recipe(recipe).to_dict(),
-        max_train_rows=max_train_rows or None,
-        max_test_rows=max_test_rows or None,
-        limits=Limits(seconds, memory),
+        recipe=split_methods(recipe),
+        max_train_rows=_words(max_train_rows),
+        max_test_rows=max_test_rows,
+        seconds=seconds,
+        memory=memory,
         fidelity=fidelity,
     )
-    if data:
+    values = _read(experiment_file, preset, given)
+    experiment = make_spec(values, str(experiment_file or preset or "run")).build(plugins)
+    if len(experiment.suite.datasets) == 1:
         experiment.suite.datasets[0].load()  # a bad table should be said once, not once per cell
     console = Console(stderr=False)
     workers = workers or os.cpu_count() or 1
@@ -98,21 +104,45 @@ def run(
         retry=again,
     )
     if sum(summary.ran.values()) + summary.done_before:
-        from tabgen.cli.rank import print_closeness, print_ranking
-        from tabgen.results import closeness, load_results
+        from tabgen.cli.rank import print_regimes
+        from tabgen.results import load_results, regimes
         from tabgen.statistics import summary as summarise
 
         outcomes = load_results(output)
-        ranking = summarise(outcomes)
-        print_ranking(ranking, console)
-        print_closeness(closeness(outcomes), console)
+        rankings = {rows: summarise(part) for rows, part in regimes(outcomes).items()}
+        print_regimes(rankings, outcomes, console)
         if report:
             from tabgen.leaderboard.report import write_report
 
-            console.print(f"Report: {write_report(output, ranking)}", soft_wrap=True, highlight=False)
+            console.print(f"Report: {write_report(output, rankings)}", soft_wrap=True, highlight=False)
     console.print(summary.sentence(), highlight=False, soft_wrap=True)
     if summary.stopped:
         raise typer.Exit(130)
+
+
+def _given(context: typer.Context, **flags: Any) -> dict[str, Any]:
+    """The flags that stand on the command line: the others must not override a file."""
+    return {
+        name: value
+        for name, value in flags.items()
+        if (source := context.get_parameter_source(name)) is not None and source.name == "COMMANDLINE"
+    }
+
+
+def _read(experiment_file: Path | None, preset: str, given: dict[str, Any]) -> dict[str, Any]:
+    """The values of the file or the preset, if one is named, under the flags that are given."""
+    from tabgen.spec import read_preset, read_spec
+
+    if experiment_file and preset:
+        raise ExperimentError("name an experiment file or a --preset, not both.")
+    values = read_spec(experiment_file) if experiment_file else read_preset(preset) if preset else {}
+    if {"suite", "data"} & set(given):  # another source of tables takes the file's place
+        values = {key: value for key, value in values.items() if key not in ("suite", "data", "target")}
+    return values | given
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def _print_plan(cells: list[dict[str, Any]], folder: Path, workers: int, console: Console) -> None:

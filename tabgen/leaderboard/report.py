@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from tabgen.environment import PACKAGES
 from tabgen.leaderboard import figures
-from tabgen.results import closeness, load_results
+from tabgen.results import closeness, gains_by_regime, load_results, regime_name, regimes
 from tabgen.statistics import Ranking
 
 FIGURES = (
@@ -35,17 +35,26 @@ FIGURES = (
 )
 
 
-def write_report(folder: Path, ranking: Ranking) -> Path:
-    """Write ``report.html`` into a run folder and return its path; replaced whole, never half-written."""
+CURVES = (
+    "Log-loss of validation rows and of up to 300 test rows after every step, less that of zero-shot: below zero is"
+    " better. Only the validation rows decide which step is kept."
+)
+
+
+def write_report(folder: Path, rankings: dict[int | None, Ranking]) -> Path:
+    """Write ``report.html`` into a run folder and return its path; replaced whole, never half-written.
+
+    ``rankings`` has one for every regime of the run's outcomes (``tabgen.results.regimes``).
+    """
     outcomes = load_results(folder)
     path = folder / "report.html"
     scratch = folder / "report.html.new"
-    scratch.write_text(render(outcomes, ranking, folder.resolve().name), encoding="utf-8")
+    scratch.write_text(render(outcomes, rankings, folder.resolve().name), encoding="utf-8")
     scratch.replace(path)
     return path
 
 
-def render(outcomes: pd.DataFrame, ranking: Ranking, title: str) -> str:
+def render(outcomes: pd.DataFrame, rankings: dict[int | None, Ranking], title: str) -> str:
     """The page as text: everything inside, nothing fetched."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("tabgen.leaderboard"),
@@ -55,22 +64,34 @@ def render(outcomes: pd.DataFrame, ranking: Ranking, title: str) -> str:
         lstrip_blocks=True,
     )
     environment.filters["number"] = _number
-    drawn = [
-        # matplotlib's own SVG of our figures; names inside it are escaped by its writer
-        {"title": name, "caption": caption, "svg": Markup(_inline(figures.to_svg(draw(ranking))))}  # noqa: S704
-        for name, draw, caption in FIGURES
-    ]
-    failed = outcomes[outcomes["status"] != "ok"]
+    parts = regimes(outcomes)
     return environment.get_template("report.html").render(
         title=title,
-        ranking=ranking,
-        figures=drawn,
+        regimes=[_regime(cap, parts[cap], ranking) for cap, ranking in rankings.items()],
+        gains_by_regime=gains_by_regime(rankings),
         closeness=closeness(outcomes),
-        datasets=_datasets(outcomes, ranking),
-        failures=failed[["dataset", "fold", "method", "status", "reason"]].to_dict("records"),
         counts=outcomes["status"].value_counts().to_dict(),
         setting=_setting(outcomes),
     )
+
+
+def _regime(cap: int | None, outcomes: pd.DataFrame, ranking: Ranking) -> dict[str, Any]:
+    """What the page shows of one cap on training rows."""
+    failed = outcomes[outcomes["status"] != "ok"]
+    drawn = [(title, draw(ranking), caption) for title, draw, caption in FIGURES]
+    if {"curve_validation", "curve_test"} <= set(outcomes.columns):
+        drawn.append(("Learning curves", figures.learning_curves(outcomes, label="log-loss"), CURVES))
+    return {
+        "name": regime_name(cap),
+        "ranking": ranking,
+        "figures": [
+            # matplotlib's own SVG of our figures; names inside it are escaped by its writer
+            {"title": name, "caption": caption, "svg": Markup(_inline(figures.to_svg(figure)))}  # noqa: S704
+            for name, figure, caption in drawn
+        ],
+        "datasets": _datasets(outcomes, ranking),
+        "failures": failed[["dataset", "fold", "method", "status", "reason"]].to_dict("records"),
+    }
 
 
 def _inline(svg: str) -> str:

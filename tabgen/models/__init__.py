@@ -21,7 +21,7 @@ def directory_model(name: str, folder: Path, summary: str, licence: str = "") ->
         return load_directory(folder, device)
 
     def fingerprint() -> str:
-        from tabgen.models.checkpoints import weights_hash
+        from tabgen.models.files import weights_hash
 
         return weights_hash(folder)
 
@@ -32,12 +32,13 @@ def hub_model(name: str, repository: str, summary: str) -> ModelInfo:
     """A Tab2D checkpoint of the Hugging Face hub, fetched when it is first needed."""
 
     def load(device: str) -> FoundationModel:
-        from tabgen.models.checkpoints import hub_directory, load_directory
+        from tabgen.models.checkpoints import load_directory
+        from tabgen.models.files import hub_directory
 
         return load_directory(hub_directory(repository), device)
 
     def fingerprint() -> str:
-        from tabgen.models.checkpoints import hub_directory, weights_hash
+        from tabgen.models.files import hub_directory, weights_hash
 
         return weights_hash(hub_directory(repository))
 

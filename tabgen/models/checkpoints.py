@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from torch import Tensor
 from tabgen.errors import ModelError, Unsupported
 from tabgen.models.base import FoundationModel
 from tabgen.models.encoding import TableEncoder
+from tabgen.models.files import weights_hash
 from tabgen.models.tab2d import Tab2D, Tab2DConfig
 from tabgen.table import Table
 
@@ -83,37 +83,3 @@ def load_directory(folder: Path, device: str = "cpu") -> Tab2DModel:
     except (SafetensorError, RuntimeError) as error:
         raise ModelError(f"the weights in {weights} do not fit its config.json: {error}") from error
     return Tab2DModel(module.eval(), weights_hash(folder), device)
-
-
-def weights_hash(folder: Path) -> str:
-    """SHA-256 of a checkpoint's weights file."""
-    path = folder / "model.safetensors"
-    if not path.is_file():
-        raise ModelError(f"{folder} is no checkpoint: it has no model.safetensors.")
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def hub_directory(repository: str) -> Path:
-    """Where the checkpoint of a Hugging Face repository lies, downloaded once into the hub's own cache.
-
-    Raises
-    ------
-    ModelError
-        If the hub cannot be reached or the extra is not installed: what to download, and where to put it.
-    """
-    mend = (
-        f"Download config.json and model.safetensors of {repository} from the Hugging Face hub on a connected"
-        " machine into one directory, and pass that: --model path/to/directory."
-    )
-    try:
-        from huggingface_hub import snapshot_download
-    except ImportError as error:
-        raise ModelError(
-            f"{repository} is fetched with huggingface_hub: pip install 'tabgen-bench[hub]'. Or: {mend}"
-        ) from error
-    try:
-        folder: str = snapshot_download(repository, allow_patterns=["config.json", "model.safetensors"])
-    except Exception as error:  # the hub's client raises its own, httpx's and the system's errors
-        raise ModelError(f"{repository} could not be fetched ({type(error).__name__}). {mend}") from error
-    return Path(folder)

@@ -5,111 +5,20 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tabgen.errors import ExperimentError, InvalidOutput, UnknownNameError
+from tabgen.errors import InvalidOutput
 from tabgen.models.base import FoundationModel
+from tabgen.models.recipes import Recipe
 
 Rng = np.random.Generator
 DrawTable = Callable[[int], tuple[Tensor, Tensor]]
 """step -> the table to split at that step: x (rows, columns) float32 and y (rows,) int64."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to fine-tune.
-
-    Attributes
-    ----------
-    name : str
-    learning_rate : float
-        After warm-up.
-    warmup_steps : int
-        Steps of linear warm-up, from ``warmup_from``.
-    weight_decay, betas
-        Of AdamW, on all weights.
-    steps : int
-        At most; one step is one forward and backward pass.
-    patience : int
-        Stop after this many steps without a better validation log-loss.
-    query_share : float
-        Share of the step's table that is predicted; the rest is its context. A fresh stratified split each step.
-    max_support, max_query : int
-        Rows of a step at most, drawn anew each step.
-    max_gradient_norm : float
-        Gradients are scaled down to this norm; 0: never.
-    source : str
-    """
-
-    name: str
-    learning_rate: float
-    steps: int = 50
-    warmup_steps: int = 10
-    warmup_from: float = 1e-7
-    weight_decay: float = 0.1
-    betas: tuple[float, float] = (0.9, 0.999)
-    patience: int = 40
-    query_share: float = 0.2
-    max_support: int = 8192
-    max_query: int = 1024
-    max_gradient_norm: float = 0.0
-    source: str = ""
-
-    def rate(self, step: int) -> float:
-        """Learning rate of step 1, 2, ..."""
-        share = min(1.0, (step - 1) / self.warmup_steps) if self.warmup_steps else 1.0
-        return self.warmup_from + (self.learning_rate - self.warmup_from) * share
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self) | {"betas": list(self.betas)}
-
-
-RECIPES = {
-    recipe.name: recipe
-    for recipe in (
-        Recipe("autogluon", 1e-4, warmup_steps=1000, source="AutoGluon 1.6 Mitra defaults (TrainerFinetune)"),
-        Recipe(
-            "mitra-v2",
-            1e-5,
-            warmup_steps=10,
-            weight_decay=0.3,
-            source="Mitra 2: lr 1e-5; its 3e-6 for binary tables is an override here",
-        ),
-        Recipe(
-            "nano",
-            1e-4,
-            steps=30,
-            warmup_steps=3,
-            patience=5,
-            max_gradient_norm=1.0,
-            source="ours, for tabgen-nano; chosen on synthetic tasks (benchmarks/choose_recipe.py)",
-        ),
-    )
-}
-
-
-def get_recipe(name: str, **overrides: Any) -> Recipe:
-    """A recipe by name, with any field replaced.
-
-    Raises
-    ------
-    UnknownNameError, ExperimentError
-        For a recipe, or a field, that does not exist.
-    """
-    if name not in RECIPES:
-        raise UnknownNameError("recipe", name, RECIPES)
-    unknown = set(overrides) - set(RECIPES[name].to_dict())
-    if unknown:
-        raise ExperimentError(
-            f"a recipe has no field {', '.join(sorted(unknown))}; it has {', '.join(RECIPES[name].to_dict())}."
-        )
-    return replace(RECIPES[name], **overrides)
 
 
 @dataclass
@@ -121,8 +30,8 @@ class FineTuned:
     weights : dict of Tensor
         Of the best step; those of step 0 are the pre-trained ones.
     best_step : int
-    validation_losses : list of float
-        Validation log-loss in nats after step 0, 1, ...
+    validation_losses, watched_losses : list of float
+        Log-loss in nats of the validation rows, and of the watched ones if there are any, after step 0, 1, ...
     step_seconds : float
         Median wall time of a step, validation included.
     """
@@ -130,6 +39,7 @@ class FineTuned:
     weights: dict[str, Tensor]
     best_step: int
     validation_losses: list[float] = field(default_factory=list)
+    watched_losses: list[float] = field(default_factory=list)
     step_seconds: float = math.nan
 
 
@@ -160,6 +70,7 @@ def fine_tune(
     n_classes: int,
     recipe: Recipe,
     seed: int,
+    watched: tuple[Tensor, Tensor] | None = None,
     after_step: Callable[[int], None] = lambda step: None,
 ) -> FineTuned:
     """Fine-tune ``model.module`` in place and leave it with the weights of the best step.
@@ -170,6 +81,8 @@ def fine_tune(
         The encoded table to learn from at each step.
     context, validation : tuple of Tensor
         Encoded real rows (x, y): validation rows are predicted from the context after every step.
+    watched : tuple of Tensor, optional
+        Rows that are predicted with them, for the record: nothing is decided by their losses.
     after_step : callable
         Called with the step's number once its validation is done, with the step's weights in place.
 
@@ -184,12 +97,21 @@ def fine_tune(
         module.parameters(), lr=recipe.learning_rate, betas=recipe.betas, weight_decay=recipe.weight_decay
     )
 
-    def validate() -> float:
-        probabilities = model.predict(*context, validation[0], n_classes)
-        true = probabilities[np.arange(len(probabilities)), validation[1].numpy()]
-        return float(-np.log(np.clip(true, 1e-15, 1)).mean())
+    x_held_out, y_held_out = validation if watched is None else map(torch.cat, zip(validation, watched, strict=True))
+    n_validation = len(validation[1])
+    result = FineTuned(_copy(module), 0)
 
-    result = FineTuned(_copy(module), 0, [validate()])
+    def score() -> float:
+        """Note the losses of the present weights; the validation loss is returned."""
+        probabilities = model.predict(*context, x_held_out, n_classes)
+        true = probabilities[np.arange(len(probabilities)), y_held_out.numpy()]
+        losses = -np.log(np.clip(true, 1e-15, 1))
+        result.validation_losses.append(float(losses[:n_validation].mean()))
+        if watched is not None:
+            result.watched_losses.append(float(losses[n_validation:].mean()))
+        return result.validation_losses[-1]
+
+    score()
     after_step(0)
     seconds = []
     for step in range(1, recipe.steps + 1):
@@ -207,9 +129,9 @@ def fine_tune(
             torch.nn.utils.clip_grad_norm_(module.parameters(), recipe.max_gradient_norm)
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
-        result.validation_losses.append(validate())
+        loss_now = score()
         seconds.append(time.perf_counter() - began)
-        if result.validation_losses[-1] < result.validation_losses[result.best_step]:
+        if loss_now < result.validation_losses[result.best_step]:
             result.weights, result.best_step = _copy(module), step
         after_step(step)
         if step - result.best_step >= recipe.patience:

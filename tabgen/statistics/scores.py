@@ -15,7 +15,8 @@ from tabgen.errors import TabgenError
 Policy = Literal["complete", "worst", "baseline"]
 POLICIES: tuple[Policy, ...] = ("complete", "worst", "baseline")
 KEY = ["dataset", "fold", "method", "seed"]
-LOWER_IS_BETTER = frozenset({"log_loss", "brier", "brier_score", "error", "error_rate", "expected_calibration_error"})
+#: The built-in metrics of which less is better; of a plugin's metric only its registration knows.
+LOWER_IS_BETTER = frozenset({"log_loss", "brier", "calibration_error"})
 #: Decimals kept before anything is ranked: smaller differences are arithmetic noise, not results.
 TIE_DECIMALS = 6
 #: Fewer steps than this give a rank correlation of -1 or 1 whatever happened.

@@ -1,0 +1,42 @@
+"""The files of a checkpoint: where they lie and what they hash to. Needs no torch."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from tabgen.errors import ModelError
+
+
+def weights_hash(folder: Path) -> str:
+    """SHA-256 of a checkpoint's weights file."""
+    path = folder / "model.safetensors"
+    if not path.is_file():
+        raise ModelError(f"{folder} is no checkpoint: it has no model.safetensors.")
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def hub_directory(repository: str) -> Path:
+    """Where the checkpoint of a Hugging Face repository lies, downloaded once into the hub's own cache.
+
+    Raises
+    ------
+    ModelError
+        If the hub cannot be reached or the extra is not installed: what to download, and where to put it.
+    """
+    mend = (
+        f"Download config.json and model.safetensors of {repository} from the Hugging Face hub on a connected"
+        " machine into one directory, and pass that: --model path/to/directory."
+    )
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError as error:
+        raise ModelError(
+            f"{repository} is fetched with huggingface_hub: pip install 'tabgen-bench[hub]'. Or: {mend}"
+        ) from error
+    try:
+        folder: str = snapshot_download(repository, allow_patterns=["config.json", "model.safetensors"])
+    except Exception as error:  # the hub's client raises its own, httpx's and the system's errors
+        raise ModelError(f"{repository} could not be fetched ({type(error).__name__}). {mend}") from error
+    return Path(folder)

@@ -1,0 +1,102 @@
+"""Recipes: how to fine-tune, as data. Needs no torch, so that a plan can be made without it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any, ClassVar
+
+from tabgen.errors import ExperimentError, UnknownNameError
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to fine-tune.
+
+    Attributes
+    ----------
+    name : str
+    learning_rate : float
+        After warm-up.
+    warmup_steps : int
+        Steps of linear warm-up, from ``warmup_from``.
+    weight_decay, betas
+        Of AdamW, on all weights.
+    steps : int
+        At most; one step is one forward and backward pass.
+    patience : int
+        Stop after this many steps without a better validation log-loss.
+    query_share : float
+        Share of the step's table that is predicted; the rest is its context. A fresh stratified split each step.
+    max_support, max_query : int
+        Rows of a step at most, drawn anew each step.
+    max_gradient_norm : float
+        Gradients are scaled down to this norm; 0: never.
+    source : str
+    """
+
+    name: str
+    learning_rate: float
+    steps: int = 50
+    warmup_steps: int = 10
+    warmup_from: float = 1e-7
+    weight_decay: float = 0.1
+    betas: tuple[float, float] = (0.9, 0.999)
+    patience: int = 40
+    query_share: float = 0.2
+    max_support: int = 8192
+    max_query: int = 1024
+    max_gradient_norm: float = 0.0
+    source: str = ""
+
+    NAMING: ClassVar[tuple[str, ...]] = ("name", "source")
+    """Fields that change no outcome."""
+
+    def rate(self, step: int) -> float:
+        """Learning rate of step 1, 2, ..."""
+        share = min(1.0, (step - 1) / self.warmup_steps) if self.warmup_steps else 1.0
+        return self.warmup_from + (self.learning_rate - self.warmup_from) * share
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self) | {"betas": list(self.betas)}
+
+
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe("autogluon", 1e-4, warmup_steps=1000, source="AutoGluon 1.6 Mitra defaults (TrainerFinetune)"),
+        Recipe(
+            "mitra-v2",
+            1e-5,
+            warmup_steps=10,
+            weight_decay=0.3,
+            source="Mitra 2: lr 1e-5; its 3e-6 for binary tables is an override here",
+        ),
+        Recipe(
+            "nano",
+            1e-4,
+            steps=30,
+            warmup_steps=3,
+            patience=5,
+            max_gradient_norm=1.0,
+            source="ours, for tabgen-nano; chosen on synthetic tasks (benchmarks/choose_recipe.py)",
+        ),
+    )
+}
+
+
+def get_recipe(name: str, **overrides: Any) -> Recipe:
+    """A recipe by name, with any field replaced.
+
+    Raises
+    ------
+    UnknownNameError, ExperimentError
+        For a recipe, or a field, that does not exist.
+    """
+    if name not in RECIPES:
+        raise UnknownNameError("recipe", name, RECIPES)
+    unknown = set(overrides) - set(RECIPES[name].to_dict())
+    if unknown:
+        raise ExperimentError(
+            f"a recipe has no field {', '.join(sorted(unknown))}; it has {', '.join(RECIPES[name].to_dict())}."
+        )
+    return replace(RECIPES[name], **overrides)

@@ -1,0 +1,195 @@
+"""An experiment as text: a TOML file, a preset, or the flags of `tabgen run`, checked by one schema."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from tabgen import datasets
+from tabgen.errors import ExperimentError, UnknownNameError
+from tabgen.experiment import Experiment, Limits, default_methods, find_suite, parse_methods
+from tabgen.generator import BASELINES
+from tabgen.models import DEFAULT_MODEL
+from tabgen.models.recipes import RECIPES, Recipe, get_recipe
+from tabgen.plugins import Plugins
+
+PRESETS = Path(__file__).parent / "presets"
+
+
+def _as_list(value: Any) -> Any:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+OneOrMore = BeforeValidator(_as_list)
+
+
+class ExperimentSpec(BaseModel):
+    """What an experiment file may say; its fields are the flags of `tabgen run`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    suite: str | None = Field(None, description="A suite by name (core, quick), or a folder with a manifest.json.")
+    data: Path | None = Field(None, description="One table instead of a suite: .csv or .parquet.")
+    target: str | None = Field(None, description="The column of `data` to predict.")
+    methods: Annotated[list[str], OneOrMore] = Field(
+        [], description="`generator[@mixing][:setting=value,...]`; both baselines and every generator if empty."
+    )
+    mixing: Annotated[list[Literal["replace", "augment"]], OneOrMore] = Field(
+        [], description="Run every generator under each of these, instead of its own."
+    )
+    folds: int = Field(3, ge=2, description="Folds; each is the test part once.")
+    seeds: int = Field(1, ge=1, description="Repeats of every fold with other seeds.")
+    model: str = Field(DEFAULT_MODEL, description="A foundation model by name, or a directory with a checkpoint.")
+    recipe: Annotated[list[str], OneOrMore] = Field(
+        ["nano"],
+        min_length=1,
+        description="How to fine-tune. With several, every method runs under each: a method keeps its name under the"
+        " first, and is called `method:recipe=name` under the others.",
+    )
+    recipes: dict[str, dict[str, Any]] = Field(
+        {}, description="Recipes of your own by name: `base`, a recipe to start from, and the fields that differ."
+    )
+    max_train_rows: Annotated[list[Annotated[int, Field(ge=0)]], OneOrMore] = Field(
+        [1000],
+        min_length=1,
+        description="Training rows per fold at most; 0: no limit. With several, all runs in each of these regimes.",
+    )
+    max_test_rows: int = Field(1000, ge=0, description="Test rows per fold at most; 0: no limit.")
+    seconds: float = Field(600.0, ge=1, description="Wall time of a cell at most.")
+    memory: float = Field(6000.0, ge=300, description="Memory of a cell at most, in MB.")
+    fidelity: bool = Field(True, description="Measure how close each synthetic table is to the real one.")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> ExperimentSpec:
+        if (self.suite is None) == (self.data is None):
+            raise ValueError("name either a suite (core, quick, a folder) or your own data with its target")
+        if (self.data is None) != (self.target is None):
+            raise ValueError("data and target go together: a file, and its column to predict")
+        return self
+
+    def build(self, plugins: Plugins) -> Experiment:
+        """The experiment, with every name looked up.
+
+        Raises
+        ------
+        TabgenError
+            For a name that does not exist, or a value that cannot be used.
+        """
+        recipes = self._recipes()
+        for name in self.recipe:
+            if name not in recipes:
+                raise UnknownNameError("recipe", name, recipes)
+        names = with_mixings(list(self.methods) or default_methods(plugins), list(self.mixing))
+        names += [with_recipe(name, recipe) for recipe in self.recipe[1:] for name in names if name != "zero-shot"]
+        return Experiment(
+            suite=datasets.file_suite(self.data, self.target or "")
+            if self.data
+            else find_suite(self.suite or "", plugins),
+            methods=parse_methods(names, plugins, recipes),
+            folds=self.folds,
+            seeds=tuple(range(self.seeds)),
+            model=self.model,
+            recipe=recipes[self.recipe[0]].to_dict(),
+            max_train_rows=tuple(rows or None for rows in self.max_train_rows),
+            max_test_rows=self.max_test_rows or None,
+            limits=Limits(self.seconds, self.memory),
+            fidelity=self.fidelity,
+        )
+
+    def _recipes(self) -> dict[str, Recipe]:
+        own = {}
+        for name, fields in self.recipes.items():
+            if name in RECIPES:
+                raise ExperimentError(f"recipes.{name}: tabgen has a recipe of that name; choose another.")
+            if "base" not in fields:
+                raise ExperimentError(
+                    f"recipes.{name} lacks base: the recipe it starts from, one of {', '.join(RECIPES)}."
+                )
+            changed = {key: value for key, value in fields.items() if key != "base"}
+            own[name] = replace(get_recipe(fields["base"], **changed), name=name)
+        return RECIPES | own
+
+
+def with_mixings(methods: list[str], mixings: list[str]) -> list[str]:
+    """Every generator under each of these mixings; baselines and methods that name their mixing stay as they are."""
+    if not mixings:
+        return methods
+    out: list[str] = []
+    for method in methods:
+        name, colon, settings = method.partition(":")
+        fixed = "@" in name or name in BASELINES
+        out += [method] if fixed else [f"{name}@{mixing}{colon}{settings}" for mixing in mixings]
+    return out
+
+
+def with_recipe(method: str, recipe: str) -> str:
+    """A method's name under another recipe than the experiment's first."""
+    return f"{method}{',' if ':' in method else ':'}recipe={recipe}"
+
+
+def make_spec(values: dict[str, Any], where: str = "the experiment") -> ExperimentSpec:
+    """A checked experiment from plain values.
+
+    Raises
+    ------
+    ExperimentError
+        Naming the field, the value, and what is allowed.
+    """
+    try:
+        return ExperimentSpec(**values)
+    except ValidationError as error:
+        known = ", ".join(ExperimentSpec.model_fields)
+        lines = []
+        for problem in error.errors(include_url=False):
+            field = ".".join(str(part) for part in problem["loc"])
+            if problem["type"] == "extra_forbidden":
+                lines.append(f"there is no field '{field}'; the fields are {known}")
+            elif not field:
+                lines.append(problem["msg"].removeprefix("Value error, "))
+            else:
+                lines.append(f"{field} = {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}")
+        raise ExperimentError(f"{where}: {'; '.join(lines)}.") from error
+
+
+def read_spec(path: Path) -> dict[str, Any]:
+    """The values of an experiment file; paths in it are relative to the file.
+
+    Raises
+    ------
+    ExperimentError
+        If there is no such file, or it is not TOML.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ExperimentError(f"the experiment file {path} cannot be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ExperimentError(f"{path} is not TOML: {error}.") from error
+    if isinstance(values.get("data"), str):
+        values["data"] = path.parent / values["data"]
+    for key in ("suite", "model"):  # names stay names; what looks like a path is one
+        if isinstance(values.get(key), str) and values[key].startswith(("./", "../")):
+            values[key] = str(path.parent / values[key])
+    return values
+
+
+def read_preset(name: str) -> dict[str, Any]:
+    """The values of an embedded experiment file.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is none of that name.
+    """
+    path = PRESETS / f"{name}.toml"
+    if name not in preset_names():
+        raise UnknownNameError("preset", name, preset_names())
+    return read_spec(path)
+
+
+def preset_names() -> list[str]:
+    return sorted(path.stem for path in PRESETS.glob("*.toml"))
