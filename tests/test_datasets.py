@@ -213,10 +213,12 @@ def test_quick_is_six_of_core() -> None:
     assert all(core[dataset.name] == dataset for dataset in quick)
 
 
-def test_both_suites_are_registered_and_listed_when_asked() -> None:
+def test_the_suites_are_registered_and_listed_when_asked() -> None:
     suites: list[Any] = []
     tabgen_register_datasets(suites.append)
-    assert {suite.name: len(suite.datasets) for suite in suites} == {"core": len(core_datasets()), "quick": 6}
+    embedded = {suite.name: len(suite.datasets) for suite in suites if suite.name != "tabarena-33"}
+    assert embedded == {"core": len(core_datasets()), "quick": 6}
+    assert len(suites) == 3
 
 
 # Outside tables

@@ -119,9 +119,12 @@ def list_datasets(
 
     plugins = load(context)
     names = [suite] if suite else list(plugins.suites)
-    rows = []
+    rows, not_at_hand = [], []
     for name in names:
         found = find_suite(name, plugins)
+        if not suite and not found.at_hand():
+            not_at_hand.append(found)
+            continue
         for dataset in found.datasets:
             facts = dataset.facts
             rows.append(
@@ -150,3 +153,6 @@ def list_datasets(
         as_json,
         "datasets",
     )
+    if not as_json:
+        for found in not_at_hand:
+            typer.echo(f"{found.name}: {found.summary}; not on this machine yet")

@@ -67,12 +67,16 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Suite:
-    """A versioned list of datasets; ``list_datasets`` is called when they are needed, not before."""
+    """A versioned list of datasets; ``list_datasets`` is called when they are needed, not before.
+
+    ``at_hand`` says whether they are on this machine, so that a listing need not fetch them.
+    """
 
     name: str
     summary: str
     version: str
     list_datasets: Callable[[], list[Dataset]]
+    at_hand: Callable[[], bool] = lambda: True
 
     @cached_property
     def datasets(self) -> list[Dataset]:
@@ -164,7 +168,23 @@ def quick_datasets() -> list[Dataset]:
     return [dataset for dataset in core_datasets() if dataset.facts.get("quick")]
 
 
+def tabarena_datasets() -> list[Dataset]:
+    from tabgen.datasets.tabarena import fetch, is_fetched, tabarena_folder
+
+    if not is_fetched():
+        fetch(tabarena_folder())
+    return read_manifest(tabarena_folder())
+
+
+def _tabarena_at_hand() -> bool:
+    from tabgen.datasets.tabarena import is_fetched
+
+    return is_fetched()
+
+
 @hookimpl
 def tabgen_register_datasets(register: Callable[[Suite], None]) -> None:
     register(Suite("core", "the embedded real tables, all of them", "1", core_datasets))
     register(Suite("quick", "six small tables of core, for a first look", "1", quick_datasets))
+    summary = "TabArena v0.1's classification tasks of at most 100 columns, fetched from openml.org when first used"
+    register(Suite("tabarena-33", summary, "v0.1", tabarena_datasets, _tabarena_at_hand))
