@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from paths import FIXTURE
 from safetensors.torch import load_file
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import roc_auc_score
@@ -27,6 +28,7 @@ from tabgen.cli import app
 from tabgen.errors import TabgenError, UnknownNameError
 from tabgen.models.checkpoints import load_directory
 from tabgen.models.encoding import TableEncoder
+from tabgen.models.files import weights_hash
 from tabgen.models.tab2d import Tab2D, Tab2DConfig
 from tabgen.pretrain import tasks
 from tabgen.pretrain.mechanisms import sample_mechanisms
@@ -319,6 +321,16 @@ def test_another_model_or_seed_is_refused_with_what_differs(tmp_path: Path) -> N
         pretrain(replace(short, model=Tab2DConfig(32, 10, 2, 2)), tmp_path)
     with pytest.raises(TabgenError, match="seed was 4 and is 5 now"):
         pretrain(replace(short, seed=5), tmp_path)
+
+
+def test_a_new_run_may_start_from_a_checkpoint_of_the_same_sizes(tmp_path: Path) -> None:
+    first = pretrain(CONFIG, tmp_path / "first")
+    frozen = replace(CONFIG, muon_lr=0.0, adamw_lr=0.0)
+    second = pretrain(frozen, tmp_path / "second", start_from=tmp_path / "first")
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+    assert log_of(tmp_path / "second")[0]["start_from"] == weights_hash(tmp_path / "first")
+    with pytest.raises(TabgenError, match=r"holds Tab2DConfig.* this run trains Tab2DConfig"):
+        pretrain(CONFIG, tmp_path / "third", start_from=FIXTURE)
 
 
 def test_a_broken_state_is_named(tmp_path: Path) -> None:
