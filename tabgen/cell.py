@@ -125,7 +125,7 @@ def run_cell(cell: dict[str, Any], plugins: Plugins, enter: Callable[[str], None
         notes = facts.pop("notes")
         outcome |= facts
     with clock.phase("finetune"):
-        recipe = Recipe(**cell["recipe"])
+        recipe = Recipe(**cell["recipe"]).for_table(scorer.n_classes, len(train))
         tuned = fine_tune(
             model,
             pool,

@@ -36,6 +36,9 @@ def test_recipes_are_the_protocols() -> None:
     assert autogluon.rate(1001) == pytest.approx(1e-4)
     second = get_recipe("mitra-v2")
     assert (second.steps, second.learning_rate, second.warmup_steps, second.weight_decay) == (50, 1e-5, 10, 0.3)
+    assert second.for_table(n_classes=2, n_rows=16_384).learning_rate == 3e-6
+    assert second.for_table(n_classes=2, n_rows=16_385) == second == second.for_table(n_classes=3, n_rows=100)
+    assert autogluon.for_table(n_classes=2, n_rows=100) == autogluon
 
 
 def test_any_field_can_be_replaced_and_unknown_ones_are_named() -> None:

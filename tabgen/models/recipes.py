@@ -8,6 +8,9 @@ from typing import Any, ClassVar
 from tabgen.errors import ExperimentError, UnknownNameError
 
 
+SMALL_TABLE = 16_384
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How to fine-tune.
@@ -31,6 +34,8 @@ class Recipe:
         Rows of a step at most, drawn anew each step.
     max_gradient_norm : float
         Gradients are scaled down to this norm; 0: never.
+    binary_learning_rate : float
+        The learning rate on two classes and at most 16,384 training rows; 0: as on others.
     source : str
     """
 
@@ -46,6 +51,7 @@ class Recipe:
     max_support: int = 8192
     max_query: int = 1024
     max_gradient_norm: float = 0.0
+    binary_learning_rate: float = 0.0
     source: str = ""
 
     NAMING: ClassVar[tuple[str, ...]] = ("name", "source")
@@ -55,6 +61,12 @@ class Recipe:
         """Learning rate of step 1, 2, ..."""
         share = min(1.0, (step - 1) / self.warmup_steps) if self.warmup_steps else 1.0
         return self.warmup_from + (self.learning_rate - self.warmup_from) * share
+
+    def for_table(self, n_classes: int, n_rows: int) -> Recipe:
+        """The recipe with the learning rate that it has for a table of this many classes and training rows."""
+        if self.binary_learning_rate and n_classes == 2 and n_rows <= SMALL_TABLE:
+            return replace(self, learning_rate=self.binary_learning_rate)
+        return self
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self) | {"betas": list(self.betas)}
@@ -69,7 +81,8 @@ RECIPES = {
             1e-5,
             warmup_steps=10,
             weight_decay=0.3,
-            source="Mitra 2: lr 1e-5; its 3e-6 for binary tables is an override here",
+            binary_learning_rate=3e-6,
+            source="Mitra 2",
         ),
         Recipe(
             "nano",
