@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 from tabgen.errors import ExperimentError, UnknownNameError
 
-
 SMALL_TABLE = 16_384
 
 

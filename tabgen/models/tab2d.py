@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 N_QUANTILES = 999
 FEW_KEYS = 32
-"""Up to here plain matrix products beat the fused kernel (processor time, one core: 12 keys 2.4 times, 21 1.4 times)."""
+"""Up to here plain matrix products beat the fused kernel: 2.4-fold at 12 keys, 1.4-fold at 21 (one core's time)."""
 
 
 @dataclass(frozen=True)
