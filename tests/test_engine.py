@@ -13,6 +13,7 @@ import pytest
 from paths import FIXTURE
 
 from tabgen.datasets import Dataset, Suite
+from tabgen.engines import EngineSettings
 from tabgen.engines.local import LocalEngine
 from tabgen.experiment import Experiment, Limits, parse_methods, plan
 from tabgen.plugins import PluginChoice, Plugins, load_plugins
@@ -44,7 +45,7 @@ def cells(plugins: Plugins, teaching: Dataset, two_steps: dict[str, Any]) -> dic
 
 
 def run(cells: list[dict[str, Any]], folder: Path, workers: int = 2) -> dict[str, dict[str, Any]]:
-    engine = LocalEngine(workers, 1, CHOICE, folder)
+    engine = LocalEngine(EngineSettings(CHOICE, folder, workers=workers))
     return {cell["method"]: result for cell, result in engine.run(cells)}
 
 
@@ -139,7 +140,7 @@ def test_scores_do_not_depend_on_workers_or_order(cells: dict[str, dict[str, Any
 def test_when_the_fork_server_dies_its_cells_are_crashed_and_the_rest_run(
     cells: dict[str, dict[str, Any]], tmp_path: Path
 ) -> None:
-    engine = LocalEngine(1, 1, CHOICE, tmp_path)
+    engine = LocalEngine(EngineSettings(CHOICE, tmp_path, workers=1))
     order = [limited(cells["hangs"], seconds=50), cells["zero-shot"]]
     family: list[psutil.Process] = []
 
@@ -159,7 +160,7 @@ def test_when_the_fork_server_dies_its_cells_are_crashed_and_the_rest_run(
 
 def test_no_process_outlives_the_engine(cells: dict[str, dict[str, Any]], tmp_path: Path) -> None:
     before = {p.pid for p in psutil.Process().children(recursive=True)}
-    engine = LocalEngine(2, 1, CHOICE, tmp_path)
+    engine = LocalEngine(EngineSettings(CHOICE, tmp_path, workers=2))
     for _cell, _result in engine.run([cells["zero-shot"], limited(cells["hangs"], seconds=40), cells["real"]]):
         break
     engine_is_done = time.monotonic() + 10
@@ -169,7 +170,7 @@ def test_no_process_outlives_the_engine(cells: dict[str, dict[str, Any]], tmp_pa
 
 
 def test_stopping_lets_running_cells_finish(cells: dict[str, dict[str, Any]], tmp_path: Path) -> None:
-    engine = LocalEngine(1, 1, CHOICE, tmp_path)
+    engine = LocalEngine(EngineSettings(CHOICE, tmp_path, workers=1))
     ran = []
     for cell, result in engine.run([cells["zero-shot"], cells["real"], cells["bootstrap"]]):
         ran.append((cell["method"], result["status"]))
@@ -187,7 +188,9 @@ def test_cells_die_with_their_parent(cells: dict[str, dict[str, Any]], tmp_path:
     program = (
         "import json, sys; from pathlib import Path; from tabgen.engines.local import LocalEngine;"
         "from tabgen.plugins import PluginChoice;"
-        f"engine = LocalEngine(1, 1, PluginChoice(({str(FAULTY)!r},), external=False), Path({str(tmp_path)!r}));"
+        "from tabgen.engines import EngineSettings;"
+        f"choice = PluginChoice(({str(FAULTY)!r},), external=False);"
+        f"engine = LocalEngine(EngineSettings(choice, Path({str(tmp_path)!r}), workers=1));"
         f"cell = json.loads(Path({str(tmp_path / 'cell.json')!r}).read_text());"
         "[None for _ in engine.run([cell], lambda c: print('started', flush=True))]"
     )
