@@ -132,7 +132,7 @@ def run_experiment(
         with _two_step_interrupt(runner.stop, watcher) as interrupted:
             try:
                 for cell, computed in runner.run(waiting, started):
-                    outcome = cell | computed | {"provenance": where}
+                    outcome = cell | {"provenance": where} | computed
                     store.add(outcome)
                     result.ran[outcome["status"]] += 1
                     watcher.finished(outcome)

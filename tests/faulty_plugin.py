@@ -131,6 +131,15 @@ def forks_children(self, n, seed):
 
 
 @fault
+def kills_grandparent(self, n, seed):
+    """Of a cell: what runs the fork server."""
+    import psutil
+
+    psutil.Process().parent().parent().kill()
+    time.sleep(1000)
+
+
+@fault
 def changes_random_state(self, n, seed):
     random.seed(1)
     np.random.seed(1)

@@ -57,6 +57,13 @@ def _local(settings: EngineSettings) -> Any:
     return LocalEngine(settings)
 
 
+def _ray(settings: EngineSettings) -> Any:
+    from tabgen.engines.ray import RayEngine
+
+    return RayEngine(settings)
+
+
 @hookimpl
 def tabgen_register_engines(register: Callable[[str, Callable[..., Any]], None]) -> None:
     register("local", _local)
+    register("ray", _ray)

@@ -32,6 +32,8 @@ LOG_TAIL = 2000
 LOG_LIMIT = 1_000_000
 """Bytes of a cell's log that are kept: the last ones."""
 START_SECONDS = 120
+LOOK_AHEAD = 100
+"""Waiting cells among which one is looked for that makes other rows than those under way."""
 
 
 @dataclass
@@ -58,8 +60,7 @@ class LocalEngine:
 
     def __init__(self, settings: EngineSettings, stay: bool = False) -> None:
         self.settings, self._stay = settings, stay
-        self.gpus = visible_gpus(settings.gpus)
-        self.workers = settings.workers or len(self.gpus) or max(1, (os.cpu_count() or 1) // settings.threads)
+        self.workers = settings.workers or settings.gpus or max(1, (os.cpu_count() or 1) // settings.threads)
         self._server: _Server | None = None
         self._stopping = False
 
@@ -78,15 +79,15 @@ class LocalEngine:
     ) -> Iterator[tuple[Cell, dict[str, Any]]]:
         """One result for every cell that ran, as each ends."""
         waiting, running = deque(cells), dict[str, Running]()
+        gpus = visible_gpus(self.settings.gpus)
         self.settings.log_folder.mkdir(parents=True, exist_ok=True)
         server = self._server = self._server or _Server(self.settings)
         try:
             while running or (waiting and not self._stopping):
                 while waiting and len(running) < self.workers and not self._stopping:
-                    cell = self._next(waiting, running)
-                    state = running[cell["key"]] = Running(
-                        cell, self._log(cell), self._free_gpu(running), time.monotonic()
-                    )
+                    cell = next_cell(waiting, [state.cell for state in running.values()], self.settings)
+                    gpu = _freest(gpus, running)
+                    state = running[cell["key"]] = Running(cell, log_of(cell, self.settings), gpu, time.monotonic())
                     server.send({"id": cell["key"], "cell": cell, "log": str(state.log), "gpu": state.gpu})
                     started(cell)
                 for message in server.messages(POLL_SECONDS):
@@ -111,23 +112,28 @@ class LocalEngine:
             if not self._stay:
                 self.close()
 
-    def _next(self, waiting: deque[Cell], running: dict[str, Running]) -> Cell:
-        """The first waiting cell whose synthetic rows no running cell is making: it will find them in the cache."""
-        if self.settings.cache:
-            under_way = {rows_key(state.cell) for state in running.values()} - {None}
-            for position, cell in enumerate(itertools.islice(waiting, 100) if under_way else ()):
-                if rows_key(cell) not in under_way:
-                    del waiting[position]
-                    return cell
-        return waiting.popleft()
 
-    def _free_gpu(self, running: dict[str, Running]) -> str | None:
-        """The GPU with the fewest cells on it."""
-        taken = Counter(state.gpu for state in running.values())
-        return min(self.gpus, key=lambda gpu: taken[gpu], default=None)
+def next_cell(waiting: deque[Cell], running: list[Cell], settings: EngineSettings) -> Cell:
+    """Take the first waiting cell whose synthetic rows no running cell is making: later it finds them in the cache.
 
-    def _log(self, cell: Cell) -> Path:
-        return (self.settings.log_folder / f"{cell['key'][:16]}.log").resolve()
+    If there is none, the first: then both make them.
+    """
+    under_way = {rows_key(cell) for cell in running} - {None} if settings.cache else set()
+    for position, cell in enumerate(itertools.islice(waiting, LOOK_AHEAD) if under_way else ()):
+        if rows_key(cell) not in under_way:
+            del waiting[position]
+            return cell
+    return waiting.popleft()
+
+
+def log_of(cell: Cell, settings: EngineSettings) -> Path:
+    return (settings.log_folder / f"{cell['key'][:16]}.log").resolve()
+
+
+def _freest(gpus: list[str], running: dict[str, Running]) -> str | None:
+    """The GPU with the fewest cells on it; None where cells compute on the CPU."""
+    taken = Counter(state.gpu for state in running.values())
+    return min(gpus, key=lambda gpu: taken[gpu], default=None)
 
 
 def visible_gpus(count: int) -> list[str]:
