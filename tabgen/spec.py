@@ -100,7 +100,9 @@ class ExperimentSpec(BaseModel):
             recipe=recipes[self.recipe[0]].to_dict(),
             max_train_rows=tuple(rows or None for rows in self.max_train_rows),
             max_test_rows=self.max_test_rows or None,
-            limits=Limits(self.seconds, self.memory, {str(phase): limit for phase, limit in self.phase_seconds.items()}),
+            limits=Limits(
+                self.seconds, self.memory, {str(phase): limit for phase, limit in self.phase_seconds.items()}
+            ),
             fidelity=self.fidelity,
         )
 
