@@ -161,8 +161,11 @@ def find_model(name: str, plugins: Plugins) -> ModelInfo:
     return plugins.models[name]
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
 def canonical_json(data: Any) -> str:
-    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return _CANONICAL.encode(data)
 
 
 def plan(experiment: Experiment, plugins: Plugins) -> list[dict[str, Any]]:
@@ -178,6 +181,7 @@ def plan(experiment: Experiment, plugins: Plugins) -> list[dict[str, Any]]:
     """
     _check(experiment)
     checkpoint = find_model(experiment.model, plugins).fingerprint()
+    limits = asdict(experiment.limits)
     cells = []
     for dataset in experiment.suite.datasets:
         sha256 = _hash_of(dataset)
@@ -208,7 +212,7 @@ def plan(experiment: Experiment, plugins: Plugins) -> list[dict[str, Any]]:
                         "model": experiment.model,
                         "checkpoint": checkpoint,
                         "recipe": method.recipe or experiment.recipe,
-                        "limits": asdict(experiment.limits),
+                        "limits": limits,
                         "fidelity": experiment.fidelity,
                         "protocol": PROTOCOL_VERSION,
                     }
