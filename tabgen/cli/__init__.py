@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from tabgen.cli import cache, check, generate, graph, listings, new, pretrain, rank, recover, run
+from tabgen.cli import cache, check, doctor, generate, graph, listings, new, pretrain, rank, recover, run
 from tabgen.errors import TabgenError
 
 app = typer.Typer(
@@ -44,6 +44,7 @@ app.command("rank")(rank.rank)
 app.command("generate")(generate.generate)
 app.command("cache")(cache.cache)
 app.command("recover")(recover.recover)
+app.command("doctor")(doctor.doctor)
 app.command("graph")(graph.graph)
 app.command("new")(new.new)
 app.command("check")(check.check)
