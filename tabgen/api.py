@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +72,7 @@ def compare(
     if methods is not None:
         values["methods"] = list(methods)
     planned = make_spec(values, "compare").build(registry)
-    run_experiment(planned, Path(output), registry, choice, QuietWatcher(), workers=workers or os.cpu_count() or 1)
+    run_experiment(planned, Path(output), registry, choice, QuietWatcher(), workers=workers or 0)
     return load_results(output)
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import resource
-import sys
+import hashlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,17 +13,19 @@ import numpy as np
 import torch
 
 from tabgen import fidelity
+from tabgen.cache import Cache
 from tabgen.datasets import Dataset
+from tabgen.environment import package_versions, peak_memory_mb
 from tabgen.errors import InvalidOutput, Unsupported
-from tabgen.experiment import find_model
-from tabgen.generator import FitContext, Generator, make_generator
+from tabgen.experiment import canonical_json, find_model, split_identity
+from tabgen.generator import make_generator
 from tabgen.metrics import Labels, Metric
 from tabgen.models.base import Encoder, FoundationModel
 from tabgen.models.finetune import DrawTable, fine_tune
 from tabgen.models.recipes import Recipe
 from tabgen.plugins import Plugins
-from tabgen.sampling import draw_sample, fit_generator
 from tabgen.splits import Split, split
+from tabgen.synthesis import Synthesis, same_start
 from tabgen.table import Table
 
 PURPOSES = ("split", "fit", "sample", "finetune", "torch", "curve")
@@ -42,8 +43,10 @@ def seeds_of(cell: dict[str, Any]) -> dict[str, int]:
 class Clock:
     """Wall seconds spent in each phase; time in an inner phase does not count for the outer one."""
 
-    def __init__(self, enter: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, enter: Callable[[str, float], None] = lambda phase, spent: None) -> None:
         self.seconds: dict[str, float] = {}
+        self.spared = self.peak_mb = 0.0
+        self._processor_at_start = time.process_time()
         self._enter = enter
         self._open: list[str] = []
         self._since = 0.0
@@ -54,19 +57,38 @@ class Clock:
             self.seconds[self._open[-1]] = self.seconds.get(self._open[-1], 0.0) + now - self._since
         self._since = now
 
+    def spare(self, name: str, seconds: float, peak_mb: float = 0.0) -> None:
+        """Charge a phase with what an earlier cell spent on it for this one: nothing is had in no time."""
+        self.seconds[name] = self.seconds.get(name, 0.0) + seconds
+        self.spared += seconds
+        self.peak_mb = max(self.peak_mb, peak_mb)
+
+    @property
+    def processor(self) -> float:
+        """Seconds of processor time since this clock was made: what a busy machine does not change."""
+        return time.process_time() - self._processor_at_start
+
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         self._charge()
         self._open.append(name)
-        self._enter(name)
+        self._enter(name, self.seconds.get(name, 0.0))
         try:
             yield
         finally:
             self._charge()
             self._open.pop()
+            if self._open:
+                self._enter(self._open[-1], self.seconds[self._open[-1]])
 
 
-def run_cell(cell: dict[str, Any], plugins: Plugins, enter: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
+def run_cell(
+    cell: dict[str, Any],
+    plugins: Plugins,
+    enter: Callable[[str, float], None] = lambda phase, spent: None,
+    cache: Cache | None = None,
+    device: str = "cpu",
+) -> dict[str, Any]:
     """Compute one cell.
 
     Parameters
@@ -75,7 +97,11 @@ def run_cell(cell: dict[str, Any], plugins: Plugins, enter: Callable[[str], None
         As :func:`tabgen.experiment.plan` makes them.
     plugins : Plugins
     enter : callable
-        Called with the name of every phase as it begins.
+        Called with the name of every phase as it begins or goes on, and the seconds it has had.
+    cache : Cache, optional
+        Where synthetic rows and zero-shot scores are taken from and kept. It changes no score.
+    device : str
+        "cpu" or "cuda".
 
     Returns
     -------
@@ -90,41 +116,42 @@ def run_cell(cell: dict[str, Any], plugins: Plugins, enter: Callable[[str], None
     """
     clock = Clock(enter)
     seeds = seeds_of(cell)
-    torch.manual_seed(seeds["torch"])
+    same_start(seeds["torch"])
     with clock.phase("load"):
         table = Dataset(cell["dataset"], Path(cell["path"]), cell["target"], cell["sha256"], cell["kinds"]).load()
         parts = split(
             table.labels, cell["fold"], cell["n_folds"], cell["seed"], cell["max_train_rows"], cell["max_test_rows"]
         )
-        model = find_model(cell["model"], plugins).load("cpu")
+        model = find_model(cell["model"], plugins).load(device)
         train = table.take(parts.train).observed()
         encoder = model.encoder(train)
     scorer = Scorer(model, encoder, table, train, parts, [plugins.metrics[name] for name in plugins.metrics])
-    with clock.phase("zero_shot"):
-        outcome: dict[str, Any] = {
-            "status": "ok",
-            "reason": "",
-            "split_hash": parts.hash,
-            "data_hash": table.content_hash,
-        }
-        outcome |= scorer.scores("zero_shot")
-        outcome |= {f"n_{name}": len(rows) for name, rows in vars(parts).items()} | {
-            "n_columns": scorer.x_train.shape[1]
-        }
+    notes: dict[str, Any] = {}
+    outcome: dict[str, Any] = {
+        "status": "ok",
+        "reason": "",
+        "device": device,
+        "split_hash": parts.hash,
+        "data_hash": table.content_hash,
+        **{f"n_{name}": len(rows) for name, rows in vars(parts).items()},
+        "n_columns": scorer.x_train.shape[1],
+        "notes": notes,
+        **_zero_shot(cell, scorer, plugins, clock, cache),
+    }
     if cell["mixing"] == "none":
         return outcome | scorer.as_tuned() | {"best_step": 0, **_measures(clock)}
 
-    notes: dict[str, Any] = {}
     real = (scorer.x_train, scorer.y_train)
     if cell["mixing"] == "real":
         pool: DrawTable = lambda step: real  # noqa: E731
     else:
         generator = make_generator(plugins.generators[cell["generator"]], cell["settings"])
         holdout = table.take(parts.test)
-        pool, facts = _synthetic_pool(cell, generator, model, encoder, train, holdout, real, seeds, clock)
-        notes = facts.pop("notes")
-        outcome |= facts
+        synthesis = Synthesis(cell, generator, train, model, seeds, notes, clock, cache)
+        pool = _synthetic_pool(cell, synthesis, encoder, holdout, real)
+        outcome |= synthesis.facts
     with clock.phase("finetune"):
+        same_start(seeds["torch"])
         recipe = Recipe(**cell["recipe"]).for_table(scorer.n_classes, len(train))
         tuned = fine_tune(
             model,
@@ -138,15 +165,42 @@ def run_cell(cell: dict[str, Any], plugins: Plugins, enter: Callable[[str], None
         )
     with clock.phase("score"):
         outcome |= scorer.scores("tuned")
+    if cache and cache.faults:
+        notes["cache"] = cache.faults
     return outcome | {
         "best_step": tuned.best_step,
         "steps": len(tuned.validation_losses) - 1,
         "step_seconds": tuned.step_seconds,
         "curve_validation": [round(loss, 6) for loss in tuned.validation_losses],
         "curve_test": [round(loss, 6) for loss in tuned.watched_losses],
-        "notes": notes,
         **_measures(clock),
     }
+
+
+def _zero_shot(
+    cell: dict[str, Any], scorer: Scorer, plugins: Plugins, clock: Clock, cache: Cache | None
+) -> dict[str, Any]:
+    """The zero-shot scores of the fold: the same for every method, so computed for the first of them only."""
+    decides = {
+        **split_identity(cell),
+        "checkpoint": cell["checkpoint"],
+        "metrics": {name: plugins.metrics.plugin_of(name).version for name in sorted(plugins.metrics)},
+        "device": scorer.model.device,
+        "packages": package_versions(),
+    }
+    key = hashlib.sha256(canonical_json(decides).encode()).hexdigest()
+    if cache:
+        with clock.phase("cache"):
+            scores, seconds = cache.scores(key) or ({}, 0.0)
+        if scores:
+            clock.spare("zero_shot", seconds)
+            return scorer.remember(scores) | {"cached_zero_shot": True}
+    with clock.phase("zero_shot"):
+        scores = scorer.scores("zero_shot")
+    if cache:
+        with clock.phase("cache"):
+            cache.add_scores(key, scores, clock.seconds["zero_shot"])
+    return scores | {"cached_zero_shot": False}
 
 
 class Scorer:
@@ -170,9 +224,12 @@ class Scorer:
             if not np.isfinite(probabilities).all():
                 raise InvalidOutput(f"the model's {stage} probabilities on {name} are not finite.")
             out |= {f"{stage}_{name}_{metric.name}": metric.score(labels, probabilities) for metric in self.metrics}
-        if stage == "zero_shot":
-            self._zero_shot = out
-        return out
+        return self.remember(out) if stage == "zero_shot" else out
+
+    def remember(self, zero_shot: dict[str, float]) -> dict[str, float]:
+        """Keep the zero-shot scores for :meth:`as_tuned`."""
+        self._zero_shot = zero_shot
+        return zero_shot
 
     def some_of_test(self, most: int, seed: int) -> tuple[Tensor, Tensor]:
         """Encoded test rows and their labels, at most this many, drawn at random."""
@@ -185,59 +242,42 @@ class Scorer:
 
 
 def _synthetic_pool(
-    cell: dict[str, Any],
-    generator: Generator,
-    model: FoundationModel,
-    encoder: Encoder,
-    train: Table,
-    holdout: Table,
-    real: tuple[Tensor, Tensor],
-    seeds: dict[str, int],
-    clock: Clock,
-) -> tuple[DrawTable, dict[str, Any]]:
-    """Fit the generator and say what each step learns from, with the facts for the outcome."""
-    info, n_rows = generator.info, max(2, round(cell["ratio"] * len(train)))
-    context = FitContext(
-        seed=seeds["fit"], deadline=time.monotonic() + cell["limits"]["seconds"], load_model=lambda: model
-    )
-    with clock.phase("fit"):
-        fit_generator(generator, train, context)
-
-    def encoded(seed: int) -> tuple[Tensor, Tensor, Table]:
-        with clock.phase("sample"):
-            sample = draw_sample(generator, train, n_rows, seed)
-            changed = len(sample.schema.columns) < len(train.schema.columns)
-            own = model.encoder(sample) if changed else encoder
-            return own.encode(sample), torch.from_numpy(sample.labels), sample
-
-    facts: dict[str, Any] = {"n_synthetic": n_rows, "notes": context.notes}
+    cell: dict[str, Any], synthesis: Synthesis, encoder: Encoder, holdout: Table, real: tuple[Tensor, Tensor]
+) -> DrawTable:
+    """What each step learns from; the facts for the outcome are left in ``synthesis``."""
+    info, train, model = synthesis.generator.info, synthesis.train, synthesis.model
+    n_rows = max(2, round(cell["ratio"] * len(train)))
+    augment = cell["mixing"] == "augment"
+    synthesis.facts["n_synthetic"] = n_rows
 
     def measure(sample: Table) -> None:
-        with clock.phase("fidelity"):
-            facts.update(_fidelity(train, holdout, sample, seeds["sample"], context.notes))
+        if cell["fidelity"]:
+            with synthesis.clock.phase("fidelity"):
+                seed = synthesis.seeds["sample"]
+                synthesis.facts |= _fidelity(train, holdout, sample, seed, synthesis.context.notes)
 
-    augment = cell["mixing"] == "augment"
-
-    def mixed(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        return (torch.cat([real[0], x]), torch.cat([real[1], y])) if augment else (x, y)
+    def encoded(sample: Table) -> tuple[Tensor, Tensor]:
+        with synthesis.clock.phase("sample"):
+            changed = len(sample.schema.columns) < len(train.schema.columns)
+            own = model.encoder(sample) if changed else encoder
+            return own.encode(sample), torch.from_numpy(sample.labels)
 
     if not info.redraws:
-        x, y, sample = encoded(seeds["sample"])
-        table = mixed(x, y)
-        if cell["fidelity"]:
-            measure(sample)
-        return lambda step: table, facts | {"synthetic_hash": sample.content_hash}
+        sample = synthesis.draw(n_rows)
+        synthesis.facts["synthetic_hash"] = sample.content_hash
+        measure(sample)
+        x, y = encoded(sample)
+        table = (torch.cat([real[0], x]), torch.cat([real[1], y])) if augment else (x, y)
+        return lambda step: table
 
     def redraw(step: int) -> tuple[Tensor, Tensor]:
         # columns may differ from draw to draw, so real and synthetic tables take turns instead of being stacked
-        if augment and step % 2 == 0:
-            return real
-        x, y, _ = encoded(int(np.random.SeedSequence([seeds["sample"], step]).generate_state(1)[0]))
-        return x, y
+        return real if augment and step % 2 == 0 else encoded(synthesis.redraw(n_rows, step))
 
+    synthesis.fit()
     if cell["fidelity"]:
-        measure(encoded(seeds["sample"])[2])
-    return redraw, facts
+        measure(synthesis.redraw(n_rows, 0))
+    return redraw
 
 
 def _fidelity(train: Table, holdout: Table, sample: Table, seed: int, notes: dict[str, Any]) -> dict[str, float]:
@@ -253,9 +293,12 @@ def _fidelity(train: Table, holdout: Table, sample: Table, seed: int, notes: dic
 
 
 def _measures(clock: Clock) -> dict[str, float]:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 * 1024 if sys.platform == "darwin" else 1024)
     seconds = {f"seconds_{phase}": round(value, 4) for phase, value in clock.seconds.items()}
-    return seconds | {"peak_memory_mb": round(peak, 1)}
+    return seconds | {
+        "spared_seconds": round(clock.spared, 4),
+        "processor_seconds": round(clock.processor, 4),
+        "peak_memory_mb": max(peak_memory_mb(), clock.peak_mb),
+    }
 
 
 def status_of(error: BaseException) -> str:

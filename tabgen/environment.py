@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 import subprocess
+import sys
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -27,13 +29,24 @@ def one_thread_unless_told() -> None:
 
 
 @cache
+def package_versions() -> dict[str, str]:
+    """Versions of Python and of the packages that every cell computes with."""
+    return {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}}
+
+
+def peak_memory_mb() -> float:
+    """The most memory that this process has had resident, in megabytes."""
+    unit = 1024 * 1024 if sys.platform == "darwin" else 1024
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1)
+
+
+@cache
 def provenance() -> dict[str, Any]:
     """Versions, commit and hardware of this process, the same for every outcome of a run."""
     commit, dirty = _commit()
     return {
         "tabgen": metadata.version("tabgen-bench"),
-        "python": platform.python_version(),
-        **{name: metadata.version(name) for name in PACKAGES},
+        **package_versions(),
         "commit": commit,
         "dirty": dirty,
         "platform": f"{platform.system()} {platform.machine()}",

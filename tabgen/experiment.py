@@ -19,7 +19,7 @@ from tabgen.models.base import ModelInfo
 from tabgen.models.recipes import RECIPES, Recipe
 from tabgen.plugins import Plugins
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 """Raised whenever the same cell would get another score for a reason that is not in its key."""
 
 METHOD = re.compile(r"(?P<generator>[a-z0-9_-]+)(@(?P<mixing>[a-z]+))?(:(?P<settings>.+))?")
@@ -54,10 +54,11 @@ class Method:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a cell may use: seconds of wall time, and megabytes of memory with all its processes."""
+    """What a cell may use: seconds of wall time, megabytes of memory with all its processes, seconds by phase."""
 
     seconds: float = 600.0
     memory_mb: float = 6000.0
+    phases: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -160,8 +161,11 @@ def find_model(name: str, plugins: Plugins) -> ModelInfo:
     return plugins.models[name]
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
 def canonical_json(data: Any) -> str:
-    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return _CANONICAL.encode(data)
 
 
 def plan(experiment: Experiment, plugins: Plugins) -> list[dict[str, Any]]:
@@ -177,6 +181,7 @@ def plan(experiment: Experiment, plugins: Plugins) -> list[dict[str, Any]]:
     """
     _check(experiment)
     checkpoint = find_model(experiment.model, plugins).fingerprint()
+    limits = asdict(experiment.limits)
     cells = []
     for dataset in experiment.suite.datasets:
         sha256 = _hash_of(dataset)
@@ -198,6 +203,7 @@ def plan(experiment: Experiment, plugins: Plugins) -> list[dict[str, Any]]:
                         "max_test_rows": experiment.max_test_rows,
                         "method": method.label,
                         "generator": method.generator,
+                        "rows_of": _rows_of(method.generator, plugins),
                         "plugin": plugin.name if plugin else None,
                         "plugin_version": plugin.version if plugin else None,
                         "mixing": method.mixing,
@@ -206,7 +212,7 @@ def plan(experiment: Experiment, plugins: Plugins) -> list[dict[str, Any]]:
                         "model": experiment.model,
                         "checkpoint": checkpoint,
                         "recipe": method.recipe or experiment.recipe,
-                        "limits": asdict(experiment.limits),
+                        "limits": limits,
                         "fidelity": experiment.fidelity,
                         "protocol": PROTOCOL_VERSION,
                     }
@@ -255,6 +261,24 @@ def split_identity(cell: dict[str, Any]) -> dict[str, Any]:
         "data": {name: cell[name] for name in ("sha256", "target", "kinds")},
         **{name: cell[name] for name in ("fold", "n_folds", "seed", "max_train_rows", "max_test_rows", "protocol")},
     }
+
+
+def _rows_of(generator: str | None, plugins: Plugins) -> str | None:
+    """The generator whose rows these are: itself, or the one it says it shares them with."""
+    return generator and (plugins.generators[generator].info.same_rows_as or generator)
+
+
+def rows_identity(cell: dict[str, Any]) -> dict[str, Any]:
+    """What decides, for one training table and seed, which synthetic rows a cell draws: all but how many."""
+    return {name: cell[name] for name in ("rows_of", "plugin", "plugin_version", "settings")}
+
+
+def rows_key(cell: dict[str, Any]) -> str | None:
+    """The same for cells that draw from one fit, so that one need not wait for what the other makes; or None."""
+    if cell["generator"] is None:
+        return None
+    decides = split_identity(cell) | rows_identity(cell)
+    return hashlib.sha256(canonical_json(decides).encode()).hexdigest()
 
 
 def method_identity(cell: dict[str, Any]) -> dict[str, Any]:

@@ -73,6 +73,9 @@ class GeneratorInfo:
         True: a new sample is drawn for every fine-tuning step (cheap samplers of whole tasks).
     preload : tuple of str
         Modules that are slow to import: each is imported once per run instead of once per cell.
+    same_rows_as : str
+        Another generator of the same plugin that draws the very same rows at the same settings and seeds, and
+        differs in its mixing: the two share one fit.
     """
 
     name: str
@@ -84,6 +87,7 @@ class GeneratorInfo:
     changes_columns: bool = False
     redraws: bool = False
     preload: tuple[str, ...] = ()
+    same_rows_as: str = ""
     limits: Limits = field(default_factory=Limits)
 
 

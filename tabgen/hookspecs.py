@@ -82,9 +82,9 @@ def tabgen_register_engines(register: Callable[[str, Callable[..., Any]], None])
     Parameters
     ----------
     register : callable
-        ``register("name", make_engine)``; ``make_engine(workers=, threads=, choice=, log_folder=)`` returns an
-        object whose ``run(cells, started)`` yields ``(cell, result)`` for each cell, in any order, and whose
-        ``stop()`` lets running cells finish (see ``tabgen.engines``).
+        ``register("name", make_engine)``; ``make_engine(settings)`` gets :class:`tabgen.engines.EngineSettings`
+        and returns an object whose ``run(cells, started)`` yields ``(cell, result)`` for each cell, in any order,
+        and whose ``stop()`` lets running cells finish.
     """
 
 

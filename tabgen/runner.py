@@ -12,6 +12,8 @@ from types import FrameType
 from typing import Any, Protocol
 
 from tabgen import fidelity
+from tabgen.cache import CacheSettings
+from tabgen.engines import EngineSettings
 from tabgen.environment import provenance
 from tabgen.experiment import Experiment, plan
 from tabgen.plugins import PluginChoice, Plugins
@@ -73,7 +75,10 @@ def run_experiment(
     engine: str = "local",
     workers: int = 1,
     threads: int = 1,
+    gpus: int = 0,
     retry: Sequence[str] = (),
+    cache: bool = True,
+    cache_limit_mb: float | None = None,
 ) -> RunSummary:
     """Run every cell of ``experiment`` that ``folder`` does not hold yet.
 
@@ -84,6 +89,10 @@ def run_experiment(
     ----------
     retry : sequence of str
         Statuses whose cells run again.
+    cache : bool
+        Keep synthetic rows and zero-shot scores in ``folder/cache`` for other cells, and use those kept there.
+    cache_limit_mb : float, optional
+        The cache's size at most; least recently used files go first.
     """
     began = time.monotonic()
     cells = plan(experiment, plugins)
@@ -104,11 +113,15 @@ def run_experiment(
         if experiment.fidelity and fidelity.available():
             preload |= set(fidelity.PRELOAD)
         runner = plugins.engines[engine](
-            workers=workers,
-            threads=threads,
-            choice=choice,
-            log_folder=folder / "logs",
-            preload=tuple(sorted(preload)),
+            EngineSettings(
+                choice,
+                folder / "logs",
+                workers=workers,
+                threads=threads,
+                gpus=gpus,
+                preload=tuple(sorted(preload)),
+                cache=CacheSettings(str((folder / "cache").resolve()), cache_limit_mb) if cache else None,
+            )
         )
         where = provenance()
 
@@ -119,7 +132,7 @@ def run_experiment(
         with _two_step_interrupt(runner.stop, watcher) as interrupted:
             try:
                 for cell, computed in runner.run(waiting, started):
-                    outcome = cell | computed | {"provenance": where}
+                    outcome = cell | {"provenance": where} | computed
                     store.add(outcome)
                     result.ran[outcome["status"]] += 1
                     watcher.finished(outcome)
@@ -162,4 +175,3 @@ class _two_step_interrupt:  # noqa: N801 - reads as a statement
     def __exit__(self, *_: object) -> None:
         if self._before is not None:
             signal.signal(signal.SIGINT, self._before)
-

@@ -92,9 +92,15 @@ def draw_sample(generator: Generator, table: Table, n_rows: int, seed: int) -> T
     for column in sample.schema.columns:
         if sample.frame[column.name].isna().any() and not expected.frame[column.name].isna().any():
             raise InvalidOutput(f"column '{column.name}' of {source} has missing values; the real one has none.")
-    if n_rows > 1 and len(set(sample.labels.tolist())) < 2:
-        raise InvalidOutput(f"{source} holds one class only ({sample.frame[sample.schema.target].iloc[0]!r}).")
+    check_classes(sample, generator)
     return sample
+
+
+def check_classes(sample: Table, generator: Generator) -> None:
+    """Raise :class:`InvalidOutput` if several rows are all of one class: nothing can be learnt from them."""
+    if len(sample) > 1 and len(set(sample.labels.tolist())) < 2:
+        only = sample.frame[sample.schema.target].iloc[0]
+        raise InvalidOutput(f"the sample of generator '{generator.info.name}' holds one class only ({only!r}).")
 
 
 def _with_filled_levels(table: Table) -> Table:

@@ -24,6 +24,7 @@ def _as_list(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else [value]
 
 
+Phase = Literal["load", "cache", "zero_shot", "fit", "sample", "fidelity", "finetune", "score"]
 OneOrMore = BeforeValidator(_as_list)
 
 
@@ -61,6 +62,9 @@ class ExperimentSpec(BaseModel):
     max_test_rows: int = Field(1000, ge=0, description="Test rows per fold at most; 0: no limit.")
     seconds: float = Field(600.0, ge=1, description="Wall time of a cell at most.")
     memory: float = Field(6000.0, ge=300, description="Memory of a cell at most, in MB.")
+    phase_seconds: dict[Phase, Annotated[float, Field(gt=0)]] = Field(
+        {}, description="Wall time of single phases at most: fit, sample, finetune and others."
+    )
     fidelity: bool = Field(True, description="Measure how close each synthetic table is to the real one.")
 
     @model_validator(mode="after")
@@ -96,7 +100,9 @@ class ExperimentSpec(BaseModel):
             recipe=recipes[self.recipe[0]].to_dict(),
             max_train_rows=tuple(rows or None for rows in self.max_train_rows),
             max_test_rows=self.max_test_rows or None,
-            limits=Limits(self.seconds, self.memory),
+            limits=Limits(
+                self.seconds, self.memory, {str(phase): limit for phase, limit in self.phase_seconds.items()}
+            ),
             fidelity=self.fidelity,
         )
 

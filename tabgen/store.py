@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -21,6 +23,8 @@ PRAGMA user_version={SCHEMA_VERSION};
 COMMIT;
 """
 STATUSES = ("ok", "unsupported", "invalid_output", "error", "timeout", "out_of_memory", "crashed")
+LEAST_BYTES, MOST_BYTES = 100, 1 << 36
+"""Of a row, and of a store: bounds on where recovery looks."""
 RETRYABLE = ("error", "timeout", "out_of_memory", "crashed")
 
 
@@ -114,7 +118,66 @@ class Store:
 
 
 def _damaged(path: Path, error: Exception) -> StoreError:
-    return StoreError(f"{path} cannot be read as a store ({error}); restore it from a copy, or start in a new folder.")
+    return StoreError(
+        f"{path} cannot be read as a store ({error}); restore it from a copy, save what can be read with"
+        f" `tabgen recover {path.parent} -o NEW`, or start in a new folder."
+    )
+
+
+def recover(folder: Path) -> tuple[list[dict[str, Any]], int]:
+    """The outcomes that a damaged store still holds, and how many rows it has that cannot be read.
+
+    The store is copied, with what its journal holds, and filled up with zeros to the size it should have; then every
+    row is looked up by its number, so that a damaged page costs the rows on it only.
+
+    Raises
+    ------
+    StoreError
+        If nothing can be read at all.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        raise StoreError(f"there is no run in {folder}: it has no {FILE}.")
+    found: dict[str, dict[str, Any]] = {}
+    lost = 0
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = Path(scratch) / FILE
+        journal = Path(f"{copy}-wal")
+        shutil.copyfile(path, copy)
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copyfile(f"{path}-wal", journal)
+        with copy.open("r+b") as file:
+            header = file.read(100)
+            pages, page = int.from_bytes(header[28:32], "big"), int.from_bytes(header[16:18], "big")
+            size = max(copy.stat().st_size, min(pages * (65536 if page == 1 else page), MOST_BYTES))
+            file.truncate(size)
+        if journal.is_file():
+            size += journal.stat().st_size
+        try:
+            with contextlib.closing(sqlite3.connect(copy)) as database:
+                database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+                for number in range(1, size // LEAST_BYTES + 2):
+                    try:
+                        row = _row_at(database, number)
+                    except (sqlite3.Error, ValueError):
+                        lost += 1
+                        continue
+                    if row:
+                        found[row["key"]] = row
+        except sqlite3.Error as error:
+            raise StoreError(f"nothing can be read in {path}: {error}.") from error
+    return list(found.values()), lost
+
+
+def _row_at(database: sqlite3.Connection, number: int) -> dict[str, Any] | None:
+    """The outcome in the row of this number, or None; ValueError if it is no outcome."""
+    row = database.execute("SELECT key, status, row FROM outcomes WHERE rowid = ?", (number,)).fetchone()
+    if row is None:
+        return None
+    outcome: dict[str, Any] = json.loads(row[2])
+    if (outcome["key"], outcome["status"]) != row[:2] or outcome["status"] not in STATUSES:
+        raise ValueError("the row and its outcome disagree")
+    return outcome
 
 
 def _take_lock(folder: Path) -> IO[str]:

@@ -121,6 +121,13 @@ def prints_megabytes(self, n, seed):
 
 
 @fault
+def prints_without_end(self, n, seed):
+    while True:
+        os.write(1, b"y" * 100_000 + b"\n")
+        time.sleep(0.001)
+
+
+@fault
 def forks_children(self, n, seed):
     for _ in range(3):
         if os.fork() == 0:
@@ -131,6 +138,15 @@ def forks_children(self, n, seed):
 
 
 @fault
+def kills_grandparent(self, n, seed):
+    """Of a cell: what runs the fork server."""
+    import psutil
+
+    psutil.Process().parent().parent().kill()
+    time.sleep(1000)
+
+
+@fault
 def changes_random_state(self, n, seed):
     random.seed(1)
     np.random.seed(1)
@@ -138,6 +154,28 @@ def changes_random_state(self, n, seed):
 
     torch.manual_seed(1)
     return Faulty.sample(self, n, seed)
+
+
+class Blind:
+    """A model that cannot be loaded, and says for what it was asked."""
+
+    name, summary, licence = "blind", "says where it was to be loaded", ""
+
+    @staticmethod
+    def fingerprint() -> str:
+        return "0" * 64
+
+    @staticmethod
+    def load(device: str) -> object:
+        import torch
+
+        shown = os.environ.get("CUDA_VISIBLE_DEVICES")
+        raise RuntimeError(f"asked for {device}, sees {shown}, initialised: {torch.cuda.is_initialized()}")
+
+
+@hookimpl
+def tabgen_register_models(register):
+    register(Blind)
 
 
 @hookimpl

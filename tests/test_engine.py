@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,11 @@ import psutil
 import pytest
 from paths import FIXTURE
 
+from tabgen.cache import CacheSettings
 from tabgen.datasets import Dataset, Suite
-from tabgen.engines.local import LocalEngine
+from tabgen.engines import EngineSettings
+from tabgen.engines.local import LOG_LIMIT, LocalEngine, Running, _enforce_limits, next_cell
+from tabgen.errors import TabgenError
 from tabgen.experiment import Experiment, Limits, parse_methods, plan
 from tabgen.plugins import PluginChoice, Plugins, load_plugins
 
@@ -35,7 +39,7 @@ def cells(plugins: Plugins, teaching: Dataset, two_steps: dict[str, Any]) -> dic
             "zero-shot",
             "real",
             "bootstrap",
-            *(n for n in plugins.generators if n not in ("bootstrap", "jitter", "independent")),
+            *(n for n in plugins.generators if n not in ("jitter", "independent", "bootstrap")),
         ],
         plugins,
     )
@@ -44,7 +48,7 @@ def cells(plugins: Plugins, teaching: Dataset, two_steps: dict[str, Any]) -> dic
 
 
 def run(cells: list[dict[str, Any]], folder: Path, workers: int = 2) -> dict[str, dict[str, Any]]:
-    engine = LocalEngine(workers, 1, CHOICE, folder)
+    engine = LocalEngine(EngineSettings(CHOICE, folder, workers=workers))
     return {cell["method"]: result for cell, result in engine.run(cells)}
 
 
@@ -61,8 +65,10 @@ def results(cells: dict[str, dict[str, Any]], tmp_path_factory: pytest.TempPathF
         "hangs": limited(cells["hangs"], seconds=4),
         "sleeps-in-c": limited(cells["sleeps-in-c"], seconds=4),
         "eats-memory": limited(cells["eats-memory"], memory_mb=1500),
+        "prints-without-end": limited(cells["prints-without-end"], seconds=6),
     }
-    return run(list((cells | special).values()), folder) | {"folder": {"path": folder}}
+    chosen = {method: cell for method, cell in (cells | special).items() if method != "kills-grandparent"}
+    return run(list(chosen.values()), folder) | {"folder": {"path": folder}}
 
 
 @pytest.mark.parametrize(
@@ -79,6 +85,7 @@ def results(cells: dict[str, dict[str, Any]], tmp_path_factory: pytest.TempPathF
         ("segfaults", "crashed", "signal 11 (in phase 'sample')"),
         ("hangs", "timeout", "stopped after 4 s (in phase 'sample')"),
         ("sleeps-in-c", "timeout", "stopped after 4 s (in phase 'sample')"),
+        ("prints-without-end", "timeout", "stopped after 6 s (in phase 'sample')"),
         ("eats-memory", "out_of_memory", "the limit is 1500 MB (in phase 'sample')"),
         ("not-a-number", "invalid_output", "has missing values; the real one has none"),
         ("infinite", "invalid_output", "holds infinity"),
@@ -98,7 +105,7 @@ def test_every_fault_costs_its_own_cell_and_has_a_reason(
 
 
 def test_every_cell_ends_exactly_once(results: dict[str, dict[str, Any]], cells: dict[str, dict[str, Any]]) -> None:
-    assert set(results) == set(cells) | {"folder"}
+    assert set(results) == set(cells) - {"kills-grandparent"} | {"folder"}
 
 
 def test_the_tail_of_the_log_is_kept(results: dict[str, dict[str, Any]]) -> None:
@@ -107,6 +114,69 @@ def test_the_tail_of_the_log_is_kept(results: dict[str, dict[str, Any]]) -> None
     assert "RuntimeError: after a lot of output" in tail
     assert len(tail) <= 2000
     assert results["bootstrap"]["log_tail"] == ""
+
+
+def test_a_log_keeps_its_last_megabyte(results: dict[str, dict[str, Any]], cells: dict[str, dict[str, Any]]) -> None:
+    folder = results["folder"]["path"]
+    assert (folder / f"{cells['prints-megabytes']['key'][:16]}.log").stat().st_size == LOG_LIMIT
+    assert (folder / f"{cells['prints-without-end']['key'][:16]}.log").stat().st_size <= LOG_LIMIT
+    assert not (folder / f"{cells['bootstrap']['key'][:16]}.log").exists()  # it said nothing
+
+
+def test_a_log_that_grows_is_emptied_before_it_fills_the_disk(tmp_path: Path) -> None:
+    log = tmp_path / "cell.log"
+    log.write_bytes(b"x" * (11 * LOG_LIMIT))
+    cell = {"limits": {"seconds": 60.0, "memory_mb": 1e6}}
+    _enforce_limits(Running(cell, log, None, time.monotonic(), os.getpid()))
+    assert log.stat().st_size == 0
+
+
+def test_a_phase_has_a_limit_of_its_own(cells: dict[str, dict[str, Any]], tmp_path: Path) -> None:
+    limits = {"seconds": 60.0, "memory_mb": 4000.0, "phases": {"sample": 1.5, "finetune": 50.0}}
+    chosen = [cells[name] | {"limits": limits} for name in ("sleeps-in-c", "bootstrap")]
+    results = run(chosen, tmp_path)
+    assert results["sleeps-in-c"]["status"] == "timeout"
+    assert results["sleeps-in-c"]["reason"] == "stopped after 1.5 s, the limit of this phase (in phase 'sample')"
+    assert results["sleeps-in-c"]["seconds_wall"] < 30
+    assert results["bootstrap"]["status"] == "ok"
+
+
+def test_every_cell_gets_a_gpu_of_its_own_before_cuda_is_touched(
+    cells: dict[str, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,GPU-abc")
+    chosen = [cells[name] | {"model": "blind"} for name in ("zero-shot", "real")]
+    engine = LocalEngine(EngineSettings(CHOICE, tmp_path, gpus=2))
+    assert engine.workers == 2
+    reasons = sorted(result["reason"] for _, result in engine.run(chosen))
+    assert reasons == [f"RuntimeError: asked for cuda, sees {gpu}, initialised: False" for gpu in ("5", "GPU-abc")]
+    with pytest.raises(TabgenError, match="3 GPUs were asked for; CUDA_VISIBLE_DEVICES=5,GPU-abc names 2"):
+        list(LocalEngine(EngineSettings(CHOICE, tmp_path, gpus=3)).run(chosen))
+
+
+def test_scores_do_not_depend_on_the_cache(cells: dict[str, dict[str, Any]], tmp_path: Path) -> None:
+    chosen = [cells[name] for name in ("zero-shot", "real", "bootstrap", "changes-random-state")]
+    cached = EngineSettings(CHOICE, tmp_path, workers=2, cache=CacheSettings(str(tmp_path / "cache")))
+    runs = [run(chosen, tmp_path)]
+    runs += [{cell["method"]: result for cell, result in LocalEngine(cached).run(chosen)} for _ in range(2)]
+    assert [runs[2][name]["cached_synthetic"] for name in ("bootstrap", "changes-random-state")] == [True, True]
+    assert all(result["cached_zero_shot"] for result in runs[2].values())
+    for method in runs[0]:
+        scores = [{k: v for k, v in r[method].items() if k.startswith(("tuned", "zero_shot", "curve"))} for r in runs]
+        assert scores[0] == scores[1] == scores[2]
+
+
+def test_cells_that_draw_from_one_fit_wait_for_each_other_while_others_can_run() -> None:
+    def cell(name: str, rows_of: str | None) -> dict[str, Any]:
+        split = {"sha256": "s", "target": "t", "kinds": {}, "fold": 0, "n_folds": 2, "seed": 0, "protocol": 1}
+        more = {"max_train_rows": 1, "max_test_rows": 1, "generator": rows_of, "rows_of": rows_of}
+        return {**split, **more, "method": name, "plugin": "p", "plugin_version": "1", "settings": {}}
+
+    waiting = deque([cell("causalmix", "scm"), cell("real", None), cell("smote", "smote")])
+    running = [cell("scm", "scm")]
+    settings = EngineSettings(CHOICE, Path(), cache=CacheSettings("cache"))
+    order = [next_cell(waiting, running, settings)["method"] for _ in range(3)]
+    assert order == ["real", "smote", "causalmix"]
 
 
 def test_processes_that_a_cell_leaves_behind_are_killed(results: dict[str, dict[str, Any]]) -> None:
@@ -139,7 +209,7 @@ def test_scores_do_not_depend_on_workers_or_order(cells: dict[str, dict[str, Any
 def test_when_the_fork_server_dies_its_cells_are_crashed_and_the_rest_run(
     cells: dict[str, dict[str, Any]], tmp_path: Path
 ) -> None:
-    engine = LocalEngine(1, 1, CHOICE, tmp_path)
+    engine = LocalEngine(EngineSettings(CHOICE, tmp_path, workers=1))
     order = [limited(cells["hangs"], seconds=50), cells["zero-shot"]]
     family: list[psutil.Process] = []
 
@@ -159,7 +229,7 @@ def test_when_the_fork_server_dies_its_cells_are_crashed_and_the_rest_run(
 
 def test_no_process_outlives_the_engine(cells: dict[str, dict[str, Any]], tmp_path: Path) -> None:
     before = {p.pid for p in psutil.Process().children(recursive=True)}
-    engine = LocalEngine(2, 1, CHOICE, tmp_path)
+    engine = LocalEngine(EngineSettings(CHOICE, tmp_path, workers=2))
     for _cell, _result in engine.run([cells["zero-shot"], limited(cells["hangs"], seconds=40), cells["real"]]):
         break
     engine_is_done = time.monotonic() + 10
@@ -169,7 +239,7 @@ def test_no_process_outlives_the_engine(cells: dict[str, dict[str, Any]], tmp_pa
 
 
 def test_stopping_lets_running_cells_finish(cells: dict[str, dict[str, Any]], tmp_path: Path) -> None:
-    engine = LocalEngine(1, 1, CHOICE, tmp_path)
+    engine = LocalEngine(EngineSettings(CHOICE, tmp_path, workers=1))
     ran = []
     for cell, result in engine.run([cells["zero-shot"], cells["real"], cells["bootstrap"]]):
         ran.append((cell["method"], result["status"]))
@@ -187,7 +257,9 @@ def test_cells_die_with_their_parent(cells: dict[str, dict[str, Any]], tmp_path:
     program = (
         "import json, sys; from pathlib import Path; from tabgen.engines.local import LocalEngine;"
         "from tabgen.plugins import PluginChoice;"
-        f"engine = LocalEngine(1, 1, PluginChoice(({str(FAULTY)!r},), external=False), Path({str(tmp_path)!r}));"
+        "from tabgen.engines import EngineSettings;"
+        f"choice = PluginChoice(({str(FAULTY)!r},), external=False);"
+        f"engine = LocalEngine(EngineSettings(choice, Path({str(tmp_path)!r}), workers=1));"
         f"cell = json.loads(Path({str(tmp_path / 'cell.json')!r}).read_text());"
         "[None for _ in engine.run([cell], lambda c: print('started', flush=True))]"
     )

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,45 @@ def test_failures_are_kept_and_run_again_on_request_only(teaching: Dataset, tmp_
 def test_a_second_run_on_the_same_folder_is_refused(built_in: Plugins, teaching: Dataset, tmp_path: Path) -> None:
     with Store(tmp_path, write=True), pytest.raises(StoreError, match="another run is writing"):
         run_experiment(experiment(built_in, teaching, ["real"]), tmp_path, built_in, CHOICE, Notes())
+
+
+FULL_DISK = """
+import resource, sys
+from pathlib import Path
+resource.setrlimit(resource.RLIMIT_FSIZE, (120_000, 120_000))
+"""
+
+
+def test_a_full_disk_ends_the_run_with_words_and_the_same_run_completes_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", FULL_DISK + PROGRAM, str(tmp_path)]
+    full = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent, timeout=300)
+    assert full.returncode == 1
+    assert "StoreError: the outcome could not be written to" in full.stderr
+    told = {line for line in full.stdout.split() if len(line) == 64}
+    assert 0 < len(told) < CELLS
+    before = scores(tmp_path)
+    assert set(before) == told
+    with start(tmp_path) as process:
+        process.communicate(timeout=300)
+    after = scores(tmp_path)
+    assert len(after) == CELLS
+    assert before.items() <= after.items()
+
+
+def test_the_cache_spares_work_in_a_later_run_with_other_recipes(
+    built_in: Plugins, teaching: Dataset, tmp_path: Path
+) -> None:
+    work = experiment(built_in, teaching, ["zero-shot", "jitter"])
+    run_experiment(work, tmp_path, built_in, CHOICE, Notes())
+    longer = replace(work, recipe=get_recipe("nano", steps=2).to_dict())
+    again = run_experiment(longer, tmp_path, built_in, CHOICE, Notes())
+    assert (again.done_before, dict(again.ran)) == (2, {"ok": 2})
+    outcomes = load_results(tmp_path)
+    steps = outcomes["recipe"].map(lambda recipe: recipe["steps"])
+    later = outcomes[(steps == 2) & (outcomes["method"] == "jitter")]
+    assert later["cached_synthetic"].tolist() == later["cached_zero_shot"].tolist() == [True, True]
+    run_experiment(replace(work, seeds=(5,)), tmp_path / "other", built_in, CHOICE, Notes(), cache=False)
+    assert not (tmp_path / "other" / "cache").exists()
 
 
 def test_observers_are_told_and_cannot_stop_the_run(teaching: Dataset, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -15,10 +16,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from tabgen.cli import app
 from tabgen.errors import StoreError
 from tabgen.results import load_results
-from tabgen.store import FILE, RETRYABLE, STATUSES, Store
+from tabgen.store import FILE, RETRYABLE, STATUSES, Store, recover
 
 
 def outcome(key: str, status: str = "ok", **more: Any) -> dict[str, Any]:
@@ -297,3 +300,92 @@ def test_the_row_is_readable_with_sqlite_alone(tmp_path: Path) -> None:
     ((key, status, row),) = database.execute("SELECT key, status, row FROM outcomes")
     database.close()
     assert (key, status, json.loads(row)["key"]) == ("0000", "ok", "0000")
+
+
+# Saving what a damaged store still holds
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
+def test_a_truncated_store_gives_up_the_rows_it_still_holds(tmp_path: Path, share: float) -> None:
+    path = filled(tmp_path, 200)
+    whole = {o["key"]: o for o in Store(tmp_path).outcomes()}
+    os.truncate(path, int(path.stat().st_size * share))
+    before = path.read_bytes()
+    saved, lost = recover(tmp_path)
+    assert path.read_bytes() == before
+    assert 200 * share * 0.8 < len(saved) < 200
+    assert lost > 0
+    assert all(whole[row["key"]] == row for row in saved)
+
+
+def test_a_damaged_page_costs_its_own_rows(tmp_path: Path) -> None:
+    path = filled(tmp_path, 200)
+    with path.open("r+b") as file:
+        file.seek(4096 * 60)
+        file.write(os.urandom(4096 * 4))
+    saved, _ = recover(tmp_path)
+    assert 180 < len(saved) < 200
+    assert all(row["text"] == "x" * 3000 for row in saved)
+
+
+def test_a_store_copied_without_its_journal_keeps_what_was_in_the_file(tmp_path: Path) -> None:
+    with Store(tmp_path / "live", write=True) as store:
+        for number in range(100):
+            store.add(outcome(f"{number:04}", text="x" * 3000))
+        (tmp_path / "copy").mkdir()
+        (tmp_path / "copy" / FILE).write_bytes((tmp_path / "live" / FILE).read_bytes())
+        saved, _ = recover(tmp_path / "live")  # with its journal, all of them
+        assert len(saved) == 100
+    with contextlib.suppress(StoreError):
+        copied, _ = recover(tmp_path / "copy")
+        assert {row["key"] for row in copied} < {f"{number:04}" for number in range(100)}
+
+
+def test_recovery_from_the_command_line(tmp_path: Path) -> None:
+    path = filled(tmp_path / "run", 50)
+    os.truncate(path, path.stat().st_size // 2)
+    new = tmp_path / "new"
+    result = CliRunner().invoke(app, ["recover", str(tmp_path / "run"), "-o", str(new)])
+    assert result.exit_code == 0, result.output
+    count = len(list(Store(new).outcomes()))
+    assert f"{count} outcomes saved in {new}." in result.output
+    assert "Parts of the file cannot be read." in result.output
+    assert 15 < count < 50
+    again = CliRunner().invoke(app, ["recover", str(tmp_path / "run"), "-o", str(new)])
+    assert "holds a run already" in str(again.exception)
+
+
+def test_nothing_is_made_of_a_file_that_is_no_store(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_bytes(b"this is not a database" * 100)
+    with refusal(f"nothing can be read in {tmp_path / FILE}: file is not a database."):
+        recover(tmp_path)
+
+
+FULL_DISK = """
+import resource, sys
+from pathlib import Path
+from tabgen.errors import StoreError
+from tabgen.store import Store
+resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, 600_000))
+with Store(Path(sys.argv[1]), write=True) as store:
+    for number in range(1000):
+        key = f"{number:04}"
+        try:
+            store.add(dict(key=key, status="ok", dataset="d", fold=0, seed=0, method="m", text="x" * 3000))
+        except StoreError as error:
+            print(error)
+            break
+        print(key, flush=True)
+"""
+
+
+def test_a_full_disk_is_said_and_nothing_that_was_stored_is_lost(tmp_path: Path) -> None:
+    with python(FULL_DISK, tmp_path) as other:
+        *told, message = other.communicate(timeout=60)[0].splitlines()
+    assert "the outcome could not be written to" in message
+    assert "Free space and run again." in message
+    assert len(told) > 20
+    with Store(tmp_path, write=True) as store:
+        assert list(store.statuses()) == told
+        store.add(outcome("space again"))
+        assert len(list(store.outcomes())) == len(told) + 1

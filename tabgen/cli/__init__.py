@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from tabgen.cli import check, generate, graph, listings, new, pretrain, rank, run
+from tabgen.cli import cache, check, doctor, generate, graph, listings, new, pretrain, rank, recover, run
 from tabgen.errors import TabgenError
 
 app = typer.Typer(
@@ -42,6 +42,9 @@ def _options(
 app.command("run")(run.run)
 app.command("rank")(rank.rank)
 app.command("generate")(generate.generate)
+app.command("cache")(cache.cache)
+app.command("recover")(recover.recover)
+app.command("doctor")(doctor.doctor)
 app.command("graph")(graph.graph)
 app.command("new")(new.new)
 app.command("check")(check.check)

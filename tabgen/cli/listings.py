@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from tabgen.plugins import PluginChoice, Plugins, get_plugins
+if TYPE_CHECKING:
+    from tabgen.plugins import Plugins
 
 AS_JSON = typer.Option(False, "--json", help="Print JSON instead of a table.")
 
 
 def load(context: typer.Context) -> Plugins:
     """The plugins of this call; broken ones are named on standard error."""
+    from tabgen.plugins import PluginChoice, get_plugins
+
     choice: PluginChoice = context.obj or PluginChoice()
     plugins = get_plugins(choice)
     for broken in plugins.broken:

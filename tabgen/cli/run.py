@@ -37,10 +37,17 @@ def run(
         "1000", "--max-train-rows", help="Training rows per fold at most, or several caps: 50,100,200. 0: no limit."
     ),
     max_test_rows: int = typer.Option(1000, "--max-test-rows", help="Test rows per fold at most; 0: no limit."),
-    workers: int = typer.Option(0, "--workers", min=0, help="Cells at once; 0: one per core."),
+    engine: str = typer.Option("local", "--engine", help="What runs the cells: local, or ray for a cluster."),
+    workers: int = typer.Option(0, "--workers", min=0, help="Cells at once; 0: as many as there are cores for."),
     threads: int = typer.Option(1, "--threads", min=1, help="Compute threads of a cell."),
+    gpus: int = typer.Option(0, "--gpus", min=0, help="GPUs to share out among cells; 0: compute on the CPU."),
     seconds: float = typer.Option(600.0, "--seconds", help="Wall time of a cell at most."),
     memory: float = typer.Option(6000.0, "--memory", help="Memory of a cell at most, in MB."),
+    phase_seconds: str = typer.Option(
+        "", "--phase-seconds", help="Wall time of single phases at most, such as fit=120,finetune=300."
+    ),
+    cache: bool = typer.Option(True, "--cache/--no-cache", help="Share rows and zero-shot scores between cells."),
+    cache_limit: float = typer.Option(None, "--cache-limit", min=1, help="Size of the cache at most, in MB."),
     retry: str = typer.Option(
         "", "--retry", help="Run cells again that ended so: error,timeout,out_of_memory,crashed."
     ),
@@ -82,6 +89,7 @@ def run(
         max_test_rows=max_test_rows,
         seconds=seconds,
         memory=memory,
+        phase_seconds=dict(part.partition("=")[::2] for part in _words(phase_seconds)),
         fidelity=fidelity,
     )
     values = _read(experiment_file, preset, given)
@@ -89,9 +97,8 @@ def run(
     if len(experiment.suite.datasets) == 1:
         experiment.suite.datasets[0].load()  # a bad table should be said once, not once per cell
     console = Console(stderr=False)
-    workers = workers or os.cpu_count() or 1
     if dry_run:
-        _print_plan(plan(experiment, plugins), output, workers, console)
+        _print_plan(plan(experiment, plugins), output, workers or os.cpu_count() or 1, console)
         return
     summary = run_experiment(
         experiment,
@@ -99,9 +106,13 @@ def run(
         plugins,
         context.obj,
         make_watcher(console),
+        engine=engine,
         workers=workers,
         threads=threads,
+        gpus=gpus,
         retry=again,
+        cache=cache,
+        cache_limit_mb=cache_limit,
     )
     if sum(summary.ran.values()) + summary.done_before:
         from tabgen.cli.rank import print_regimes

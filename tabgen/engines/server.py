@@ -1,12 +1,13 @@
 """The fork server of the local engine: imports everything heavy once, then forks one process per cell.
 
 Run as ``python -m tabgen.engines.server`` by :mod:`tabgen.engines.local`. It reads one JSON object per line
-on standard input ({"id", "cell", "log"}) and writes one per line on standard output: {"ready"} when it can
+on standard input ({"id", "cell", "log", "gpu"}) and writes one per line on standard output: {"ready"} when it can
 fork, {"id", "pid"} when a cell starts, {"id", "exit", "lines"} when it has ended. When its input ends,
 because the parent is done or dead, it kills every cell and leaves.
 
-A cell leads a session of its own, so that all its processes can be killed as one group. It reports through an
-unlinked temporary file, one JSON object per line: {"phase"} as each begins, {"result"} at the end.
+A cell leads a session of its own, so that all its processes can be killed as one group. It reports through a
+file without a name, one JSON object per line: {"phase"} as each begins, {"result"} at the end. The system's alarm
+clock ends a cell whose phase runs longer than its limit. CUDA is touched by cells only, never before the fork.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ PRELOAD = ("pyarrow.parquet", "sklearn.metrics", "tabgen.cell", "tabgen.models.c
 PRELOAD_MORE = "TABGEN_PRELOAD"
 """Environment variable: what the generators of a run want imported as well, separated by commas."""
 
+CACHE = "TABGEN_CACHE"
+"""Environment variable: where cells keep what others can use, as JSON; null: nowhere."""
+
 
 @dataclass
 class Running:
@@ -45,6 +49,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to interpret
     out = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # whatever a plugin prints while it is imported must not look like an answer
+    _keep_freed_memory()
     plugins = _import_everything()
     wake_read, wake_write = socket.socketpair()
     wake_write.setblocking(False)
@@ -68,7 +73,7 @@ def main() -> None:
             *lines, pending = (pending + data).split(b"\n")
             for line in lines:
                 request = json.loads(line)
-                report = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the cell
+                report = _nameless_file()
                 server, pid = os.getpid(), os.fork()
                 if pid == 0:
                     _die_with(server)
@@ -96,6 +101,23 @@ def _die_with(parent: int) -> None:
         os._exit(70)
 
 
+def _keep_freed_memory() -> None:
+    """Have glibc reuse the memory of large tensors instead of returning it to the system after each.
+
+    Every step of fine-tuning makes and frees the same tensors; mapping and zeroing their pages anew took a sixth
+    of its time (benchmarks/malloc.py). Elsewhere than on glibc nothing happens.
+    """
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        libc.mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD
+        libc.mallopt(-1, (1 << 31) - 1)  # M_TRIM_THRESHOLD
+
+
+def _nameless_file() -> IO[bytes]:
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("report"), "w+b")  # in memory: a full disk cannot silence a cell
+    return tempfile.TemporaryFile()
+
+
 def _import_everything() -> Any:
     import torch
 
@@ -103,8 +125,10 @@ def _import_everything() -> Any:
     for name in (*PRELOAD, *filter(None, os.environ.get(PRELOAD_MORE, "").split(","))):
         with contextlib.suppress(ImportError):  # the cell that needs it will say so
             importlib.import_module(name)
+    from tabgen.environment import package_versions
     from tabgen.plugins import get_plugins
 
+    package_versions()
     return get_plugins()
 
 
@@ -144,10 +168,22 @@ def _child(request: dict[str, Any], report: IO[bytes], plugins: Any) -> NoReturn
         def tell(entry: dict[str, Any]) -> None:
             os.write(report.fileno(), (json.dumps(entry) + "\n").encode())
 
+        from tabgen.cache import Cache, CacheSettings
         from tabgen.cell import run_cell, status_of
 
+        cell, where = request["cell"], json.loads(os.environ.get(CACHE, "null"))
+        limits = cell["limits"].get("phases", {})
+
+        def enter(phase: str, spent: float) -> None:
+            tell({"phase": phase})
+            signal.setitimer(signal.ITIMER_REAL, max(limits[phase] - spent, 0.001) if phase in limits else 0)
+
+        if request["gpu"] is not None:
+            os.environ["CUDA_VISIBLE_DEVICES"] = request["gpu"]
         try:
-            tell({"result": run_cell(request["cell"], plugins, lambda phase: tell({"phase": phase}))})
+            cache = Cache(CacheSettings(**where)) if where else None
+            device = "cpu" if request["gpu"] is None else "cuda"
+            tell({"result": run_cell(cell, plugins, enter, cache, device)})
         except BaseException as error:  # noqa: BLE001 - plugins raise anything; all of it is an outcome
             traceback.print_exc()
             tell({"result": {"status": status_of(error), "reason": _one_line(error)}})

@@ -292,4 +292,5 @@ class CausalMix(SCM):
         licence="Apache-2.0 AND MIT",
         mixing="augment",
         limits=Limits(min_rows=4),
+        same_rows_as="scm",
     )
