@@ -78,31 +78,27 @@ class LocalEngine:
         self, cells: list[Cell], started: Callable[[Cell], None] = lambda _: None
     ) -> Iterator[tuple[Cell, dict[str, Any]]]:
         """One result for every cell that ran, as each ends."""
-        waiting, running = deque(cells), dict[str, Running]()
+        waiting, running, ended = deque(cells), dict[str, Running](), deque[tuple[Cell, dict[str, Any]]]()
         gpus = visible_gpus(self.settings.gpus)
         self.settings.log_folder.mkdir(parents=True, exist_ok=True)
         server = self._server = self._server or _Server(self.settings)
         try:
-            while running or (waiting and not self._stopping):
+            while running or ended or (waiting and not self._stopping):
                 while waiting and len(running) < self.workers and not self._stopping:
                     cell = next_cell(waiting, [state.cell for state in running.values()], self.settings)
                     gpu = _freest(gpus, running)
                     state = running[cell["key"]] = Running(cell, log_of(cell, self.settings), gpu, time.monotonic())
                     server.send({"id": cell["key"], "cell": cell, "log": str(state.log), "gpu": state.gpu})
                     started(cell)
-                for message in server.messages(POLL_SECONDS):
-                    state = running[message["id"]]
-                    if "pid" in message:
-                        state.pid = message["pid"]
-                    else:
-                        del running[message["id"]]
-                        yield state.cell, _finish(state, message)
+                while ended:  # handed over once their places are taken: storing them keeps nobody waiting
+                    yield ended.popleft()
+                ended += _ends(server.messages(POLL_SECONDS if running else 0), running)
                 for state in running.values():
                     _enforce_limits(state)
                 if not server.alive:  # killed, or brought down by a fork that failed: its cells died with it
                     for state in running.values():
                         kill_group(state.pid)
-                        yield state.cell, _finish(state, {"exit": -9, "lines": []})
+                        ended.append((state.cell, _finish(state, {"exit": -9, "lines": []})))
                     running.clear()
                     server.close()
                     server = self._server = _Server(self.settings)
@@ -111,6 +107,17 @@ class LocalEngine:
                 kill_group(state.pid)
             if not self._stay:
                 self.close()
+
+
+def _ends(messages: list[dict[str, Any]], running: dict[str, Running]) -> Iterator[tuple[Cell, dict[str, Any]]]:
+    """Take in what the server says: process ids of cells that started, and the results of those that ended."""
+    for message in messages:
+        state = running[message["id"]]
+        if "pid" in message:
+            state.pid = message["pid"]
+        else:
+            del running[message["id"]]
+            yield state.cell, _finish(state, message)
 
 
 def next_cell(waiting: deque[Cell], running: list[Cell], settings: EngineSettings) -> Cell:
