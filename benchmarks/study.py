@@ -2,7 +2,8 @@
 
 Runs one fold of a few tables of the preset's suite, spread over its sizes, and extrapolates to the whole of it.
 Nothing is cached, so every method bears its own fit. Processor time is what counts: other work on the machine does
-not change it much.
+not change it much. With --steps, fine-tuning is measured over that many steps and multiplied up to the recipe's
+number, as if no cell stopped early: an upper bound.
 
 OMP_NUM_THREADS=1 python benchmarks/study.py --preset paper-nano --tables 3
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -33,16 +35,25 @@ def main() -> None:
     parser.add_argument("--preset", default="paper-nano")
     parser.add_argument("--tables", type=int, default=3, help="tables of the sample")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--steps", type=int, default=0, help="steps of fine-tuning to measure; 0: as the recipe says")
     parser.add_argument("--json", action="store_true", help="print JSON instead of Markdown")
     options = parser.parse_args()
     plugins = get_plugins(PluginChoice())
     whole = make_spec(read_preset(options.preset), options.preset).build(plugins)
     sample = sampled(whole, options.tables)
+    steps = whole.recipe["steps"]
+    if options.steps:
+        sample = replace(sample, recipe=whole.recipe | {"steps": options.steps})
     preload = {name for method in whole.methods if method.generator for name in preload_of(plugins, method.generator)}
     cells = [cell for cell in plan(sample, plugins) if cell["fold"] == 0]
     with tempfile.TemporaryDirectory() as logs:
         settings = EngineSettings(PluginChoice(), Path(logs), options.workers, preload=tuple(sorted(preload)))
-        rows = by_method(pd.DataFrame([cell | result for cell, result in LocalEngine(settings).run(cells)]))
+        outcomes = []
+        for cell, result in LocalEngine(settings).run(cells):
+            outcomes.append(cell | result)
+            spent = result.get("processor_seconds", float("nan"))
+            print(cell["dataset"], cell["method"], result["status"], f"{spent:.1f} s", file=sys.stderr)
+    rows = by_method(pd.DataFrame(outcomes), steps / options.steps if options.steps else 1.0)
     tables, folds = len(whole.suite.datasets), whole.folds
     hours = {
         cores: sum(row["processor_seconds"] for row in rows) * tables * folds / cores / 3600 for cores in (1, 2, 16)
@@ -75,11 +86,16 @@ def preload_of(plugins: Plugins, generator: str) -> tuple[str, ...]:
     return plugins.generators[generator].info.preload
 
 
-def by_method(outcomes: pd.DataFrame) -> list[dict[str, object]]:
-    """Mean processor time of the cells that ended well, and its shares of wall time."""
+def by_method(outcomes: pd.DataFrame, times: float) -> list[dict[str, object]]:
+    """Mean processor time of the cells that ended well, its fine-tuning taken ``times``, and the shares of phases."""
     rows = []
+    phases = [f"seconds_{phase}" for phase in PHASES if f"seconds_{phase}" in outcomes]
+    outcomes = outcomes.assign(**{name: outcomes[name].fillna(0.0) for name in phases})
+    before = outcomes[phases].sum(axis=1)
+    outcomes["seconds_finetune"] *= times
+    outcomes["processor_seconds"] *= outcomes[phases].sum(axis=1) / before
     for method, cells in outcomes.groupby("method", sort=False):
-        wall = cells[[f"seconds_{p}" for p in PHASES if f"seconds_{p}" in cells]].sum()
+        wall = cells[phases].sum()
         shares = (wall / wall.sum()).sort_values(ascending=False)
         shown = [f"{name.removeprefix('seconds_')} {share:.0%}" for name, share in shares.items() if share >= 0.02]
         rows.append(
