@@ -8,7 +8,7 @@ SVG, byte for byte.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
@@ -281,6 +282,65 @@ def score_against_seconds(ranking: Ranking) -> Figure:
     return figure
 
 
+def gain_against_fidelity(ranking: Ranking, closeness: pd.DataFrame) -> Figure:
+    """Each method's median gain against how well a forest tells its rows from real ones.
+
+    Parameters
+    ----------
+    closeness : DataFrame
+        As :func:`tabgen.results.closeness` makes it, with the column `detection AUC`.
+
+    """
+    auc = closeness["detection AUC"].dropna()
+    records = [r for r in ranking.methods if r.median_gain is not None and r.method in auc.index]
+    if not records:
+        return _nothing_to_draw("Fidelity against utility", ranking)
+    figure, axes = _figure(8.5, max(4.6, 0.25 * len(records) + 1))
+    styles = method_styles(record.method for record in ranking.methods)
+    for record in records:
+        x, interval = float(auc[record.method]), record.median_gain_interval
+        if interval is not None and np.isfinite(interval.low):
+            axes.vlines(x, interval.low, interval.high, color=styles[record.method].colour, linewidth=1, zorder=2)
+        axes.plot([x], [record.median_gain], **_dots(styles[record.method]), markersize=8, label=record.method)
+    axes.axhline(0, color="black", linewidth=0.6, linestyle=":", zorder=0)
+    axes.axvline(0.5, color="black", linewidth=0.6, linestyle=":", zorder=0)
+    axes.set_xlabel("detection AUC, median over cells (0.5: cannot be told from real rows; below: copies)", fontsize=9)
+    axes.set_ylabel(f"median over datasets: {_gain_label(ranking)}", fontsize=9)
+    level = round(100 * (1 - ranking.alpha))
+    axes.set_title(f"Fidelity against utility; bars: {level} % bootstrap interval of the median", fontsize=10)
+    axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=8, frameon=False)
+    return figure
+
+
+def gain_against_ratio(ranking: Ranking, curves: Mapping[str, Mapping[float, str]]) -> Figure:
+    """Median gain against synthetic rows per real row, one line for each generator run at several ratios.
+
+    Parameters
+    ----------
+    curves : mapping of line to mapping of ratio to method
+
+    """
+    records = {r.method: r for r in ranking.methods if r.median_gain is not None}
+    figure, axes = _figure(8.5, 4.6)
+    styles = method_styles(curves)
+    for name, methods in curves.items():
+        points = [(ratio, records[method]) for ratio, method in methods.items() if method in records]
+        ratios = [ratio for ratio, _ in points]
+        axes.plot(ratios, [r.median_gain for _, r in points], color=styles[name].colour, linewidth=1)
+        axes.plot(ratios, [r.median_gain for _, r in points], **_dots(styles[name]), markersize=7, label=name)
+        for ratio, record in points:
+            if record.median_gain_interval is not None and np.isfinite(record.median_gain_interval.low):
+                axes.vlines(ratio, *record.median_gain_interval, color=styles[name].colour, linewidth=1)
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter(PLAIN_NUMBERS)
+    axes.axhline(0, color="black", linewidth=0.6, linestyle=":", zorder=0)
+    axes.set_xlabel("synthetic rows per real training row")
+    axes.set_ylabel(f"median over datasets: {_gain_label(ranking)}", fontsize=9)
+    axes.set_title("Does more synthetic data help? Bars: bootstrap interval of the median", fontsize=10)
+    axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=8, frameon=False)
+    return figure
+
+
 def learning_curves(outcomes: pd.DataFrame, *, methods: Sequence[str] | None = None, label: str = "score") -> Figure:
     """Median change of the score since step 0, over all `ok` cells, with quartiles; one panel per method.
 
@@ -344,10 +404,16 @@ def learning_curves(outcomes: pd.DataFrame, *, methods: Sequence[str] | None = N
 
 
 def _freeze_layout(figure: Figure) -> None:
-    """Lay the figure out once: constrained layout moves things a little again at every drawing."""
-    if figure.get_layout_engine() is not None:
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")
+    """Lay the figure out once: constrained layout moves things a little again at every drawing.
+
+    A dollar sign in a name is a dollar sign, never the beginning of a formula.
+    """
+    with mpl.rc_context({"text.parse_math": False}):
+        for text in figure.findobj(Text):
+            text.set_parse_math(False)
+        if figure.get_layout_engine() is not None:
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")
 
 
 def _canvas(figure: Figure) -> Figure:

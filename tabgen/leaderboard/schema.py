@@ -30,7 +30,7 @@ MEASURED: dict[str, tuple[str, str]] = {
 """Families of columns, by pattern: whatever metrics and phases a run has, each column is typed."""
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Text = Annotated[str, Field(max_length=20_000)]
 
 
@@ -155,7 +155,7 @@ def parse_row(line: str, where: str) -> dict[str, Any]:
 
 
 def strict_json(text: str, where: str) -> Any:
-    """JSON without what different readers read differently: repeated keys, NaN, infinities.
+    """JSON without what different readers read differently: repeated keys, NaN, infinities, halves of characters.
 
     Raises
     ------
@@ -177,6 +177,9 @@ def strict_json(text: str, where: str) -> Any:
         return value if math.isfinite(value) else refuse(digits)
 
     try:
-        return json.loads(text, object_pairs_hook=unique, parse_constant=refuse, parse_float=finite)
+        data = json.loads(text, object_pairs_hook=unique, parse_constant=refuse, parse_float=finite)
+        if "\\ud" in text.lower():
+            json.dumps(data, ensure_ascii=False).encode()  # a surrogate without its other half is no text
+        return data
     except (ValueError, RecursionError) as error:
         raise DataError(f"{where} cannot be read as JSON: {error}.") from error
