@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from scipy.stats import norm
 
 from tabgen.errors import ExperimentError
 from tabgen.experiment import canonical_json, method_identity
+from tabgen.leaderboard.schema import MEASURED
 from tabgen.plugins import Plugins
 from tabgen.statistics import Policy, Ranking, StatisticsError, higher_is_better, normalised_scores, summary
 from tabgen.statistics.summary import PHASES
@@ -118,7 +120,7 @@ def _distinct_methods(rows: list[Row]) -> list[Row]:
 
 def _board(rows: list[Row], all_parts: list[list[Row]], plugins: Plugins, policy: Policy) -> Board:
     first = next((row for row in rows if row["mixing"] != "none"), rows[0])
-    outcomes = pd.DataFrame(rows)
+    outcomes = frame_of(rows)
     rankings = {}
     for metric in _metrics(outcomes):
         try:
@@ -134,6 +136,16 @@ def _board(rows: list[Row], all_parts: list[list[Row]], plugins: Plugins, policy
         title += f", checkpoint {first['checkpoint'][:8]}, board {rows[0]['key'][:6]}"
     name = hashlib.sha256(canonical_json([[r["key"], r["method"]] for r in rows]).encode()).hexdigest()[:10]
     return Board(name, title, rows, outcomes, rankings)
+
+
+def frame_of(rows: list[Row]) -> pd.DataFrame:
+    """Rows as a DataFrame whose measured numbers are floats, NaN where there is none."""
+    frame = pd.DataFrame(rows)
+    numbers = [pattern for pattern, (kind, _) in MEASURED.items() if kind == "number"] + ["best_step|peak_memory_mb"]
+    for name in frame.columns:
+        if any(re.fullmatch(pattern, name) for pattern in numbers):
+            frame[name] = pd.to_numeric(frame[name]).astype(float)
+    return frame
 
 
 def _setting(rows: list[Row]) -> tuple[Any, ...]:
@@ -158,6 +170,11 @@ def rank(outcomes: pd.DataFrame, metric: str, policy: Policy, plugins: Plugins) 
     return summary(
         outcomes, metric, policy, alpha=ALPHA, seed=SEED, power=POWER, higher_better=direction(metric, plugins)
     )
+
+
+def verdicts_of(ranking: Ranking) -> list[tuple[str, bool]]:
+    """The sentences, each with whether it may be folded away: a comparison that claims nothing."""
+    return [(str(v), v.kind == "comparison" and not v.claims_difference) for v in ranking.verdicts]
 
 
 def constants() -> dict[str, Any]:
@@ -194,7 +211,7 @@ def payload(board: Board, policy: Policy, plugins: Plugins) -> dict[str, Any]:
         "ok": (outcomes["status"] == "ok").astype(int).tolist(),
         "seconds": _numbers(outcomes[seconds].sum(axis=1, min_count=1), 4) if seconds else [None] * len(outcomes),
         "gains": gains,
-        "sentences": {metric: ranking.sentences() for metric, ranking in board.rankings.items()},
+        "sentences": {metric: verdicts_of(ranking) for metric, ranking in board.rankings.items()},
     }
 
 

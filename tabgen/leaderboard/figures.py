@@ -37,6 +37,9 @@ PLAIN_NUMBERS = FuncFormatter(lambda value, _: f"{value:g}")
 SVG_SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "tabgen", "font.family": "sans-serif"}
 
 
+LONGEST_LABEL = 40
+
+
 @dataclass(frozen=True)
 class Style:
     """Colour and marker of one method."""
@@ -56,6 +59,11 @@ def method_styles(methods: Iterable[str]) -> dict[str, Style]:
             styles[name] = Style(COLOURS[others % len(COLOURS)], MARKERS[others % len(MARKERS)])
             others += 1
     return styles
+
+
+def short(name: str) -> str:
+    """A name as figures show it: cut where it would leave no room for the data."""
+    return name if len(name) <= LONGEST_LABEL else name[: LONGEST_LABEL - 1] + "…"
 
 
 def to_svg(figure: Figure) -> str:
@@ -118,7 +126,7 @@ def critical_difference_diagram(ranking: Ranking) -> Figure:
         height = -(first_row + row * (position if on_left else methods - 1 - position))
         edge = 1 - margin if on_left else methods + margin
         axes.plot([rank, rank, edge], [0, height, height], color="#404040", linewidth=0.8)
-        label = f"{name}  {rank:.2f} " if on_left else f" {rank:.2f}  {name}"
+        label = f"{short(name)}  {rank:.2f} " if on_left else f" {rank:.2f}  {short(name)}"
         axes.text(edge, height, label, ha="right" if on_left else "left", va="center", fontsize=9)
     reach = 0.008 * (methods - 1)
     for group, level in zip(groups, levels, strict=True):
@@ -169,10 +177,10 @@ def gains_per_dataset(ranking: Ranking) -> Figure:
             **_dots(styles[name]),
             markersize=4.5 if len(names) <= 10 else 3.8,
             zorder=3,
-            label=name,
+            label=short(name),
         )
     axes.axvline(0, color="black", linewidth=0.8, zorder=1)
-    axes.set_yticks(rows, [str(name) for name in gains.index], fontsize=8)
+    axes.set_yticks(rows, [short(str(name)) for name in gains.index], fontsize=8)
     axes.set_ylim(-0.6, len(gains) - 0.4)
     scale = _widen(
         axes,
@@ -208,8 +216,8 @@ def duel_heat_map(ranking: Ranking) -> Figure:
                 ink = "white" if abs(balance[a, b]) > 0.55 else "black"
                 text = f"{wins[a, b]}/{ties[a, b]}/{losses[a, b]}"
                 axes.text(b, a, text, ha="center", va="center", fontsize=7, color=ink)
-    axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor", fontsize=8)
-    axes.set_yticks(range(len(names)), names, fontsize=8)
+    axes.set_xticks(range(len(names)), list(map(short, names)), rotation=45, ha="right", rotation_mode="anchor", fontsize=8)
+    axes.set_yticks(range(len(names)), list(map(short, names)), fontsize=8)
     axes.set_xlabel("against")
     axes.set_title(f"Wins/ties/losses over {datasets} datasets, row against column", fontsize=10)
     bar = figure.colorbar(image, ax=axes, shrink=0.7)
@@ -231,7 +239,7 @@ def validation_against_test(ranking: Ranking) -> Figure:
             **_dots(styles[name]),
             markersize=5,
             alpha=0.85,
-            label=name,
+            label=short(name),
         )
     both = np.concatenate([ranking.validation_gains.to_numpy().ravel(), ranking.gains.to_numpy().ravel()])
     scale = _widen(axes, "x", both)
@@ -266,7 +274,7 @@ def score_against_seconds(ranking: Ranking) -> Figure:
         interval = record.median_gain_interval
         if interval is not None and np.isfinite(interval.low):
             axes.vlines(x, interval.low, interval.high, color=styles[record.method].colour, linewidth=1, zorder=2)
-        axes.plot([x], [y], **_dots(styles[record.method]), markersize=8, zorder=3, label=record.method)
+        axes.plot([x], [y], **_dots(styles[record.method]), markersize=8, zorder=3, label=short(record.method))
     if seconds.min() > 0 and seconds.max() > 5 * seconds.min():
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
@@ -301,7 +309,7 @@ def gain_against_fidelity(ranking: Ranking, closeness: pd.DataFrame) -> Figure:
         x, interval = float(auc[record.method]), record.median_gain_interval
         if interval is not None and np.isfinite(interval.low):
             axes.vlines(x, interval.low, interval.high, color=styles[record.method].colour, linewidth=1, zorder=2)
-        axes.plot([x], [record.median_gain], **_dots(styles[record.method]), markersize=8, label=record.method)
+        axes.plot([x], [record.median_gain], **_dots(styles[record.method]), markersize=8, label=short(record.method))
     axes.axhline(0, color="black", linewidth=0.6, linestyle=":", zorder=0)
     axes.axvline(0.5, color="black", linewidth=0.6, linestyle=":", zorder=0)
     axes.set_xlabel("detection AUC, median over cells (0.5: cannot be told from real rows; below: copies)", fontsize=9)
@@ -327,7 +335,7 @@ def gain_against_ratio(ranking: Ranking, curves: Mapping[str, Mapping[float, str
         points = [(ratio, records[method]) for ratio, method in methods.items() if method in records]
         ratios = [ratio for ratio, _ in points]
         axes.plot(ratios, [r.median_gain for _, r in points], color=styles[name].colour, linewidth=1)
-        axes.plot(ratios, [r.median_gain for _, r in points], **_dots(styles[name]), markersize=7, label=name)
+        axes.plot(ratios, [r.median_gain for _, r in points], **_dots(styles[name]), markersize=7, label=short(name))
         for ratio, record in points:
             if record.median_gain_interval is not None and np.isfinite(record.median_gain_interval.low):
                 axes.vlines(ratio, *record.median_gain_interval, color=styles[name].colour, linewidth=1)
@@ -384,7 +392,7 @@ def learning_curves(outcomes: pd.DataFrame, *, methods: Sequence[str] | None = N
             panel.fill_between(steps, low, high, color=colour, alpha=0.25, linewidth=0)
             panel.plot(steps, middle, color=colour, linestyle=line, linewidth=1.4)
         panel.axhline(0, color="black", linewidth=0.5)
-        panel.set_title(f"{name} ({len(cells):,} cells)", fontsize=8)
+        panel.set_title(f"{short(name)} ({len(cells):,} cells)", fontsize=8)
         panel.tick_params(labelsize=7)
     for position, panel in enumerate(panels.flat):
         panel.set_visible(position < len(methods))

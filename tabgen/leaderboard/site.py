@@ -16,7 +16,7 @@ from tabgen.datasets import Dataset
 from tabgen.errors import DataError
 from tabgen.generator import BASELINES
 from tabgen.leaderboard import figures
-from tabgen.leaderboard.boards import Board, constants, direction, embed, make_boards, payload
+from tabgen.leaderboard.boards import Board, constants, direction, embed, make_boards, payload, verdicts_of
 from tabgen.leaderboard.bundle import load_rows
 from tabgen.leaderboard.downloads import write_downloads
 from tabgen.leaderboard.pages import make_environment, slug
@@ -185,6 +185,7 @@ class _Site:
             boards=self.boards,
             board=first,
             ranking=ranking,
+            sentences=verdicts_of(ranking),
             datasets=self.datasets,
             generators=self.generators,
             metrics=list(data["metrics"]),
@@ -250,7 +251,7 @@ class _Site:
                     "widest": max(0.0, *ranking.gains.abs().max().tolist()) if len(ranking.gains) else 0.0,
                     "methods": methods,
                     "failures": _failures(mine),
-                    "closeness": closeness(pd.DataFrame(mine)) if set(CLOSENESS) & set(board.outcomes) else None,
+                    "closeness": closeness(board.outcomes[board.outcomes["method"].isin(methods)]) if set(CLOSENESS) & set(board.outcomes) else None,
                 }
             )
         self._page("generator.html", known.page, known=known, parts=parts, datasets=self.datasets, marked=marked)

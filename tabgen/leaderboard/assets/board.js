@@ -73,6 +73,16 @@ const tabgenBoard = (() => {
     return element("tr", [element("th", heading, { scope: "row" }), ...cells]);
   }
 
+  function showSentences(sentences) {
+    const items = (folded) => sentences.filter((s) => s[1] === folded).map((s) => element("li", s[0]));
+    const quiet = items(true), list = document.getElementById("unclaimed");
+    document.getElementById("verdicts").replaceChildren(...items(false));
+    list.replaceChildren(...quiet);
+    list.parentElement.hidden = quiet.length === 0;
+    document.getElementById("unclaimed-title").textContent =
+      `${quiet.length} comparisons in which no difference can be claimed`;
+  }
+
   function showRanking(board, result, policy) {
     for (const header of document.querySelectorAll("#ranking th")) header.removeAttribute("aria-sort");
     const lines = result.records.map((r) =>
@@ -137,13 +147,13 @@ const tabgenBoard = (() => {
     if (cells === null || cells.length === 0) {
       state.textContent = cells === null ? `This comparison has no ${chosen.metric}.` : "No cell is left: widen the filters.";
       for (const id of ["ranking", "gains", "duels"]) body(id, []);
-      document.getElementById("verdicts").replaceChildren();
+      showSentences([]);
       showFigures(board, false);
       return null;
     }
     const result = tabgenStatistics.summarise(cells, chosen.policy, data.constants);
     const sentences = filtered ? result.sentences : board.sentences[chosen.metric];
-    document.getElementById("verdicts").replaceChildren(...sentences.map((sentence) => element("li", sentence)));
+    showSentences(sentences);
     showRanking(board, result, chosen.policy);
     showGains(result);
     showDuels(result);

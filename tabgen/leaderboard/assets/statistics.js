@@ -371,6 +371,7 @@ const tabgenStatistics = (() => {
   }
 
   // The sentences of tabgen.statistics.verdicts, without the one on practical equality, which needs a simulation.
+  // A comparison that claims nothing comes as [sentence, true]: it may be folded away.
   function verdicts(means, test, comparisons, alpha) {
     const n = means.datasets.length, k = means.methods.length;
     if (k < 2) return [`No verdict: a comparison needs at least 2 methods, this pool has ${k}.`];
@@ -419,7 +420,7 @@ const tabgenStatistics = (() => {
         c.needed === null
           ? ""
           : ` A difference of this size would take about ${c.needed.toLocaleString("en-US")} datasets to see.`;
-      sentences.push(`No difference can be claimed between ${c.method} and ${c.reference} (${record}${why}).${need}`);
+      sentences.push([`No difference can be claimed between ${c.method} and ${c.reference} (${record}${why}).${need}`, true]);
     }
     return sentences;
   }
@@ -467,7 +468,8 @@ const tabgenStatistics = (() => {
     });
     const before = (a, b) => (a.method < b.method ? -1 : 1);
     records.sort((a, b) => (a.mean_rank ?? Infinity) - (b.mean_rank ?? Infinity) || before(a, b));
-    const sentences = missingSentences(means, policy).concat(verdicts(means, test, comparisons, constants.alpha));
+    const said = missingSentences(means, policy).concat(verdicts(means, test, comparisons, constants.alpha));
+    const sentences = said.map((sentence) => (typeof sentence === "string" ? [sentence, false] : sentence));
     return { records, sentences, test, comparisons, duels: contests, ...means };
   }
 
