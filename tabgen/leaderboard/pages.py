@@ -40,6 +40,6 @@ def link(text: Any) -> str | None:
 def slug(name: str) -> str:
     """A file name for any name: lower-case letters, digits and hyphens; two names never share one by cleaning."""
     clean = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:LONGEST_SLUG]
-    if clean == name:
+    if clean and clean == name:
         return clean
     return f"{clean or 'x'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

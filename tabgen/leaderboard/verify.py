@@ -6,7 +6,7 @@ import random
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,12 @@ EXACT, CLOSE = 1e-6, 0.02
 
 @dataclass(frozen=True)
 class Rerun:
-    """One cell that was run again: what it is called, whether it came out the same, and how far off it was."""
+    """One cell that was run again: what it is called, whether it came out the same, and each score's difference."""
 
     name: str
     reproduced: bool
     detail: str
+    gaps: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def compare(row: Row, computed: Row, here: dict[str, Any]) -> Rerun:
     if worst is None:
         return Rerun(name, True, f"ended as {row['status']} again")
     detail = f"largest difference {gaps[worst]:.2g} ({worst}); allowed {tolerance:g} ({machine})"
-    return Rerun(name, gaps[worst] <= tolerance, detail)
+    return Rerun(name, gaps[worst] <= tolerance, detail, gaps)
 
 
 def _datasets_by_hash(suites: Sequence[Suite]) -> dict[str, Dataset]:
