@@ -3,8 +3,8 @@
     python benchmarks/site_speed.py --seeds 7
 
 Made-up outcomes of 33 datasets x 10 folds x 20 methods x seeds, all six metrics. The filters are set in headless
-Chromium (found as `chromium` with `chromedriver`), each page loaded afresh; a time is from the change of a select to the end of
-the repaint that follows it.
+Chromium (found as `chromium` with `chromedriver`), each page loaded afresh; a time is from the change of a select
+to the end of the repaint that follows it.
 """
 
 from __future__ import annotations

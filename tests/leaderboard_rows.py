@@ -13,7 +13,7 @@ from tabgen.store import Store
 
 METRICS = ("roc_auc", "log_loss")
 METHODS = ("zero-shot", "real", "bootstrap", "jitter", "jitter@augment")
-EVIL = "</script><script>window.hacked = 1</script><img src=x onerror=\"window.hacked = 2\">'\"&"
+EVIL = '</script><script>window.hacked = 1</script><img src=x onerror="window.hacked = 2">\'"&'
 PROVENANCE = {
     "tabgen": "0.1.0",
     "python": "3.11.7",
@@ -44,9 +44,7 @@ def make_rows(
         for fold in range(folds):
             base = {"roc_auc": rng.uniform(0.7, 0.9), "log_loss": rng.uniform(0.3, 0.6)}
             for place, method in enumerate(methods):
-                rows.append(
-                    make_row(rng, base, place, method, name, sha256, target, kinds, fold, folds, suite)
-                )
+                rows.append(make_row(rng, base, place, method, name, sha256, target, kinds, fold, folds, suite))
     return rows
 
 

@@ -35,6 +35,9 @@ QUIET = (
     "--window-size=1280,1000",
 )
 
+UNDER_500_ROWS = ["glass-identification", "heart-cleveland", "penguin-sex", "teaching-assistants"]
+UNDER_500_ROWS += [f"table-{number:03d}" for number in range(6, 14)]
+
 
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
@@ -91,7 +94,7 @@ def choose(driver: Any, **filters: str) -> dict[str, Any]:
         ({"mixing": "augment"}, lambda row: row["mixing"] != "replace"),
         ({"mixing": "replace", "policy": "baseline"}, lambda row: row["mixing"] != "augment"),
         ({"suite": "core"}, lambda row: not row["dataset"].startswith("table-")),
-        ({"size": "0"}, lambda row: row["dataset"] in SMALL),
+        ({"size": "0"}, lambda row: row["dataset"] in UNDER_500_ROWS),
     ],
     ids=lambda value: "-".join(value.values()) or "all" if isinstance(value, dict) else "",
 )
@@ -125,11 +128,6 @@ def test_every_number_of_a_filter_is_python_s(
         assert mine["needed"] == comparison.datasets_needed
     said = [sentence.partition(" They are practically equal")[0] for sentence in ranking.sentences()]
     assert [sentence for sentence, _ in page["sentences"]] == said
-
-
-SMALL = ("blood-storage", "glass-identification", "heart-cleveland", "penguin-sex", "teaching-assistants") + tuple(
-    f"table-{number:03d}" for number in range(6, 14)
-)
 
 
 def test_the_page_as_built_shows_what_the_page_computes(driver: Any, site: Path) -> None:
@@ -178,7 +176,7 @@ def test_every_page_opens_without_a_complaint_and_nothing_leaves_the_site(driver
     assert len(pages) == 1 + 1 + 14 + 4  # overview, protocol, datasets, generators and baselines
     for page in pages:
         driver.get(page.as_uri())
-    asked = [entry["message"] for entry in driver.get_log("performance") if "requestWillBeSent\"" in entry["message"]]
+    asked = [entry["message"] for entry in driver.get_log("performance") if 'requestWillBeSent"' in entry["message"]]
     addresses = [text.partition('"url":"')[2].partition('"')[0] for text in asked]
     assert len(addresses) > len(pages)
     assert [a for a in addresses if not a.startswith(site.as_uri())] == []
@@ -251,5 +249,5 @@ def test_a_stranger_s_words_stay_words(driver: Any, built_in: Plugins, tmp_path:
             choose(driver, policy="worst")
             assert EVIL in driver.find_element("id", "ranking").text
         assert driver.execute_script("return window.hacked ?? null") is None, page
-        assert driver.execute_script("return document.querySelectorAll('img:not([alt]), [onerror], iframe').length") == 0
+        assert driver.find_elements("css selector", "img:not([alt]), [onerror], iframe") == []
     assert [entry for entry in driver.get_log("browser") if "site/" in entry["message"]] == []

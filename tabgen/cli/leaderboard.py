@@ -91,9 +91,7 @@ def verify(
     suites = [folder_suite(folder) for folder in suite]
     limits = Limits(seconds, memory)
     rows, plugins = load_rows(bundle), load(context)
-    result = verify(
-        rows, plugins, context.obj, sample=sample, seed=drawn_by, suites=suites, limits=limits, told=told
-    )
+    result = verify(rows, plugins, context.obj, sample=sample, seed=drawn_by, suites=suites, limits=limits, told=told)
     for reason, count in sorted(result.out_of_reach.items()):
         typer.echo(f"cannot be run here: {count:,} of {len(rows):,} cells: {reason}")
     typer.echo(f"{result.sentence()} (drawn with --seed {drawn_by})")
@@ -125,8 +123,8 @@ def serve(
     """Serve a site to this machine alone, until Ctrl-C."""
     import contextlib
 
-    from tabgen.leaderboard.serve import make_server
+    from tabgen.leaderboard.serve import LOOPBACK, make_server
 
     with make_server(site, port) as server, contextlib.suppress(KeyboardInterrupt):
-        typer.echo(f"http://{server.server_address[0]}:{server.server_address[1]}/ (Ctrl-C ends it)")
+        typer.echo(f"http://{LOOPBACK}:{server.server_port}/ (Ctrl-C ends it)")
         server.serve_forever()

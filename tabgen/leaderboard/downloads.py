@@ -31,7 +31,7 @@ def write_downloads(rows: list[Row], folder: Path, title: str) -> None:
 def flat(rows: list[Row]) -> pd.DataFrame:
     """Rows as a table of numbers, booleans and text; what is nested, or of several types, is JSON text."""
     frame = pd.DataFrame(rows)
-    for name in frame.columns[frame.dtypes == object]:
+    for name in frame.select_dtypes(object).columns:
         present = frame[name].dropna()
         if not present.map(lambda value: isinstance(value, str)).all():
             frame[name] = frame[name].map(_as_json)

@@ -216,8 +216,9 @@ def duel_heat_map(ranking: Ranking) -> Figure:
                 ink = "white" if abs(balance[a, b]) > 0.55 else "black"
                 text = f"{wins[a, b]}/{ties[a, b]}/{losses[a, b]}"
                 axes.text(b, a, text, ha="center", va="center", fontsize=7, color=ink)
-    axes.set_xticks(range(len(names)), list(map(short, names)), rotation=45, ha="right", rotation_mode="anchor", fontsize=8)
-    axes.set_yticks(range(len(names)), list(map(short, names)), fontsize=8)
+    labels = [short(name) for name in names]
+    axes.set_xticks(range(len(names)), labels, rotation=45, ha="right", rotation_mode="anchor", fontsize=8)
+    axes.set_yticks(range(len(names)), labels, fontsize=8)
     axes.set_xlabel("against")
     axes.set_title(f"Wins/ties/losses over {datasets} datasets, row against column", fontsize=10)
     bar = figure.colorbar(image, ax=axes, shrink=0.7)
@@ -306,10 +307,11 @@ def gain_against_fidelity(ranking: Ranking, closeness: pd.DataFrame) -> Figure:
     figure, axes = _figure(8.5, max(4.6, 0.25 * len(records) + 1))
     styles = method_styles(record.method for record in ranking.methods)
     for record in records:
-        x, interval = float(auc[record.method]), record.median_gain_interval
+        x, y, interval = float(auc[record.method]), record.median_gain, record.median_gain_interval
+        assert y is not None  # for the type checker: chosen above
         if interval is not None and np.isfinite(interval.low):
             axes.vlines(x, interval.low, interval.high, color=styles[record.method].colour, linewidth=1, zorder=2)
-        axes.plot([x], [record.median_gain], **_dots(styles[record.method]), markersize=8, label=short(record.method))
+        axes.plot([x], [y], **_dots(styles[record.method]), markersize=8, label=short(record.method))
     axes.axhline(0, color="black", linewidth=0.6, linestyle=":", zorder=0)
     axes.axvline(0.5, color="black", linewidth=0.6, linestyle=":", zorder=0)
     axes.set_xlabel("detection AUC, median over cells (0.5: cannot be told from real rows; below: copies)", fontsize=9)
@@ -334,8 +336,9 @@ def gain_against_ratio(ranking: Ranking, curves: Mapping[str, Mapping[float, str
     for name, methods in curves.items():
         points = [(ratio, records[method]) for ratio, method in methods.items() if method in records]
         ratios = [ratio for ratio, _ in points]
-        axes.plot(ratios, [r.median_gain for _, r in points], color=styles[name].colour, linewidth=1)
-        axes.plot(ratios, [r.median_gain for _, r in points], **_dots(styles[name]), markersize=7, label=short(name))
+        gains = np.array([r.median_gain for _, r in points], dtype=float)
+        axes.plot(ratios, gains, color=styles[name].colour, linewidth=1)
+        axes.plot(ratios, gains, **_dots(styles[name]), markersize=7, label=short(name))
         for ratio, record in points:
             if record.median_gain_interval is not None and np.isfinite(record.median_gain_interval.low):
                 axes.vlines(ratio, *record.median_gain_interval, color=styles[name].colour, linewidth=1)

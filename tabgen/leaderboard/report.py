@@ -126,9 +126,12 @@ def setting_of(outcomes: pd.DataFrame) -> dict[str, Any]:
         ),
         "commit": distinct(
             where.map(
-                lambda p: f"{str(p['commit'])[:12]}{' with local changes' if p.get('dirty') else ''}" if p.get("commit") else None
+                lambda p: (
+                    f"{str(p['commit'])[:12]}{' with local changes' if p.get('dirty') else ''}"
+                    if p.get("commit")
+                    else None
+                )
             )
         ),
         "processor": distinct(where.map(lambda p: f"{p.get('processor')}, {p.get('cores')} cores")),
     }
-

@@ -23,7 +23,7 @@ from tabgen.leaderboard.pages import make_environment, slug
 from tabgen.leaderboard.report import setting_of
 from tabgen.leaderboard.schema import SCHEMA_VERSION, columns
 from tabgen.plugins import Plugins
-from tabgen.results import CLOSENESS, closeness
+from tabgen.results import closeness
 from tabgen.statistics import MethodRecord, Policy, normalised_scores
 
 Row = dict[str, Any]
@@ -94,6 +94,9 @@ class _Site:
         self.title = title
         self.datasets = self._known_datasets()
         self.generators = self._known_generators()
+        self.about = {board.name: self._methods_of(board) for board in self.boards}
+        self.cells = {board.name: self._cells_of(board) for board in self.boards}
+        self.by_dataset = {name: dict(tuple(cells.groupby("dataset"))) for name, cells in self.cells.items()}
         self.built = Built(len(rows))
 
     def write(self) -> Built:
@@ -131,7 +134,7 @@ class _Site:
             for row in board.rows:
                 name, sha256 = row["dataset"], row["sha256"]
                 if name not in known:
-                    facts = dict(here[sha256].facts) if sha256 in here else {"rows": 0}
+                    facts: dict[str, Any] = dict(here[sha256].facts) if sha256 in here else {"rows": 0}
                     facts |= {"suites": set(suites.get(sha256, ())), "sha256": sha256, "target": row["target"]}
                     known[name] = Known(name, f"datasets/{slug(name)}.html", facts)
                 facts = known[name].facts
@@ -173,7 +176,7 @@ class _Site:
             },
             "boards": [
                 payload(board, self.policy, self.plugins)
-                | {"about": self._methods_of(board), "figures": drawn[board.name]}
+                | {"about": self.about[board.name], "figures": drawn[board.name]}
                 for board in self.boards
             ],
         }
@@ -193,7 +196,7 @@ class _Site:
             sizes=[name for _, name in SIZES],
             licences=sorted({str(known.facts["licence"]) for known in self.generators.values() if licensed(known)}),
             figures=drawn[first.name],
-            about=self._methods_of(first),
+            about=self.about[first.name],
             rows=len(self.rows),
             marked=marked,
         )
@@ -251,37 +254,42 @@ class _Site:
                     "widest": max(0.0, *ranking.gains.abs().max().tolist()) if len(ranking.gains) else 0.0,
                     "methods": methods,
                     "failures": _failures(mine),
-                    "closeness": closeness(board.outcomes[board.outcomes["method"].isin(methods)]) if set(CLOSENESS) & set(board.outcomes) else None,
+                    "closeness": closeness(board.outcomes[board.outcomes["method"].isin(methods)]),
                 }
             )
         self._page("generator.html", known.page, known=known, parts=parts, datasets=self.datasets, marked=marked)
 
     def _gain_table(self, board: Board, methods: list[str]) -> pd.DataFrame:
         """Datasets x methods: means of the cells that are ok, whether or not the dataset is in the ranking's pool."""
-        metric = board.metrics[0]
-        mine = board.outcomes[board.outcomes["method"].isin(methods)].reset_index(drop=True)
-        scores = normalised_scores(mine, metric, higher_better=direction(metric, self.plugins))
-        by_fold = scores.groupby(["dataset", "method", "fold"])["gain_test"].mean()
+        cells = self.cells[board.name]
+        by_fold = cells[cells["method"].isin(methods)].groupby(["dataset", "method", "fold"])["gain"].mean()
         table = by_fold.groupby(level=["dataset", "method"]).mean().unstack("method")  # noqa: PD010
         return table.reindex(columns=methods)
+
+    def _cells_of(self, board: Board) -> pd.DataFrame:
+        """What the pages show of every cell, by the board's first metric."""
+        metric = board.metrics[0]
+        scores = normalised_scores(board.outcomes, metric, higher_better=direction(metric, self.plugins))
+        names = ["dataset", "method", "fold", "seed", "status", "reason", "key", "best_step", "seconds_total"]
+        cells = board.outcomes.reindex(columns=names)
+        cells["zero_shot"] = board.outcomes[f"zero_shot_test_{metric}"]
+        cells["tuned"] = board.outcomes[f"tuned_test_{metric}"]
+        return cells.assign(gain=scores["gain_test"])
 
     def _write_dataset(self, known: Known) -> None:
         parts = []
         for board in self.boards:
-            mine = board.outcomes[board.outcomes["dataset"] == known.name].reset_index(drop=True)
-            if mine.empty:
+            if known.name not in self.by_dataset[board.name]:
                 continue
+            mine = self.by_dataset[board.name][known.name]
             metric = board.metrics[0]
-            scores = normalised_scores(mine, metric, higher_better=direction(metric, self.plugins)).sort_index()
-            mine["gain"] = scores["gain_test"]
-            cells = mine.astype(object).where(mine.notna(), None).to_dict("records")
             parts.append(
                 {
                     "board": board,
                     "metric": metric,
-                    "methods": _by_method(mine, metric),
-                    "cells": cells,
-                    "pages": {name: about["page"] for name, about in self._methods_of(board).items()},
+                    "methods": _by_method(mine),
+                    "cells": mine.to_dict("records"),
+                    "pages": {name: about["page"] for name, about in self.about[board.name].items()},
                     "in_pool": known.name in board.rankings[metric].pool.datasets,
                 }
             )
@@ -365,21 +373,13 @@ def _failures(rows: list[Row]) -> list[dict[str, Any]]:
     ]
 
 
-def _by_method(mine: pd.DataFrame, metric: str) -> list[dict[str, Any]]:
-    table = []
-    for method, cells in mine.groupby("method"):
-        ok = cells[cells["status"] == "ok"]
-        gains = ok.groupby("fold")["gain"].mean()
-        table.append(
-            {
-                "method": method,
-                "ok": len(ok),
-                "cells": len(cells),
-                "zero_shot": ok[f"zero_shot_test_{metric}"].mean(),
-                "tuned": ok[f"tuned_test_{metric}"].mean(),
-                "gain": gains.mean(),
-                "low": gains.min(),
-                "high": gains.max(),
-            }
-        )
-    return sorted(table, key=lambda row: (pd.isna(row["gain"]), -row["gain"] if pd.notna(row["gain"]) else 0.0))
+def _by_method(cells: pd.DataFrame) -> list[dict[str, Any]]:
+    """One line per method of a dataset, the highest gain first; means over the cells that ended ok."""
+    ok = cells[cells["status"] == "ok"]
+    table = cells.groupby("method").size().to_frame("cells")
+    by_fold = ok.groupby(["method", "fold"])["gain"].mean().groupby(level="method")
+    table = table.join(by_fold.agg(["mean", "min", "max"]).set_axis(["gain", "low", "high"], axis=1))
+    table = table.join(ok.groupby("method")[["zero_shot", "tuned"]].mean())
+    table["ok"] = ok.groupby("method").size().reindex(table.index, fill_value=0)
+    table = table.sort_values("gain", ascending=False, kind="stable")
+    return [{str(name): value for name, value in row.items()} for row in table.reset_index().to_dict("records")]

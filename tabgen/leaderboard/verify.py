@@ -20,7 +20,7 @@ Row = dict[str, Any]
 #: How cells can end that do not depend on how fast or large the machine is.
 REPEATABLE = ("ok", "unsupported", "invalid_output", "error")
 SAME_MACHINE = ("platform", "processor", "python", *PACKAGES)
-EXACT, CLOSE = 1e-6, 0.02
+EXACT, CLOSE = 1e-6, 0.01
 """Largest difference of a score on the same processor and versions, and elsewhere (measured: docs/publish.md)."""
 
 
@@ -63,8 +63,8 @@ def verify(
     """Run ``sample`` random cells of these rows with what is installed here, and compare.
 
     Nothing of a row is executed or opened: the data are found by their hash among the suites here, generator and
-    model by their names among the plugins here, and the time and memory of a cell are limited by ``limits``, whatever the
-    row says.
+    model by their names among the plugins here, and the time and memory of a cell are limited by ``limits``, whatever
+    the row says.
 
     Parameters
     ----------

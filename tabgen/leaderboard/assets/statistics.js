@@ -7,18 +7,37 @@ const tabgenStatistics = (() => {
   const FEWEST_DATASETS = 5, FEW_DATASETS = 10, EXACT_DATASETS = 100, ENUMERATED_DATASETS = 12;
   const RESAMPLES = 2000, FLIPS = 9999;
 
-  // numpy's generator: PCG64 (O'Neill 2014), seeded by Python. 64 bits at a time, split in low and high half.
-  function* words(seedState) {
-    const mask = (1n << 128n) - 1n, multiplier = 0x2360ed051fc65da44385df649fccf645n;
-    const increment = BigInt(seedState.increment);
-    let state = BigInt(seedState.state);
-    for (;;) {
-      state = (state * multiplier + increment) & mask;
-      const folded = BigInt.asUintN(64, (state >> 64n) ^ state), turn = state >> 122n;
-      const word = BigInt.asUintN(64, (folded >> turn) | (folded << (64n - turn)));
-      yield Number(word & 0xffffffffn);
-      yield Number(word >> 32n);
-    }
+  // numpy's generator: PCG64 (O'Neill 2014), seeded by Python; the halves of its 64-bit outputs, low half first.
+  // 128-bit numbers are 8 limbs of 16 bits: products of limbs, and their sums, are exact in a double.
+  function words(seedState) {
+    const limbs = (number) => Array.from({ length: 8 }, (_, i) => Number((BigInt(number) >> BigInt(16 * i)) & 0xffffn));
+    const multiplier = limbs("0x2360ed051fc65da44385df649fccf645"), increment = limbs(seedState.increment);
+    let state = limbs(seedState.state), spare = limbs(0), kept = -1;
+    return () => {
+      if (kept >= 0) {
+        const word = kept;
+        kept = -1;
+        return word;
+      }
+      let carry = 0;
+      for (let i = 0; i < 8; i++) {
+        let sum = carry + increment[i];
+        for (let j = 0; j <= i; j++) sum += state[j] * multiplier[i - j];
+        spare[i] = sum & 0xffff;
+        carry = Math.floor(sum / 65536);
+      }
+      [state, spare] = [spare, state];
+      let low = (state[0] ^ state[4]) | ((state[1] ^ state[5]) << 16);
+      let high = (state[2] ^ state[6]) | ((state[3] ^ state[7]) << 16);
+      let turn = state[7] >> 10;
+      if (turn >= 32) {
+        [low, high] = [high, low];
+        turn -= 32;
+      }
+      const turned = turn ? (low >>> turn) | (high << (32 - turn)) : low;
+      kept = (turn ? (high >>> turn) | (low << (32 - turn)) : high) >>> 0;
+      return turned >>> 0;
+    };
   }
 
   const cache = new Map();
@@ -30,13 +49,13 @@ const tabgenStatistics = (() => {
   // How often each dataset is in each bootstrap resample: Generator.integers(0, n), by Lemire's method.
   function resampleCounts(n, seedState) {
     return cached(`counts ${n}`, () => {
-      const stream = words(seedState), counts = new Uint16Array(RESAMPLES * n);
+      const draw32 = words(seedState), counts = new Uint16Array(RESAMPLES * n);
       const threshold = 2 ** 32 % n;
       for (let row = 0; row < RESAMPLES; row++) {
         for (let draw = 0; draw < n; draw++) {
           let product, leftover;
           do {
-            product = stream.next().value * n;
+            product = draw32() * n;
             leftover = product % 2 ** 32;
           } while (leftover < threshold);
           counts[row * n + Math.floor(product / 2 ** 32)]++;
@@ -49,10 +68,10 @@ const tabgenStatistics = (() => {
   // Signs of Generator.integers(0, 2, dtype=int8): the top bit of each byte.
   function randomSigns(n, seedState) {
     return cached(`signs ${n}`, () => {
-      const stream = words(seedState), signs = new Int8Array(FLIPS * n);
+      const draw32 = words(seedState), signs = new Int8Array(FLIPS * n);
       let word = 0;
       for (let position = 0; position < signs.length; position++) {
-        word = position % 4 ? word >>> 8 : stream.next().value;
+        word = position % 4 ? word >>> 8 : draw32();
         signs[position] = word & 0x80 ? -1 : 1;
       }
       return signs;
@@ -163,24 +182,28 @@ const tabgenStatistics = (() => {
     const n = ranks.length, k = n ? ranks[0].length : 0;
     if (k < 3 || n < 2) return null;
     const result = { datasets: n, methods: k, chi2: 0, f: 0, f_p: 1, flip_p: 1, p: 1 };
-    const centred = ranks.map((row) => row.map((rank) => rank - (k + 1) / 2));
-    if (centred.every((row) => row.every((rank) => rank === 0))) return result;
-    const columns = (signs, start) => {
-      const sums = new Float64Array(k);
-      for (let row = 0; row < n; row++) {
-        const sign = signs ? signs[start + row] : 1, values = centred[row];
-        for (let column = 0; column < k; column++) sums[column] += sign * values[column];
+    const centred = Float64Array.from(ranks.flat(), (rank) => rank - (k + 1) / 2);
+    if (centred.every((rank) => rank === 0)) return result;
+    const sums = new Float64Array(k);
+    // Squared column sums, each dataset's ranks turned round where its sign is -1.
+    const between = (signs, start) => {
+      sums.fill(0);
+      for (let row = 0, cell = 0; row < n; row++) {
+        if (signs[start + row] > 0) for (let column = 0; column < k; column++) sums[column] += centred[cell++];
+        else for (let column = 0; column < k; column++) sums[column] -= centred[cell++];
       }
-      return sums.reduce((total, sum) => total + sum * sum, 0);
+      let total = 0;
+      for (let column = 0; column < k; column++) total += sums[column] * sums[column];
+      return total;
     };
-    const between = columns(null, 0);
+    const observed = between(new Int8Array(n).fill(1), 0);
     let ties = 0;
     for (const row of ranks) {
       const sizes = new Map();
       row.forEach((rank) => sizes.set(rank, (sizes.get(rank) || 0) + 1));
       sizes.forEach((size) => (ties += size ** 3 - size));
     }
-    result.chi2 = ((12 / (k * n * (k + 1))) * between) / (1 - ties / (k * (k * k - 1) * n));
+    result.chi2 = ((12 / (k * n * (k + 1))) * observed) / (1 - ties / (k * (k * k - 1) * n));
     const left = n * (k - 1) - result.chi2;
     result.f = left <= 1e-9 ? Infinity : ((n - 1) * result.chi2) / left;
     const d1 = k - 1, d2 = (k - 1) * (n - 1);
@@ -191,12 +214,12 @@ const tabgenStatistics = (() => {
       const all = 2 ** (n - 1), signs = new Int8Array(n);
       for (let flip = 0; flip < all; flip++) {
         for (let row = 0; row < n; row++) signs[row] = (flip >> row) & 1 ? -1 : 1;
-        reached += columns(signs, 0) >= between - 1e-9;
+        reached += between(signs, 0) >= observed - 1e-9;
       }
       result.flip_p = reached / all;
     } else {
       const signs = randomSigns(n, seedState);
-      for (let flip = 0; flip < FLIPS; flip++) reached += columns(signs, flip * n) >= between - 1e-9;
+      for (let flip = 0; flip < FLIPS; flip++) reached += between(signs, flip * n) >= observed - 1e-9;
       result.flip_p = (1 + reached) / (1 + FLIPS);
     }
     result.p = Math.max(result.f_p, result.flip_p);
@@ -263,37 +286,36 @@ const tabgenStatistics = (() => {
   // One mean per dataset and method (seeds within a fold, then folds), and what the policy left out or made up.
   function datasetMeans(cells, policy) {
     const groups = new Map(), folds = new Map(), seeds = new Map();
-    const into = (map, key, value) => (map.get(key) || map.set(key, new Set()).get(key)).add(value);
+    const entry = (map, key, make) => map.get(key) ?? map.set(key, make()).get(key);
+    const newGroup = () => ({ size: 0, ok: 0, sum: 0, byFold: new Map() });
     for (const cell of cells) {
-      into(folds, cell.dataset, cell.fold);
-      into(seeds, cell.method, cell.seed);
-      const key = `${cell.dataset}\u0000${cell.method}`;
-      if (!groups.has(key)) groups.set(key, { size: 0, ok: 0, sum: 0, byFold: new Map() });
-      const group = groups.get(key);
+      entry(folds, cell.dataset, () => new Set()).add(cell.fold);
+      entry(seeds, cell.method, () => new Set()).add(cell.seed);
+      const group = entry(entry(groups, cell.dataset, () => new Map()), cell.method, newGroup);
       group.size++;
       if (cell.gain === null) continue;
       group.ok++;
       group.sum += cell.gain;
-      if (!group.byFold.has(cell.fold)) group.byFold.set(cell.fold, []);
-      group.byFold.get(cell.fold).push(cell.gain);
+      entry(group.byFold, cell.fold, () => []).push(cell.gain);
     }
-    const none = { size: 0, ok: 0, sum: 0, byFold: new Map() };
-    const group = (dataset, method) => groups.get(`${dataset}\u0000${method}`) || none;
-    const due = (dataset, method) => folds.get(dataset).size * seeds.get(method).size;
-    const complete = (dataset, method) => {
-      const { ok, size } = group(dataset, method);
-      return ok === due(dataset, method) && size === ok;
-    };
-    const observed = (dataset, method) => mean([...group(dataset, method).byFold.values()].map(mean));
     let datasets = [...folds.keys()].sort(), methods = [...seeds.keys()].sort();
     const all = datasets, everybody = methods, incomplete = [];
+    let lowest = 0;
     for (const dataset of all) {
       for (const method of everybody) {
-        if (complete(dataset, method)) continue;
-        const expected = due(dataset, method), { ok, size } = group(dataset, method);
-        incomplete.push({ dataset, method, missing: expected - ok, absent: Math.max(0, expected - size) });
+        const group = entry(groups.get(dataset), method, newGroup);
+        group.due = folds.get(dataset).size * seeds.get(method).size;
+        group.complete = group.ok === group.due && group.size === group.due;
+        if (group.complete) {
+          group.mean = mean([...group.byFold.values()].map(mean));
+          lowest = Math.min(lowest, group.mean);
+        } else {
+          const { due, ok, size } = group;
+          incomplete.push({ dataset, method, missing: due - ok, absent: Math.max(0, due - size) });
+        }
       }
     }
+    const complete = (dataset, method) => groups.get(dataset).get(method).complete;
     let excluded = [], dropped = [];
     if (policy === "complete") {
       excluded = methods.filter((method) => !datasets.some((dataset) => complete(dataset, method)));
@@ -301,16 +323,10 @@ const tabgenStatistics = (() => {
       dropped = datasets.filter((dataset) => !methods.length || !methods.every((method) => complete(dataset, method)));
       datasets = datasets.filter((dataset) => !dropped.includes(dataset));
     }
-    let lowest = 0;
-    for (const dataset of all) {
-      for (const method of everybody) {
-        if (complete(dataset, method)) lowest = Math.min(lowest, observed(dataset, method));
-      }
-    }
     const value = (dataset, method) => {
-      if (complete(dataset, method)) return round6(observed(dataset, method));
-      if (policy === "worst") return round6(lowest - 1);
-      return round6(group(dataset, method).sum / due(dataset, method));
+      const group = groups.get(dataset).get(method);
+      if (group.complete) return round6(group.mean);
+      return round6(policy === "worst" ? lowest - 1 : group.sum / group.due);
     };
     const matrix = datasets.map((dataset) => methods.map((method) => value(dataset, method)));
     return { matrix, datasets, methods, all, everybody, excluded, dropped, incomplete };
@@ -445,8 +461,10 @@ const tabgenStatistics = (() => {
     const counts = matrix.length > 1 ? resampleCounts(matrix.length, constants.generator) : null;
     const contests = duels(matrix, methods), real = methods.indexOf("real");
     const inPool = new Set(means.datasets.length ? means.datasets : means.all);
+    const byMethod = new Map(means.everybody.map((method) => [method, []]));
+    for (const cell of cells) byMethod.get(cell.method).push(cell);
     const records = means.everybody.map((method) => {
-      const position = methods.indexOf(method), own = cells.filter((cell) => cell.method === method);
+      const position = methods.indexOf(method), own = byMethod.get(method);
       const pooled = own.filter((cell) => inPool.has(cell.dataset));
       const gains = position < 0 ? [] : column(matrix, position), ranked = gains.length > 0;
       const rank = ranked ? column(ranks, position) : [];
