@@ -35,7 +35,7 @@ QUIET = (
     "--window-size=1280,1000",
 )
 
-UNDER_500_ROWS = ["glass-identification", "heart-cleveland", "penguin-sex", "teaching-assistants"]
+UNDER_500_ROWS = ["blood-storage", "glass-identification", "heart-cleveland", "penguin-sex", "teaching-assistants"]
 UNDER_500_ROWS += [f"table-{number:03d}" for number in range(6, 14)]
 
 

@@ -158,7 +158,7 @@ const tabgenBoard = (() => {
     showGains(result);
     showDuels(result);
     showFigures(board, !filtered && chosen.metric === Object.keys(board.gains)[0]);
-    const pool = `${result.methods.length} methods on ${result.datasets.length} datasets, ${cells.length.toLocaleString("en-US")} cells`;
+    const pool = `${result.methods.length} methods on ${result.datasets.length} datasets, ${tabgenStatistics.thousands(cells.length)} cells`;
     state.textContent = filtered
       ? `Recomputed in this page for what the filters leave: ${pool}, by ${chosen.metric}. Practical equality is not judged here.`
       : `${board.title}: ${pool}, by ${chosen.metric}.`;
@@ -176,5 +176,10 @@ const tabgenBoard = (() => {
   form.addEventListener("reset", () => setTimeout(reset));
   form.addEventListener("submit", (event) => event.preventDefault());
   if (form.elements.board.value !== "0") show();
+  // Once the page is quiet, compute what it shows already: the first filter then finds warm code and random numbers.
+  (window.requestIdleCallback ?? setTimeout)(() => {
+    const cells = cellsOf(data.boards[0], choices());
+    if (cells?.length) tabgenStatistics.summarise(cells, firstPolicy, data.constants);
+  });
   return { show };
 })();
