@@ -57,13 +57,17 @@ def write_report(folder: Path, rankings: dict[int | None, Ranking]) -> Path:
 def render(outcomes: pd.DataFrame, rankings: dict[int | None, Ranking], title: str) -> str:
     """The page as text: everything inside, nothing fetched."""
     parts = regimes(outcomes)
-    return make_environment().get_template("report.html").render(
-        title=title,
-        regimes=[_regime(cap, parts[cap], ranking) for cap, ranking in rankings.items()],
-        gains_by_regime=gains_by_regime(rankings),
-        closeness=closeness(outcomes),
-        counts=outcomes["status"].value_counts().to_dict(),
-        setting=setting_of(outcomes),
+    return (
+        make_environment()
+        .get_template("report.html")
+        .render(
+            title=title,
+            regimes=[_regime(cap, parts[cap], ranking) for cap, ranking in rankings.items()],
+            gains_by_regime=gains_by_regime(rankings),
+            closeness=closeness(outcomes),
+            counts=outcomes["status"].value_counts().to_dict(),
+            setting=setting_of(outcomes),
+        )
     )
 
 
