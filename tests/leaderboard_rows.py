@@ -77,6 +77,7 @@ def make_row(
         "max_test_rows": 1000,
         "method": method,
         "generator": generator,
+        "rows_of": generator,
         "plugin": None if baseline else "tabgen.references",
         "plugin_version": None if baseline else "0.1.0",
         "mixing": mixing,

@@ -323,7 +323,7 @@ def test_a_row_cannot_raise_its_own_limits_or_name_a_file(
     seen: list[Row] = []
 
     class Spy:
-        def __init__(self, **_: Any) -> None: ...
+        def __init__(self, settings: Any) -> None: ...
 
         def run(self, cells: list[Row]) -> Any:
             seen.extend(cells)

@@ -134,6 +134,7 @@ def _check_times(row: Row, name: str) -> Iterator[Finding]:
     times = {key: value for key, value in row.items() if key.startswith("seconds_") and value is not None}
     if any(value < 0 for value in times.values()):
         yield Finding("times", f"{name}: a phase took less than no time")
+    times.pop("seconds_wall", None)  # the total, less what the cache spared
     total = times.pop("seconds_total", None)
     if total is not None and sum(times.values()) > total + CLOCK_SECONDS:
         yield Finding("times", f"{name}: its phases took {sum(times.values()):.1f} s, the whole cell {total:.1f} s")
@@ -168,7 +169,7 @@ def _unequal_baselines(rows: list[Row]) -> Iterator[Finding]:
         first = hashes.setdefault(split, row)
         if first.get("split_hash") != row.get("split_hash"):
             yield Finding("split", f"{name_of(row)} and {name_of(first)} were split differently")
-        machine = tuple(str(row["provenance"].get(name)) for name in ("processor", "torch"))
+        machine = (row.get("device"), *(str(row["provenance"].get(name)) for name in ("processor", "torch")))
         first = baselines.setdefault((*split, row["checkpoint"], *machine), row)
         if any(abs(a - b) > SLACK for a, b in _shared_baseline(first, row)):
             yield Finding("baseline", f"{name_of(row)} and {name_of(first)} have other zero-shot scores")

@@ -22,8 +22,12 @@ MEASURED: dict[str, tuple[str, str]] = {
         "number",
         "A score: before or after fine-tuning, on the validation or test rows, by this metric; null where undefined.",
     ),
-    r"seconds_[a-z_]+": ("number", "Wall seconds of a phase; `seconds_total` is the whole cell with its process."),
+    r"seconds_[a-z_]+": (
+        "number",
+        "Seconds of a phase; `seconds_total`: the whole cell, what the cache spared included; `seconds_wall`: without that.",
+    ),
     r"(fidelity|privacy)_[a-z_]+": ("number", "How close the synthetic table is to the real one (docs/fidelity.md)."),
+    r"[a-z]+_seconds": ("number", "Processor seconds of the cell; seconds that the cache spared; those of a step."),
     r"n_[a-z]+": ("number", "Counts: train, validation, test, synthetic rows; encoded columns."),
     r"curve_[a-z_]+": ("numbers", "One value per fine-tuning step, step 0 first."),
 }
@@ -57,6 +61,7 @@ class Row(BaseModel):
     mixing: Literal["none", "real", "replace", "augment"] = Field(
         description="What was fine-tuned on: nothing, real rows, synthetic rows, or both."
     )
+    rows_of: Name | None = Field(None, description="The generator whose rows these are: itself, or one it shares with.")
     settings: dict[str, Any] = Field(description="All settings of the generator, defaults included.")
     ratio: float = Field(gt=0, le=1000, description="Synthetic rows per real training row.")
     model: Name = Field(description="The foundation model.")

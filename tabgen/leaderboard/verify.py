@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tabgen.datasets import Dataset, Suite
+from tabgen.engines import EngineSettings
 from tabgen.environment import PACKAGES, provenance
 from tabgen.experiment import PROTOCOL_VERSION, Limits, key_of
 from tabgen.leaderboard.check import name_of, scores_of
@@ -89,7 +90,7 @@ def verify(
     drawn = random.Random(seed).sample(reachable, min(sample, len(reachable)))
     reruns = []
     with tempfile.TemporaryDirectory() as folder:
-        engine = plugins.engines["local"](workers=1, threads=1, choice=choice, log_folder=Path(folder))
+        engine = plugins.engines["local"](EngineSettings(choice, Path(folder), workers=1))
         claimed = {row["key"]: row for row, _ in drawn}
         for cell, computed in engine.run([cell for _, cell in drawn]):
             rerun = compare(claimed[cell["key"]], computed, provenance())
@@ -104,6 +105,7 @@ def compare(row: Row, computed: Row, here: dict[str, Any]) -> Rerun:
     if computed["status"] != row["status"]:
         return Rerun(name, False, f"claimed {row['status']}, here {computed['status']}: {computed['reason']}")
     same = all(row["provenance"].get(part) == here.get(part) for part in SAME_MACHINE)
+    same = same and row.get("device", "cpu") == computed.get("device", "cpu")
     tolerance = EXACT if same else CLOSE
     claimed, found = scores_of(row), scores_of(computed)
     if row["status"] == "ok":
