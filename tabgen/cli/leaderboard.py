@@ -71,7 +71,7 @@ def verify(
     bundle: Path = BUNDLE,
     sample: int = typer.Option(5, "--sample", min=1, help="How many cells to run again."),
     seed: int = typer.Option(None, "--seed", min=0, help="Which cells; by default nobody can know beforehand."),
-    suite: list[Path] = typer.Option([], "--suite", help="A folder suite that holds the data; may be repeated."),
+    suite: list[str] = typer.Option([], "--suite", help="A suite, or its folder, that holds the data; may be repeated."),
     seconds: float = typer.Option(600.0, "--seconds", min=1, help="Wall time of a cell at most."),
     memory: float = typer.Option(6000.0, "--memory", min=300, help="Memory of a cell at most, in MB."),
 ) -> None:
@@ -79,8 +79,7 @@ def verify(
     import secrets
 
     from tabgen.cli.listings import load
-    from tabgen.datasets import folder_suite
-    from tabgen.experiment import Limits
+    from tabgen.experiment import Limits, find_suite
     from tabgen.leaderboard.bundle import load_rows
     from tabgen.leaderboard.verify import Rerun, verify
 
@@ -88,9 +87,9 @@ def verify(
         typer.echo(f"{'reproduced' if rerun.reproduced else 'DIFFERS'}: {rerun.name}: {rerun.detail}")
 
     drawn_by = secrets.randbelow(2**32) if seed is None else seed
-    suites = [folder_suite(folder) for folder in suite]
     limits = Limits(seconds, memory)
     rows, plugins = load_rows(bundle), load(context)
+    suites = [find_suite(name, plugins) for name in suite]
     result = verify(rows, plugins, context.obj, sample=sample, seed=drawn_by, suites=suites, limits=limits, told=told)
     for reason, count in sorted(result.out_of_reach.items()):
         typer.echo(f"cannot be run here: {count:,} of {len(rows):,} cells: {reason}")

@@ -208,6 +208,9 @@ def _against_suites(rows: list[Row], plugins: Plugins) -> Iterator[Finding]:
         if suite not in plugins.suites:
             yield Finding("suite", f"the suite '{suite}' is not registered here: its data cannot be checked", False)
             continue
+        if not plugins.suites[suite].at_hand():
+            yield Finding("suite", f"the suite '{suite}' is not on this machine: its data cannot be checked", False)
+            continue
         known = {dataset.name: dataset for dataset in plugins.suites[suite].datasets}
         for name in sorted({row["dataset"] for row in mine} - set(known)):
             yield Finding("dataset", f"the suite '{suite}' has no dataset '{name}'")

@@ -24,7 +24,7 @@ MEASURED: dict[str, tuple[str, str]] = {
     ),
     r"seconds_[a-z_]+": (
         "number",
-        "Seconds of a phase; `seconds_total`: the whole cell, what the cache spared included; `seconds_wall`: without that.",
+        "Seconds of a phase; `seconds_total`: of the whole cell, with what the cache spared; `seconds_wall`: without.",
     ),
     r"(fidelity|privacy)_[a-z_]+": ("number", "How close the synthetic table is to the real one (docs/fidelity.md)."),
     r"[a-z]+_seconds": ("number", "Processor seconds of the cell; seconds that the cache spared; those of a step."),

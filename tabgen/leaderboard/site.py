@@ -125,6 +125,8 @@ class _Site:
         suites: dict[str, set[str]] = {}
         used = {row["sha256"] for row in self.rows}
         for suite in self.plugins.suites:
+            if not self.plugins.suites[suite].at_hand():
+                continue  # nothing is fetched to describe it
             for dataset in self.plugins.suites[suite].datasets:
                 if dataset.sha256 is not None and dataset.sha256 in used:
                     here[dataset.sha256] = dataset

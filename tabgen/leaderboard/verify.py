@@ -74,9 +74,10 @@ def verify(
     seed : int
         Which cells are drawn. Whoever made the rows must not be able to know it beforehand.
     suites : sequence of Suite, optional
-        Where to look for data, besides the registered suites.
+        Where to look for data, besides the registered suites that are on this machine.
     """
-    datasets = _datasets_by_hash([*suites, *(plugins.suites[name] for name in plugins.suites)])
+    registered = [plugins.suites[name] for name in plugins.suites]
+    datasets = _datasets_by_hash([*suites, *(suite for suite in registered if suite.at_hand())])
     reachable: list[tuple[Row, Row]] = []
     out_of_reach: Counter[str] = Counter()
     for row in rows:
@@ -141,7 +142,7 @@ def _out_of_reach(row: Row, plugins: Plugins, datasets: dict[str, Dataset]) -> s
     if key_of(row) != row["key"]:
         return "its key is not that of its content"
     if row["sha256"] not in datasets:
-        return f"no suite here has the table '{row['dataset']}' with this SHA-256 (--suite FOLDER adds one)"
+        return f"no suite here has the table '{row['dataset']}' with this SHA-256 (--suite adds one)"
     if row["model"] not in plugins.models:
         return f"the model '{row['model']}' is not installed"
     if plugins.models[row["model"]].fingerprint() != row["checkpoint"]:
