@@ -71,7 +71,7 @@ def verify(
     bundle: Path = BUNDLE,
     sample: int = typer.Option(5, "--sample", min=1, help="How many cells to run again."),
     seed: int = typer.Option(None, "--seed", min=0, help="Which cells; by default nobody can know beforehand."),
-    suite: list[str] = typer.Option([], "--suite", help="A suite, or its folder, that holds the data; may be repeated."),
+    suite: list[str] = typer.Option([], "--suite", help="A suite, or a folder, with the data; may be repeated."),
     seconds: float = typer.Option(600.0, "--seconds", min=1, help="Wall time of a cell at most."),
     memory: float = typer.Option(6000.0, "--memory", min=300, help="Memory of a cell at most, in MB."),
 ) -> None:
