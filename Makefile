@@ -29,8 +29,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt $(addsuffix pyproject.toml,$(
 
 # The site's tests drive a real browser; where it cannot be had they are skipped, and say so.
 browser:
-	@command -v chromedriver >/dev/null || { command -v apt-get && [ "$$(id -u)" = 0 ] && apt-get -qq update \
-	  && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends chromium chromium-driver; } \
+	@command -v chromedriver >/dev/null || { command -v apt-get && [ "$$(id -u)" = 0 ] && timeout 120 apt-get -qq update \
+	  && DEBIAN_FRONTEND=noninteractive timeout 300 apt-get -qq install -y --no-install-recommends chromium chromium-driver; } \
 	  >/dev/null 2>&1 || echo "no Chromium with its driver: the browser tests will be skipped"
 
 clean:
