@@ -9,12 +9,12 @@ PLUGINS = $(sort $(dir $(wildcard plugins/*/pyproject.toml)))
 DEMO = runs/demo
 DEMO_METHODS = zero-shot,real,bootstrap,independent,smote-nc,scm,causalmix
 
-.PHONY: demo test install clean
+.PHONY: demo test install browser clean
 
 demo: install
 	$(BIN)/tabgen run --suite quick --folds 2 --methods $(DEMO_METHODS) -o $(DEMO)
 
-test: install
+test: install browser
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --cov --cov-report=term
@@ -26,6 +26,12 @@ $(VENV)/.installed: pyproject.toml constraints.txt $(addsuffix pyproject.toml,$(
 	$(BIN)/pip install -q --retries 1 --timeout 60 $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -c constraints.txt torch
 	$(BIN)/pip install -q -c constraints.txt -e '.[dev]' $(addprefix -e ./,$(PLUGINS))
 	touch $@
+
+# The site's tests drive a real browser; where it cannot be had they are skipped, and say so.
+browser:
+	@command -v chromedriver >/dev/null || { command -v apt-get && [ "$$(id -u)" = 0 ] && timeout 120 apt-get -qq update \
+	  && DEBIAN_FRONTEND=noninteractive timeout 300 apt-get -qq install -y --no-install-recommends chromium chromium-driver; } \
+	  >/dev/null 2>&1 || echo "no Chromium with its driver: the browser tests will be skipped"
 
 clean:
 	rm -rf $(VENV) $(DEMO)

@@ -8,7 +8,7 @@ SVG, byte for byte.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
@@ -34,6 +35,9 @@ VALIDATION, TEST = COLOURS[0], COLOURS[3]
 PLAIN_NUMBERS = FuncFormatter(lambda value, _: f"{value:g}")
 #: Text stays text (searchable, small), ids do not depend on the moment of drawing.
 SVG_SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "tabgen", "font.family": "sans-serif"}
+
+
+LONGEST_LABEL = 40
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,11 @@ def method_styles(methods: Iterable[str]) -> dict[str, Style]:
             styles[name] = Style(COLOURS[others % len(COLOURS)], MARKERS[others % len(MARKERS)])
             others += 1
     return styles
+
+
+def short(name: str) -> str:
+    """A name as figures show it: cut where it would leave no room for the data."""
+    return name if len(name) <= LONGEST_LABEL else name[: LONGEST_LABEL - 1] + "…"
 
 
 def to_svg(figure: Figure) -> str:
@@ -117,7 +126,7 @@ def critical_difference_diagram(ranking: Ranking) -> Figure:
         height = -(first_row + row * (position if on_left else methods - 1 - position))
         edge = 1 - margin if on_left else methods + margin
         axes.plot([rank, rank, edge], [0, height, height], color="#404040", linewidth=0.8)
-        label = f"{name}  {rank:.2f} " if on_left else f" {rank:.2f}  {name}"
+        label = f"{short(name)}  {rank:.2f} " if on_left else f" {rank:.2f}  {short(name)}"
         axes.text(edge, height, label, ha="right" if on_left else "left", va="center", fontsize=9)
     reach = 0.008 * (methods - 1)
     for group, level in zip(groups, levels, strict=True):
@@ -168,10 +177,10 @@ def gains_per_dataset(ranking: Ranking) -> Figure:
             **_dots(styles[name]),
             markersize=4.5 if len(names) <= 10 else 3.8,
             zorder=3,
-            label=name,
+            label=short(name),
         )
     axes.axvline(0, color="black", linewidth=0.8, zorder=1)
-    axes.set_yticks(rows, [str(name) for name in gains.index], fontsize=8)
+    axes.set_yticks(rows, [short(str(name)) for name in gains.index], fontsize=8)
     axes.set_ylim(-0.6, len(gains) - 0.4)
     scale = _widen(
         axes,
@@ -207,8 +216,9 @@ def duel_heat_map(ranking: Ranking) -> Figure:
                 ink = "white" if abs(balance[a, b]) > 0.55 else "black"
                 text = f"{wins[a, b]}/{ties[a, b]}/{losses[a, b]}"
                 axes.text(b, a, text, ha="center", va="center", fontsize=7, color=ink)
-    axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor", fontsize=8)
-    axes.set_yticks(range(len(names)), names, fontsize=8)
+    labels = [short(name) for name in names]
+    axes.set_xticks(range(len(names)), labels, rotation=45, ha="right", rotation_mode="anchor", fontsize=8)
+    axes.set_yticks(range(len(names)), labels, fontsize=8)
     axes.set_xlabel("against")
     axes.set_title(f"Wins/ties/losses over {datasets} datasets, row against column", fontsize=10)
     bar = figure.colorbar(image, ax=axes, shrink=0.7)
@@ -230,7 +240,7 @@ def validation_against_test(ranking: Ranking) -> Figure:
             **_dots(styles[name]),
             markersize=5,
             alpha=0.85,
-            label=name,
+            label=short(name),
         )
     both = np.concatenate([ranking.validation_gains.to_numpy().ravel(), ranking.gains.to_numpy().ravel()])
     scale = _widen(axes, "x", both)
@@ -265,7 +275,7 @@ def score_against_seconds(ranking: Ranking) -> Figure:
         interval = record.median_gain_interval
         if interval is not None and np.isfinite(interval.low):
             axes.vlines(x, interval.low, interval.high, color=styles[record.method].colour, linewidth=1, zorder=2)
-        axes.plot([x], [y], **_dots(styles[record.method]), markersize=8, zorder=3, label=record.method)
+        axes.plot([x], [y], **_dots(styles[record.method]), markersize=8, zorder=3, label=short(record.method))
     if seconds.min() > 0 and seconds.max() > 5 * seconds.min():
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
@@ -277,6 +287,67 @@ def score_against_seconds(ranking: Ranking) -> Figure:
     level = round(100 * (1 - ranking.alpha))
     title = f"Gain against cost; line: Pareto front; bars: {level} % bootstrap interval of the median"
     axes.set_title(title, fontsize=10)
+    axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=8, frameon=False)
+    return figure
+
+
+def gain_against_fidelity(ranking: Ranking, closeness: pd.DataFrame) -> Figure:
+    """Each method's median gain against how well a forest tells its rows from real ones.
+
+    Parameters
+    ----------
+    closeness : DataFrame
+        As :func:`tabgen.results.closeness` makes it, with the column `detection AUC`.
+
+    """
+    auc = closeness["detection AUC"].dropna()
+    records = [r for r in ranking.methods if r.median_gain is not None and r.method in auc.index]
+    if not records:
+        return _nothing_to_draw("Fidelity against utility", ranking)
+    figure, axes = _figure(8.5, max(4.6, 0.25 * len(records) + 1))
+    styles = method_styles(record.method for record in ranking.methods)
+    for record in records:
+        x, y, interval = float(auc[record.method]), record.median_gain, record.median_gain_interval
+        assert y is not None  # for the type checker: chosen above
+        if interval is not None and np.isfinite(interval.low):
+            axes.vlines(x, interval.low, interval.high, color=styles[record.method].colour, linewidth=1, zorder=2)
+        axes.plot([x], [y], **_dots(styles[record.method]), markersize=8, label=short(record.method))
+    axes.axhline(0, color="black", linewidth=0.6, linestyle=":", zorder=0)
+    axes.axvline(0.5, color="black", linewidth=0.6, linestyle=":", zorder=0)
+    axes.set_xlabel("detection AUC, median over cells (0.5: cannot be told from real rows; below: copies)", fontsize=9)
+    axes.set_ylabel(f"median over datasets: {_gain_label(ranking)}", fontsize=9)
+    level = round(100 * (1 - ranking.alpha))
+    axes.set_title(f"Fidelity against utility; bars: {level} % bootstrap interval of the median", fontsize=10)
+    axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=8, frameon=False)
+    return figure
+
+
+def gain_against_ratio(ranking: Ranking, curves: Mapping[str, Mapping[float, str]]) -> Figure:
+    """Median gain against synthetic rows per real row, one line for each generator run at several ratios.
+
+    Parameters
+    ----------
+    curves : mapping of line to mapping of ratio to method
+
+    """
+    records = {r.method: r for r in ranking.methods if r.median_gain is not None}
+    figure, axes = _figure(8.5, 4.6)
+    styles = method_styles(curves)
+    for name, methods in curves.items():
+        points = [(ratio, records[method]) for ratio, method in methods.items() if method in records]
+        ratios = [ratio for ratio, _ in points]
+        gains = np.array([r.median_gain for _, r in points], dtype=float)
+        axes.plot(ratios, gains, color=styles[name].colour, linewidth=1)
+        axes.plot(ratios, gains, **_dots(styles[name]), markersize=7, label=short(name))
+        for ratio, record in points:
+            if record.median_gain_interval is not None and np.isfinite(record.median_gain_interval.low):
+                axes.vlines(ratio, *record.median_gain_interval, color=styles[name].colour, linewidth=1)
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter(PLAIN_NUMBERS)
+    axes.axhline(0, color="black", linewidth=0.6, linestyle=":", zorder=0)
+    axes.set_xlabel("synthetic rows per real training row")
+    axes.set_ylabel(f"median over datasets: {_gain_label(ranking)}", fontsize=9)
+    axes.set_title("Does more synthetic data help? Bars: bootstrap interval of the median", fontsize=10)
     axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=8, frameon=False)
     return figure
 
@@ -324,7 +395,7 @@ def learning_curves(outcomes: pd.DataFrame, *, methods: Sequence[str] | None = N
             panel.fill_between(steps, low, high, color=colour, alpha=0.25, linewidth=0)
             panel.plot(steps, middle, color=colour, linestyle=line, linewidth=1.4)
         panel.axhline(0, color="black", linewidth=0.5)
-        panel.set_title(f"{name} ({len(cells):,} cells)", fontsize=8)
+        panel.set_title(f"{short(name)} ({len(cells):,} cells)", fontsize=8)
         panel.tick_params(labelsize=7)
     for position, panel in enumerate(panels.flat):
         panel.set_visible(position < len(methods))
@@ -344,10 +415,16 @@ def learning_curves(outcomes: pd.DataFrame, *, methods: Sequence[str] | None = N
 
 
 def _freeze_layout(figure: Figure) -> None:
-    """Lay the figure out once: constrained layout moves things a little again at every drawing."""
-    if figure.get_layout_engine() is not None:
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")
+    """Lay the figure out once: constrained layout moves things a little again at every drawing.
+
+    A dollar sign in a name is a dollar sign, never the beginning of a formula.
+    """
+    with mpl.rc_context({"text.parse_math": False}):
+        for text in figure.findobj(Text):
+            text.set_parse_math(False)
+        if figure.get_layout_engine() is not None:
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")
 
 
 def _canvas(figure: Figure) -> Figure:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pandas as pd
 from markupsafe import Markup
 
 from tabgen.environment import PACKAGES
 from tabgen.leaderboard import figures
+from tabgen.leaderboard.pages import make_environment
 from tabgen.results import closeness, gains_by_regime, load_results, regime_name, regimes
 from tabgen.statistics import Ranking
 
@@ -56,22 +56,18 @@ def write_report(folder: Path, rankings: dict[int | None, Ranking]) -> Path:
 
 def render(outcomes: pd.DataFrame, rankings: dict[int | None, Ranking], title: str) -> str:
     """The page as text: everything inside, nothing fetched."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("tabgen.leaderboard"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["number"] = _number
     parts = regimes(outcomes)
-    return environment.get_template("report.html").render(
-        title=title,
-        regimes=[_regime(cap, parts[cap], ranking) for cap, ranking in rankings.items()],
-        gains_by_regime=gains_by_regime(rankings),
-        closeness=closeness(outcomes),
-        counts=outcomes["status"].value_counts().to_dict(),
-        setting=_setting(outcomes),
+    return (
+        make_environment()
+        .get_template("report.html")
+        .render(
+            title=title,
+            regimes=[_regime(cap, parts[cap], ranking) for cap, ranking in rankings.items()],
+            gains_by_regime=gains_by_regime(rankings),
+            closeness=closeness(outcomes),
+            counts=outcomes["status"].value_counts().to_dict(),
+            setting=setting_of(outcomes),
+        )
     )
 
 
@@ -115,7 +111,7 @@ def _datasets(outcomes: pd.DataFrame, ranking: Ranking) -> list[dict[str, Any]]:
     return rows
 
 
-def _setting(outcomes: pd.DataFrame) -> dict[str, Any]:
+def setting_of(outcomes: pd.DataFrame) -> dict[str, Any]:
     """What was run, and where: the distinct values of the outcomes' settings and provenance."""
 
     def distinct(values: pd.Series[Any]) -> str:
@@ -126,22 +122,20 @@ def _setting(outcomes: pd.DataFrame) -> dict[str, Any]:
         "suite": distinct(outcomes["suite"]),
         "model": distinct(outcomes["model"]),
         "checkpoint (SHA-256)": distinct(outcomes["checkpoint"].str[:16]),
-        "recipe": distinct(outcomes["recipe"].map(lambda recipe: recipe["name"])),
+        "recipe": distinct(outcomes["recipe"].map(lambda recipe: recipe.get("name"))),
         "folds": distinct(outcomes["n_folds"]),
         "training rows at most": distinct(outcomes["max_train_rows"].astype("Int64")),
         "versions": distinct(
-            where.map(lambda p: ", ".join(f"{name} {p[name]}" for name in ("tabgen", "python", *PACKAGES)))
+            where.map(lambda p: ", ".join(f"{name} {p.get(name)}" for name in ("tabgen", "python", *PACKAGES)))
         ),
         "commit": distinct(
             where.map(
-                lambda p: f"{p['commit'][:12]}{' with local changes' if p['dirty'] else ''}" if p["commit"] else None
+                lambda p: (
+                    f"{str(p['commit'])[:12]}{' with local changes' if p.get('dirty') else ''}"
+                    if p.get("commit")
+                    else None
+                )
             )
         ),
-        "processor": distinct(where.map(lambda p: f"{p['processor']}, {p['cores']} cores")),
+        "processor": distinct(where.map(lambda p: f"{p.get('processor')}, {p.get('cores')} cores")),
     }
-
-
-def _number(value: float | None, digits: int = 3, signed: bool = False) -> str:
-    if value is None or pd.isna(value):
-        return "–"
-    return f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"

@@ -1,0 +1,227 @@
+"""What can be said of someone's rows without running anything: keys, the grid, and what cannot be true."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tabgen.experiment import METHOD, PROTOCOL_VERSION, key_of
+from tabgen.generator import BASELINES
+from tabgen.plugins import Plugins
+
+Row = dict[str, Any]
+SPLIT = ("dataset", "sha256", "fold", "n_folds", "seed", "max_train_rows", "max_test_rows")
+"""What decides the rows of each part; with the checkpoint it decides the zero-shot scores."""
+RANGES = {
+    "roc_auc": (0.0, 1.0),
+    "accuracy": (0.0, 1.0),
+    "balanced_accuracy": (0.0, 1.0),
+    "log_loss": (0.0, 34.54),  # probabilities are clipped at 1e-15
+    "brier": (0.0, 2.0),
+    "calibration_error": (0.0, 1.0),
+}
+STAGES = tuple(f"{stage}_{part}_" for stage in ("zero_shot", "tuned") for part in ("validation", "test"))
+SLACK = 1e-9
+#: Phases are timed inside the cell, the total outside; clocks of one machine agree to well under this.
+CLOCK_SECONDS = 1.0
+EXAMPLES = 3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something wrong with the rows, or (``problem`` False) something to know about them."""
+
+    kind: str
+    message: str
+    problem: bool = True
+
+
+def check_rows(rows: list[Row], plugins: Plugins) -> list[Finding]:
+    """All findings, problems first; those of one kind are told by a few examples and their number."""
+    found = itertools.chain(
+        *(_check_row(row) for row in rows),
+        _repeated(rows),
+        _unequal_baselines(rows),
+        _holes(rows),
+        _against_suites(rows, plugins),
+        _missing_baselines(rows),
+    )
+    return sorted(_summarised(found), key=lambda finding: not finding.problem)
+
+
+def _summarised(findings: Iterable[Finding]) -> Iterator[Finding]:
+    kinds: dict[tuple[str, bool], list[str]] = {}
+    for finding in findings:
+        kinds.setdefault((finding.kind, finding.problem), []).append(finding.message)
+    for (kind, problem), messages in kinds.items():
+        more = f"; and {len(messages) - EXAMPLES:,} more" if len(messages) > EXAMPLES else ""
+        yield Finding(kind, "; ".join(messages[:EXAMPLES]) + more, problem)
+
+
+def name_of(row: Row) -> str:
+    """A row as messages call it."""
+    return f"{row['dataset']}, fold {row['fold']}, seed {row['seed']}, {row['method']}"
+
+
+def scores_of(row: Row) -> dict[str, float]:
+    """The scores of a row that are defined."""
+    return {name: value for name, value in row.items() if name.startswith(STAGES) and value is not None}
+
+
+def _check_row(row: Row) -> Iterator[Finding]:
+    name = name_of(row)
+    if row["protocol"] != PROTOCOL_VERSION:
+        yield Finding("protocol", f"{name}: protocol {row['protocol']}, this tabgen compares {PROTOCOL_VERSION}")
+    elif key_of(row) != row["key"]:
+        yield Finding("key", f"{name}: its key is not that of its content")
+    if row["fold"] >= row["n_folds"]:
+        yield Finding("fold", f"{name}: there are only {row['n_folds']} folds")
+    if message := _misnamed(row):
+        yield Finding("method", f"{name}: {message}")
+    yield from _check_scores(row, name)
+    yield from _check_untuned(row, name)
+    yield from _check_times(row, name)
+
+
+def _misnamed(row: Row) -> str | None:
+    """Why the method's name is not that of its generator and mixing, if so."""
+    match = METHOD.fullmatch(row["method"])
+    if match is None:
+        return "is no method"
+    if match["generator"] in BASELINES:
+        mixing = "real" if match["generator"] == "real" else "none"
+        return None if (row["generator"], row["mixing"]) == (None, mixing) else "is not what this baseline does"
+    if row["generator"] is None or row["mixing"] not in ("replace", "augment"):
+        return "a method that is no baseline has a generator and the mixing replace or augment"
+    if match["generator"] != row["generator"] or match["mixing"] not in (None, row["mixing"]):
+        return f"its generator is '{row['generator']}' and its mixing '{row['mixing']}'"
+    return None
+
+
+def _check_scores(row: Row, name: str) -> Iterator[Finding]:
+    scores = scores_of(row)
+    tuned = [score for score in scores if score.startswith("tuned_")]
+    if row["status"] != "ok":
+        if tuned:
+            yield Finding("scores", f"{name}: ended as {row['status']} and yet has scores")
+        if not row["reason"]:
+            yield Finding("reason", f"{name}: ended as {row['status']} without a reason")
+        return
+    if not tuned:
+        yield Finding("scores", f"{name}: is ok and has no score")
+    for score, value in scores.items():
+        metric = next(score.removeprefix(stage) for stage in STAGES if score.startswith(stage))
+        low, high = RANGES.get(metric, (float("-inf"), float("inf")))
+        if not low - SLACK <= value <= high + SLACK:
+            yield Finding("impossible", f"{name}: {score} = {value:g}, possible are {low:g} to {high:g}")
+    kept, ran = row.get("best_step"), row.get("steps")
+    if kept is not None and ran is not None and kept > ran:
+        yield Finding("steps", f"{name}: kept step {kept} of {ran}")
+
+
+def _check_untuned(row: Row, name: str) -> Iterator[Finding]:
+    """Without fine-tuning the scores after are those before."""
+    scores = scores_of(row)
+    for score in scores:
+        before = scores.get(score.replace("tuned_", "zero_shot_", 1))
+        if row["mixing"] == "none" and (before is None or abs(before - scores[score]) > SLACK):
+            yield Finding("zero-shot", f"{name}: {score} is not its zero-shot score")
+
+
+def _check_times(row: Row, name: str) -> Iterator[Finding]:
+    times = {key: value for key, value in row.items() if key.startswith("seconds_") and value is not None}
+    if any(value < 0 for value in times.values()):
+        yield Finding("times", f"{name}: a phase took less than no time")
+    times.pop("seconds_wall", None)  # the total, less what the cache spared
+    total = times.pop("seconds_total", None)
+    if total is not None and sum(times.values()) > total + CLOCK_SECONDS:
+        yield Finding("times", f"{name}: its phases took {sum(times.values()):.1f} s, the whole cell {total:.1f} s")
+    if row["status"] == "ok" and (total is None or total <= 0):
+        yield Finding("times", f"{name}: is ok and took no time")
+
+
+def _repeated(rows: list[Row]) -> Iterator[Finding]:
+    """Keys that come twice, and rows that equal another cell's in every score and every time: copies."""
+    seen: dict[str, Row] = {}
+    measured: dict[tuple[Any, ...], Row] = {}
+    for row in rows:
+        if seen.setdefault(row["key"], row) is not row:
+            yield Finding("repeated", f"{name_of(row)}: its key comes twice")
+            continue
+        if row["status"] != "ok":
+            continue
+        times = sorted((name, value) for name, value in row.items() if name.startswith("seconds_"))
+        twin = measured.setdefault((*sorted(scores_of(row).items()), *times), row)
+        if twin is not row and len(times) > 1:
+            yield Finding("copied", f"{name_of(row)}: equals {name_of(twin)} in all scores and all times")
+
+
+def _unequal_baselines(rows: list[Row]) -> Iterator[Finding]:
+    """Cells of one split must agree on it, and, under one checkpoint and processor, on its zero-shot scores."""
+    hashes: dict[tuple[Any, ...], Row] = {}
+    baselines: dict[tuple[Any, ...], Row] = {}
+    for row in rows:
+        if row["status"] != "ok":
+            continue
+        split = tuple(row[name] for name in SPLIT)
+        first = hashes.setdefault(split, row)
+        if first.get("split_hash") != row.get("split_hash"):
+            yield Finding("split", f"{name_of(row)} and {name_of(first)} were split differently")
+        machine = (row.get("device"), *(str(row["provenance"].get(name)) for name in ("processor", "torch")))
+        first = baselines.setdefault((*split, row["checkpoint"], *machine), row)
+        if any(abs(a - b) > SLACK for a, b in _shared_baseline(first, row)):
+            yield Finding("baseline", f"{name_of(row)} and {name_of(first)} have other zero-shot scores")
+
+
+def _shared_baseline(one: Row, other: Row) -> list[tuple[float, float]]:
+    left, right = scores_of(one), scores_of(other)
+    return [(left[n], right[n]) for n in left if n.startswith("zero_shot_") and n in right]
+
+
+def _holes(rows: list[Row]) -> Iterator[Finding]:
+    """Cells that the grid of datasets, folds, seeds and methods has and the rows do not."""
+    grids: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        setting = (row["suite"], row["checkpoint"], row["n_folds"], row["max_train_rows"], row["max_test_rows"])
+        grids.setdefault(setting, []).append(row)
+    for setting, members in grids.items():
+        present = {(row["dataset"], row["fold"], row["seed"], row["method"]) for row in members}
+        axes = [sorted({cell[position] for cell in present}) for position in range(4)]
+        folds = range(setting[2])
+        due = len(axes[0]) * len(folds) * len(axes[2]) * len(axes[3])
+        if due == len(present):
+            continue
+        if due > 10 * len(present) + 1000:
+            yield Finding("grid", f"suite '{setting[0]}' has {len(present):,} of the {due:,} cells of its grid")
+            continue
+        for dataset, fold, seed, method in itertools.product(axes[0], folds, axes[2], axes[3]):
+            if (dataset, fold, seed, method) not in present:
+                yield Finding("grid", f"{dataset}, fold {fold}, seed {seed}, {method}: there is no outcome")
+
+
+def _against_suites(rows: list[Row], plugins: Plugins) -> Iterator[Finding]:
+    """What differs from the suites that are registered here under the same names."""
+    for suite in sorted({row["suite"] for row in rows}):
+        mine = [row for row in rows if row["suite"] == suite]
+        if suite not in plugins.suites:
+            yield Finding("suite", f"the suite '{suite}' is not registered here: its data cannot be checked", False)
+            continue
+        if not plugins.suites[suite].at_hand():
+            yield Finding("suite", f"the suite '{suite}' is not on this machine: its data cannot be checked", False)
+            continue
+        known = {dataset.name: dataset for dataset in plugins.suites[suite].datasets}
+        for name in sorted({row["dataset"] for row in mine} - set(known)):
+            yield Finding("dataset", f"the suite '{suite}' has no dataset '{name}'")
+        for name in sorted(set(known) - {row["dataset"] for row in mine}):
+            yield Finding("coverage", f"no cell of '{name}', which the suite '{suite}' has", False)
+        for name, sha256 in sorted({(row["dataset"], str(row["sha256"])) for row in mine if row["dataset"] in known}):
+            if known[name].sha256 not in (None, sha256):
+                yield Finding("dataset", f"'{name}' is not the table that the suite '{suite}' has (SHA-256 differs)")
+
+
+def _missing_baselines(rows: list[Row]) -> Iterator[Finding]:
+    for baseline in BASELINES:
+        if not any(row["method"] == baseline for row in rows):
+            yield Finding("baselines", f"there is no cell of '{baseline}', which the others are compared with", False)

@@ -1,0 +1,65 @@
+"""Runs and bundles into one store: equal keys are one cell, and two answers to one key are a conflict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tabgen.leaderboard.bundle import load_rows
+from tabgen.leaderboard.check import name_of, scores_of
+from tabgen.store import RETRYABLE, Store
+
+#: Scores of one key that differ by more are a conflict; processors differ by less (docs/publish.md).
+SAME = 1e-6
+
+
+@dataclass
+class Merged:
+    """How a merge ended: rows added, rows that were there already, and conflicts, in words."""
+
+    added: int = 0
+    known: int = 0
+    conflicts: list[str] = field(default_factory=list)
+
+
+def merge(sources: Sequence[Path], folder: Path) -> Merged:
+    """Add the rows of runs and bundles to the store of ``folder``.
+
+    A failed cell gives way to one that ended ``ok``. Where two ``ok`` rows of one key have other scores, or a cell
+    ended in two ways, the first stays and the conflict is reported.
+
+    Raises
+    ------
+    StoreError, DataError
+        If a source cannot be read; nothing is written then.
+    """
+    read = [(source, load_rows(source)) for source in sources]
+    result = Merged()
+    with Store(folder, write=True) as store:
+        there: dict[str, dict[str, Any]] = {row["key"]: row for row in store.outcomes()}
+        for source, rows in read:
+            for row in rows:
+                first = there.get(row["key"])
+                if first is None or (first["status"] in RETRYABLE and row["status"] == "ok"):
+                    store.add(row)
+                    there[row["key"]] = row
+                    result.added += 1
+                elif (difference := _difference(first, row)) and not (
+                    row["status"] in RETRYABLE and first["status"] == "ok"
+                ):
+                    result.conflicts.append(f"{source}: {name_of(row)}: {difference}")
+                else:
+                    result.known += 1
+    return result
+
+
+def _difference(first: dict[str, Any], second: dict[str, Any]) -> str | None:
+    if first["status"] != second["status"]:
+        return f"ended as {first['status']} and as {second['status']}"
+    one, other = scores_of(first), scores_of(second)
+    for name in sorted(one.keys() | other.keys()):
+        if name not in one or name not in other or abs(one[name] - other[name]) > SAME:
+            return f"{name} is {one.get(name)} and {other.get(name)}"
+    return None

@@ -1,0 +1,45 @@
+"""What every page shares: autoescaping templates, numbers, file names and links that a stranger may have chosen."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+LONGEST_SLUG = 60
+
+
+def make_environment() -> jinja2.Environment:
+    """Templates of this package; everything is escaped, and an unknown variable is an error."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("tabgen.leaderboard"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": number, "link": link, "slug": slug}
+    return environment
+
+
+def number(value: float | None, digits: int = 3, signed: bool = False) -> str:
+    """A number for people; a dash where there is none."""
+    if value is None or pd.isna(value):
+        return "–"
+    return f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
+
+
+def link(text: Any) -> str | None:
+    """The text if it is a web address that a page may link to; no other scheme, no white space."""
+    return text if isinstance(text, str) and re.fullmatch(r"https?://[^\s\"'<>\\]{1,500}", text) else None
+
+
+def slug(name: str) -> str:
+    """A file name for any name: lower-case letters, digits and hyphens; two names never share one by cleaning."""
+    clean = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:LONGEST_SLUG]
+    if clean and clean == name:
+        return clean
+    return f"{clean or 'x'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

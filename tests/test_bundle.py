@@ -1,0 +1,406 @@
+"""Bundles from strangers: written, read, judged, merged, and every attack on the reader refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import stat
+import struct
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from leaderboard_rows import EVIL, fail, make_rows, store_rows
+from typer.testing import CliRunner
+
+from tabgen.cli import app
+from tabgen.errors import DataError, TabgenError
+from tabgen.experiment import key_of
+from tabgen.leaderboard import bundle as bundles
+from tabgen.leaderboard.bundle import ENVIRONMENT, MANIFEST, MEMBERS, ROWS, read_bundle, write_bundle
+from tabgen.leaderboard.check import check_rows
+from tabgen.leaderboard.merge import merge
+from tabgen.leaderboard.schema import json_schema, parse_row
+from tabgen.plugins import Plugins
+from tabgen.results import load_results
+
+Row = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def whole(built_in: Plugins, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle without fault."""
+    folder = tmp_path_factory.mktemp("whole")
+    write_bundle(store_rows(make_rows(), folder / "run"), folder / "whole.zip", built_in)
+    return folder / "whole.zip"
+
+
+def pack(path: Path, rows: str, manifest: dict[str, Any] | None = None) -> Path:
+    """A bundle of any text as rows, with true hashes."""
+    files = {ROWS: rows.encode(), ENVIRONMENT: b"[]"}
+    told = {
+        "format": "tabgen-bundle",
+        "schema": 1,
+        "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
+    }
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(MANIFEST, json.dumps(told | (manifest or {})))
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return path
+
+
+def test_a_run_goes_through_a_bundle_unchanged_but_for_its_path(whole: Path) -> None:
+    assert read_bundle(whole) == sorted(
+        make_rows(), key=lambda row: (row["dataset"], row["fold"], row["seed"], row["method"], row["key"])
+    )
+    with zipfile.ZipFile(whole) as archive:
+        assert sorted(archive.namelist()) == sorted(MEMBERS)
+        manifest = json.loads(archive.read(MANIFEST))
+    jitter = next(entry for entry in manifest["generators"] if entry["generator"] == "jitter")
+    source = Path(bundles.__file__).parents[1] / "references.py"
+    assert (jitter["plugin"], jitter["version"]) == ("tabgen.references", "0.1.0")
+    assert jitter["source_sha256"] == hashlib.sha256(source.read_bytes()).hexdigest()
+
+
+def test_a_bundle_says_nothing_of_the_machine_s_folders(built_in: Plugins, tmp_path: Path) -> None:
+    rows = [row | {"path": "/home/somebody/data.parquet"} for row in make_rows()]
+    write_bundle(store_rows(rows, tmp_path / "run"), tmp_path / "b.zip", built_in)
+    assert b"somebody" not in b"".join(bundles._read_members(tmp_path / "b.zip").values())
+
+
+def test_the_same_outcomes_give_the_same_bytes(whole: Path, built_in: Plugins, tmp_path: Path) -> None:
+    write_bundle(store_rows(make_rows()[::-1], tmp_path / "run"), tmp_path / "b.zip", built_in)
+    assert (tmp_path / "b.zip").read_bytes() == whole.read_bytes()
+
+
+# Attacks on the reader
+
+
+def link_entry(archive: zipfile.ZipFile) -> None:
+    info = zipfile.ZipInfo(ROWS)
+    info.external_attr = (stat.S_IFLNK | 0o777) << 16
+    archive.writestr(info, "/etc/passwd")
+    archive.writestr(MANIFEST, "{}")
+    archive.writestr(ENVIRONMENT, "[]")
+
+
+def members(*names: str) -> Callable[[zipfile.ZipFile], None]:
+    def write(archive: zipfile.ZipFile) -> None:
+        for name in names:
+            archive.writestr(name, "{}")
+
+    return write
+
+
+def bomb(archive: zipfile.ZipFile) -> None:
+    archive.writestr(MANIFEST, "{}")
+    archive.writestr(ENVIRONMENT, "[]")
+    archive.writestr(ROWS, b"0" * 20_000_000)
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (members(*MEMBERS, "../evil.py"), "nothing else"),
+        (members(*MEMBERS, "/etc/cron.d/evil"), "nothing else"),
+        (members(*MEMBERS, "plugin.py"), "nothing else"),
+        (members(*MEMBERS, "rows.pkl"), "nothing else"),
+        (members(MANIFEST, ENVIRONMENT, "../rows.jsonl"), "nothing else"),
+        (members(MANIFEST, ENVIRONMENT), "nothing else"),
+        (members(*(f"{number}.json" for number in range(5000))), "nothing else"),
+        (link_entry, "is a link"),
+        (bomb, "200-fold"),
+    ],
+    ids=["parent", "absolute", "code", "pickle", "renamed", "lacking", "many", "link", "bomb"],
+)
+def test_an_archive_that_is_no_bundle_is_refused(
+    write: Callable[[zipfile.ZipFile], None], message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "evil.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        write(archive)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(DataError, match=message):
+        read_bundle(path)
+    assert sorted(tmp_path.rglob("*")) == before  # nothing was unpacked anywhere
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_member_that_comes_twice_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
+        members(*MEMBERS, ROWS)(archive)
+    with pytest.raises(DataError, match="nothing else"):
+        read_bundle(tmp_path / "b.zip")
+
+
+def test_a_member_that_lies_about_its_size_is_refused(tmp_path: Path) -> None:
+    """A bomb whose headers claim 10 bytes: no more than those are ever unpacked."""
+    path = tmp_path / "b.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        bomb(archive)
+    data, true = path.read_bytes(), struct.pack("<L", 20_000_000)
+    assert data.count(true) == 2
+    path.write_bytes(data.replace(true, struct.pack("<L", 10)))
+    with pytest.raises(DataError, match=r"cannot be read|as long as it claims"):
+        read_bundle(path)
+
+
+@pytest.mark.parametrize("limit", ["MOST_PACKED", "MOST_UNPACKED", "MOST_ROWS", "LONGEST_LINE"])
+def test_sizes_have_limits(limit: str, whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundles, limit, 5)
+    with pytest.raises(DataError, match=r"larger than 5|more than 5|from 1 to 5|longer than 5"):
+        read_bundle(whole)
+
+
+@pytest.mark.parametrize("data", [b"", b"PK\x03\x04", b"no zip at all", b"PK\x05\x06" + bytes(18)])
+def test_broken_files_are_named(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "b.zip").write_bytes(data)
+    with pytest.raises(DataError, match=r"b\.zip"):
+        read_bundle(tmp_path / "b.zip")
+
+
+@pytest.mark.parametrize("at", range(0, 1000, 37))
+def test_a_flipped_byte_is_an_error_with_a_message_or_harmless(at: int, whole: Path, tmp_path: Path) -> None:
+    data = bytearray(whole.read_bytes())
+    data[at * len(data) // 1000] ^= 0xFF
+    (tmp_path / "b.zip").write_bytes(bytes(data))
+    try:
+        rows = read_bundle(tmp_path / "b.zip")
+    except TabgenError:
+        return
+    assert rows == read_bundle(whole)
+
+
+LINE = json.dumps(make_rows()[0])
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("[" * 100_000, "JSON"),
+        (LINE[:-1] + ', "fold": 1}', "twice"),
+        (LINE.replace('"fold": 0', '"fold": NaN'), "NaN is not JSON"),
+        (LINE[:-1] + ', "seconds_more": -Infinity}', "Infinity is not JSON"),
+        (LINE[:-1] + ', "seconds_more": 1e999}', "1e999 is not JSON"),
+        (LINE[:-1] + ', "n_more": ' + "9" * 5000 + "}", "JSON"),
+        (LINE[:-1] + ', "tuned_test_more": "0.9"}', "should be a number"),
+        (LINE[:-1] + ', "curve_test": [0.1, "x"]}', "list of numbers"),
+        (LINE[:-1] + ', "notes": "text"}', "notes"),
+        (LINE.replace('"fold": 0', '"fold": "0"'), "fold"),
+        (LINE.replace('"status": "ok"', '"status": "splendid"'), "status"),
+        (LINE.replace('"dataset": "', '"dataset": "\\u0000'), "dataset"),
+        (LINE.replace('"dataset": "', '"dataset": "\\ud800'), "JSON"),
+        (LINE.replace('"key": "', '"key": "../../'), "key"),
+        ("[1]", "JSON object"),
+        ("", "JSON"),
+    ],
+)
+def test_a_row_that_is_not_plain_typed_json_is_refused(line: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=message) as caught:
+        read_bundle(pack(tmp_path / "b.zip", LINE + "\n" + line + "\n"))
+    assert "row 2" in str(caught.value)
+
+
+def test_hashes_and_format_must_fit(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="hashes"):
+        read_bundle(pack(tmp_path / "a.zip", LINE + "\n", {"sha256": {ROWS: "0" * 64, ENVIRONMENT: "0" * 64}}))
+    with pytest.raises(DataError, match="schema 2"):
+        read_bundle(pack(tmp_path / "b.zip", LINE + "\n", {"schema": 2}))
+    with pytest.raises(DataError, match="format"):
+        read_bundle(pack(tmp_path / "c.zip", LINE + "\n", {"format": "another"}))
+
+
+# The check
+
+
+def kinds(rows: list[Row], plugins: Plugins) -> set[str]:
+    return {finding.kind for finding in check_rows(rows, plugins) if finding.problem}
+
+
+def test_rows_without_fault_have_no_finding(built_in: Plugins) -> None:
+    assert check_rows(make_rows(), built_in) == []
+
+
+def drop(rows: list[Row]) -> None:
+    del rows[7]
+
+
+def repeat(rows: list[Row]) -> None:
+    rows.append(dict(rows[3]))
+
+
+def better(rows: list[Row]) -> None:
+    rows[2]["tuned_test_roc_auc"] = 1.2
+
+
+def negative_loss(rows: list[Row]) -> None:
+    rows[2]["tuned_test_log_loss"] = -0.1
+
+
+def other_settings(rows: list[Row]) -> None:
+    rows[3]["settings"] = {"noise": 0.9}
+
+
+def worse_baseline(rows: list[Row]) -> None:
+    rows[2]["zero_shot_test_roc_auc"] -= 0.1
+
+
+def tuned_zero_shot(rows: list[Row]) -> None:
+    rows[0]["tuned_test_roc_auc"] += 0.01
+
+
+def no_time(rows: list[Row]) -> None:
+    rows[1]["seconds_total"] = 0.0
+
+
+def long_phase(rows: list[Row]) -> None:
+    rows[1]["seconds_fit"] = 9999.0
+
+
+def other_split(rows: list[Row]) -> None:
+    rows[2]["split_hash"] = "another"
+
+
+def copied(rows: list[Row]) -> None:
+    measured = {name: value for name, value in rows[2].items() if name.startswith(("tuned", "zero", "seconds"))}
+    rows[3] |= measured
+
+
+def failed_with_score(rows: list[Row]) -> None:
+    rows[2]["status"], rows[2]["reason"] = "error", "it broke"
+
+
+def failed_without_reason(rows: list[Row]) -> None:
+    fail(rows[2], reason="")
+
+
+def impostor(rows: list[Row]) -> None:
+    """Calls its own generator 'real'."""
+    rows[2]["method"] = "real"
+    rows[2]["key"] = key_of(rows[2])
+
+
+def other_table(rows: list[Row]) -> None:
+    for row in rows[:10]:
+        row["sha256"] = "e" * 64
+        row["key"] = key_of(row)
+
+
+def old_protocol(rows: list[Row]) -> None:
+    for row in rows:
+        row["protocol"] = 0
+
+
+def no_such_fold(rows: list[Row]) -> None:
+    rows[2]["fold"] = 5
+    rows[2]["key"] = key_of(rows[2])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "kind"),
+    [
+        (drop, "grid"),
+        (repeat, "repeated"),
+        (better, "impossible"),
+        (negative_loss, "impossible"),
+        (other_settings, "key"),
+        (worse_baseline, "baseline"),
+        (tuned_zero_shot, "zero-shot"),
+        (no_time, "times"),
+        (long_phase, "times"),
+        (other_split, "split"),
+        (copied, "copied"),
+        (failed_with_score, "scores"),
+        (failed_without_reason, "reason"),
+        (impostor, "method"),
+        (other_table, "dataset"),
+        (old_protocol, "protocol"),
+        (no_such_fold, "fold"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_what_cannot_be_is_found(spoil: Callable[[list[Row]], None], kind: str, built_in: Plugins) -> None:
+    rows = make_rows()
+    spoil(rows)
+    assert kind in kinds(rows, built_in)
+
+
+def test_a_bundle_without_baselines_or_of_an_unknown_suite_gets_a_notice_not_a_problem(built_in: Plugins) -> None:
+    rows = [row for row in make_rows(suite="mine") if row["generator"]]
+    findings = check_rows(rows, built_in)
+    assert {finding.kind for finding in findings} == {"baselines", "suite"}
+    assert not any(finding.problem for finding in findings)
+
+
+def test_a_grid_too_large_to_count_is_told_in_a_line(built_in: Plugins) -> None:
+    rows = make_rows()
+    for row in rows:
+        row["n_folds"] = 1000
+    assert any("cells of its grid" in f.message for f in check_rows(rows, built_in) if f.kind == "grid")
+
+
+def test_the_command_checks_and_its_exit_code_says_the_result(whole: Path, tmp_path: Path) -> None:
+    words = ["--no-external-plugins", "leaderboard", "check"]
+    assert CliRunner().invoke(app, [*words, str(whole)]).exit_code == 0
+    rows = make_rows()
+    better(rows)
+    spoiled = pack(tmp_path / "b.zip", "".join(json.dumps(row) + "\n" for row in rows))
+    result = CliRunner().invoke(app, [*words, str(spoiled)])
+    assert result.exit_code == 1
+    assert "tuned_test_roc_auc = 1.2" in result.output
+
+
+# Merging
+
+
+def test_runs_and_bundles_merge_and_equal_keys_count_once(whole: Path, tmp_path: Path) -> None:
+    first = merge([whole], tmp_path / "all")
+    assert (first.added, first.known, first.conflicts) == (60, 0, [])
+    again = merge([whole], tmp_path / "all")
+    assert (again.added, again.known, again.conflicts) == (0, 60, [])
+    rows = make_rows()
+    rows[4]["tuned_test_roc_auc"] += 0.01
+    third = merge([store_rows(rows[4:5], tmp_path / "other")], tmp_path / "all")
+    assert third.added == 0
+    assert len(third.conflicts) == 1 and "tuned_test_roc_auc" in third.conflicts[0]
+    assert len(load_results(tmp_path / "all")) == 60
+
+
+def test_a_cell_that_failed_gives_way_to_one_that_ended_well_and_not_the_reverse(tmp_path: Path) -> None:
+    good, bad = make_rows()[:1], make_rows()[:1]
+    fail(bad[0], "timeout", "stopped after 600 s")
+    for number, order in enumerate(([bad, good], [good, bad])):
+        folder = tmp_path / f"all-{number}"
+        for place, rows in enumerate(order):
+            assert merge([store_rows(rows, tmp_path / f"{number}-{place}")], folder).conflicts == []
+        assert load_results(folder)["status"].tolist() == ["ok"]
+
+
+# The schema
+
+
+def test_the_json_schema_accepts_what_the_parser_accepts() -> None:
+    jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed")
+    schema = json_schema()
+    row = parse_row(LINE, "a row")
+    jsonschema.validate(row, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(row | {"tuned_test_roc_auc": "high"}, schema)
+    assert all(what.get("description") for what in schema["properties"].values())
+
+
+def test_every_key_of_a_planned_cell_is_described(built_in: Plugins) -> None:
+    from tabgen.datasets import Suite, quick_datasets
+    from tabgen.experiment import Experiment, parse_methods, plan
+
+    suite = Suite("quick", "", "1", lambda: quick_datasets()[:1])
+    cell = plan(Experiment(suite, parse_methods(["jitter"], built_in), folds=2, recipe={"name": "nano"}), built_in)[0]
+    undescribed = set(cell) - set(json_schema()["properties"])
+    assert undescribed == {"path"}
+
+
+def test_evil_names_pass_as_text() -> None:
+    assert parse_row(json.dumps(make_rows()[0] | {"suite": EVIL}), "a row")["suite"] == EVIL

@@ -1,0 +1,336 @@
+"""The site's files, the boards behind it, and the re-running of cells."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from leaderboard_rows import EVIL, PROVENANCE, fail, make_rows, store_rows
+from typer.testing import CliRunner
+
+from tabgen.cli import app
+from tabgen.datasets import Dataset, Suite
+from tabgen.environment import provenance
+from tabgen.errors import DataError, ExperimentError
+from tabgen.experiment import Experiment, key_of, parse_methods
+from tabgen.leaderboard.boards import embed, make_boards
+from tabgen.leaderboard.bundle import load_rows, write_bundle
+from tabgen.leaderboard.pages import link, slug
+from tabgen.leaderboard.serve import LOOPBACK, make_server
+from tabgen.leaderboard.site import build_site, scaling_curves
+from tabgen.leaderboard.verify import CLOSE, compare, verify
+from tabgen.plugins import PluginChoice, Plugins
+from tabgen.runner import QuietWatcher, run_experiment
+
+Row = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def site(built_in: Plugins, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    rows = make_rows()
+    fail(next(row for row in rows if row["method"] == "jitter"), "timeout", "stopped after 600 s")
+    build_site([store_rows(rows, folder / "run")], folder / "site", built_in)
+    return folder / "site"
+
+
+# Files
+
+
+def test_there_is_a_page_per_generator_and_dataset_and_every_link_leads_to_a_file(site: Path) -> None:
+    assert {path.stem for path in (site / "generators").iterdir()} == {"zero-shot", "real", "bootstrap", "jitter"}
+    assert len(list((site / "datasets").iterdir())) == 6
+    links = 0
+    for page in site.rglob("*.html"):
+        for target in re.findall(r'(?:href|src)="([^"]*)"', page.read_text(encoding="utf-8")):
+            if target.startswith(("http://", "https://")):
+                continue
+            file, _, anchor = target.partition("#")
+            aim = (page.parent / file).resolve() if file else page
+            assert aim.is_file() and aim.is_relative_to(site.resolve()), (page, target)
+            assert not anchor or f'id="{anchor}"' in aim.read_text(encoding="utf-8"), (page, target)
+            links += 1
+    assert links > 100
+
+
+def test_every_page_forbids_what_it_does_not_need(site: Path) -> None:
+    for page in site.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        policy = text.partition('Content-Security-Policy" content="')[2].partition('"')[0]
+        assert "default-src 'none'" in policy and "unsafe" not in policy
+        assert not re.search(r"<[^>]+\s(on\w+|style)=", text), page
+        scripts = re.findall(r"<script([^>]*)>", text)
+        assert all("src=" in script or "application/json" in script for script in scripts)
+
+
+def test_the_downloads_hold_every_row(site: Path) -> None:
+    lines = [json.loads(line) for line in (site / "results.jsonl").read_text().splitlines()]
+    assert len(lines) == 60
+    assert all(key_of(line) == line["key"] for line in lines)
+    for frame in (pd.read_parquet(site / "results.parquet"), pd.read_csv(site / "results.csv")):
+        assert frame["key"].tolist() == [line["key"] for line in lines]
+        assert frame["tuned_test_roc_auc"].isna().sum() == 1
+        assert json.loads(frame["provenance"][0]) == PROVENANCE
+    assert json.loads((site / "schema.json").read_text())["version"] == 1
+    assert "cff-version: 1.2.0" in (site / "CITATION.cff").read_text()
+
+
+def test_names_say_what_is_missing_and_failures_say_why(site: Path) -> None:
+    assert "jitter [11/12 cells]" in (site / "index.html").read_text(encoding="utf-8")
+    assert "stopped after 600 s" in (site / "generators" / "jitter.html").read_text(encoding="utf-8")
+
+
+def test_made_up_values_are_marked_in_the_name(built_in: Plugins, tmp_path: Path) -> None:
+    rows = make_rows()
+    fail(next(row for row in rows if row["method"] == "jitter"))
+    build_site([store_rows(rows, tmp_path / "run")], tmp_path / "site", built_in, policy="worst")
+    assert "jitter [11/12 cells, ranked last]" in (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
+
+
+def test_a_number_of_a_dataset_s_page_leads_to_its_row(site: Path) -> None:
+    row = json.loads((site / "results.jsonl").read_text().splitlines()[-1])
+    text = (site / "datasets" / f"{row['dataset']}.html").read_text(encoding="utf-8")
+    assert f"<code>{row['key'][:12]}</code>" in text
+    gain = (row["tuned_test_roc_auc"] / row["zero_shot_test_roc_auc"] - 1) * 100
+    assert f"{gain:+.3f}" in text
+
+
+def test_a_site_is_replaced_and_anything_else_is_left_alone(built_in: Plugins, tmp_path: Path) -> None:
+    run = store_rows(make_rows(datasets=2), tmp_path / "run")
+    build_site([run], tmp_path / "site", built_in)
+    (tmp_path / "site" / "old.html").touch()
+    build_site([run], tmp_path / "site", built_in)
+    assert not (tmp_path / "site" / "old.html").exists()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").touch()
+    with pytest.raises(DataError, match="not a site"):
+        build_site([run], tmp_path / "mine", built_in)
+    assert (tmp_path / "mine" / "thesis.txt").exists()
+
+
+def test_the_same_rows_give_the_same_site(built_in: Plugins, tmp_path: Path) -> None:
+    run = store_rows(make_rows(datasets=2), tmp_path / "run")
+    for name in ("a", "b"):
+        build_site([run], tmp_path / name, built_in)
+    for file in (tmp_path / "a").rglob("*"):
+        if file.is_file():
+            assert file.read_bytes() == (tmp_path / "b" / file.relative_to(tmp_path / "a")).read_bytes(), file
+
+
+def test_the_command_builds_from_runs_and_bundles(built_in: Plugins, tmp_path: Path) -> None:
+    run = store_rows(make_rows(datasets=2), tmp_path / "run")
+    other = store_rows(make_rows(("zero-shot", "independent"), 2), tmp_path / "other")
+    write_bundle(other, tmp_path / "b.zip", built_in)
+    words = ["--no-external-plugins", "leaderboard", "build", str(run), str(tmp_path / "b.zip")]
+    result = CliRunner().invoke(app, [*words, "-o", str(tmp_path / "site")], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert (tmp_path / "site" / "generators" / "independent.html").is_file()
+
+
+# Strangers' names
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "/abs", "C:\\x", "..", ".", "", "a b", "É", EVIL, "x" * 500])
+def test_any_name_becomes_a_harmless_file_name(name: str) -> None:
+    assert re.fullmatch(r"[a-z0-9-]{1,70}", slug(name))
+
+
+def test_two_names_never_share_a_page() -> None:
+    names = ["a b", "a-b", "A-B", "a/b", "a_b", "x" * 500, "x" * 501, "x" * 60]
+    assert len({slug(name) for name in names}) == len(names)
+
+
+@pytest.mark.parametrize(
+    "text", ["javascript:alert(1)", "data:text/html,x", "//evil.org", "http://a b", 'http://a"b', 7]
+)
+def test_only_web_addresses_become_links(text: Any) -> None:
+    assert link(text) is None
+    assert link("https://example.org/a?b=c") == "https://example.org/a?b=c"
+
+
+def test_embedded_json_cannot_end_its_element() -> None:
+    text = embed({EVIL: "<!--<script>"})
+    assert "<" not in text and "&" not in text
+    assert json.loads(text) == {EVIL: "<!--<script>"}
+
+
+def test_a_stranger_s_names_stay_in_the_folder_and_draw_no_formula(built_in: Plugins, tmp_path: Path) -> None:
+    rows = make_rows()
+    for row in rows:
+        if row["dataset"] == "blood-storage":
+            row |= {"dataset": "../../../evil $\\frac{$", "sha256": "f" * 64}
+        if row["generator"] == "jitter":
+            row["method"] += ":kind=$\\undefined{$"
+    build_site([store_rows(rows, tmp_path / "run")], tmp_path / "site", built_in)
+    assert {path.name for path in tmp_path.iterdir()} == {"run", "site"}
+    assert any(path.name.startswith("evil-frac-") for path in (tmp_path / "site" / "datasets").iterdir())
+
+
+def test_a_spreadsheet_runs_no_formula(built_in: Plugins, tmp_path: Path) -> None:
+    rows = make_rows(datasets=2)
+    for row in rows:
+        row["suite"] = "=HYPERLINK(1)"
+    build_site([store_rows(rows, tmp_path / "run")], tmp_path / "site", built_in)
+    assert pd.read_csv(tmp_path / "site" / "results.csv")["suite"].unique().tolist() == ["'=HYPERLINK(1)"]
+    assert pd.read_parquet(tmp_path / "site" / "results.parquet")["suite"].unique().tolist() == ["=HYPERLINK(1)"]
+
+
+# Boards
+
+
+def test_what_cannot_be_compared_is_on_boards_of_its_own(built_in: Plugins) -> None:
+    rows = make_rows()
+    small = [row | {"max_train_rows": 100} for row in rows[:20]]
+    small = [row | {"key": key_of(row)} for row in small]
+    boards = make_boards(rows + small, built_in, "complete")
+    assert [len(board.rows) for board in boards] == [60, 20]
+    assert len({board.title for board in boards}) == 2
+
+
+def test_two_recipes_of_one_method_are_two_boards_that_share_zero_shot(built_in: Plugins) -> None:
+    rows = make_rows()
+    other = [row | {"recipe": {"name": "full"}} for row in rows if row["mixing"] != "none"]
+    other = [row | {"key": key_of(row)} for row in other]
+    boards = make_boards(rows + other, built_in, "complete")
+    assert [len(board.rows) for board in boards] == [60, 60]
+    assert {board.title.rpartition(" ")[2] for board in boards} == {"nano", "full"}
+
+
+def test_two_versions_of_a_plugin_are_two_methods(built_in: Plugins) -> None:
+    rows = make_rows()
+    newer = [row | {"plugin_version": "0.2.0"} for row in rows if row["method"] == "jitter"]
+    newer = [row | {"key": key_of(row)} for row in newer]
+    (board,) = make_boards(rows + newer, built_in, "complete")
+    names = set(board.outcomes["method"])
+    assert {"jitter (0.1.0)", "jitter (0.2.0)"} < names and "jitter" not in names
+
+
+def test_two_files_of_one_name_are_two_datasets(built_in: Plugins) -> None:
+    rows = make_rows()
+    other = [row | {"sha256": "e" * 64} for row in rows if row["dataset"] == "blood-storage"]
+    other = [row | {"key": key_of(row)} for row in other]
+    (board,) = make_boards(rows + other, built_in, "complete")
+    assert sorted(name for name in set(board.outcomes["dataset"]) if name.startswith("blood"))[1] == (
+        "blood-storage (eeeeeeee)"
+    )
+
+
+def test_a_metric_is_ranked_the_way_it_was_registered(built_in: Plugins) -> None:
+    rows = make_rows()
+    for row in rows:
+        for part in ("validation", "test"):
+            row[f"zero_shot_{part}_calibration_error"] = 0.2
+            row[f"tuned_{part}_calibration_error"] = 0.2 if row["method"] == "zero-shot" else 0.1
+    (board,) = make_boards(rows, built_in, "complete")
+    gains = board.rankings["calibration_error"].gains
+    assert (gains["real"] == 50).all()  # half the error is a gain, not a loss
+
+
+def test_scaling_curves_need_three_ratios_of_one_generator(built_in: Plugins) -> None:
+    methods = ("zero-shot", "real", "bootstrap", "jitter:ratio=0.5", "jitter", "jitter:ratio=4", "bootstrap:ratio=2")
+    (board,) = make_boards(make_rows(methods), built_in, "complete")
+    assert [list(curve) for curve in scaling_curves(board).values()] == [[0.5, 1.0, 4.0]]
+
+
+def test_nothing_to_rank_is_an_error_not_an_empty_site(built_in: Plugins) -> None:
+    rows = make_rows(datasets=1)
+    for row in rows:
+        fail(row)
+    with pytest.raises(ExperimentError, match="nothing to rank"):
+        make_boards(rows, built_in, "complete")
+
+
+def test_the_server_listens_to_this_machine_alone(site: Path, tmp_path: Path) -> None:
+    with make_server(site) as server:
+        assert server.server_address[0] == LOOPBACK == "127.0.0.1"
+    with pytest.raises(DataError, match="leaderboard build"):
+        make_server(tmp_path)
+
+
+# Running cells again
+
+
+@pytest.fixture(scope="module")
+def computed(
+    built_in: Plugins, teaching: Dataset, two_steps: dict[str, object], tmp_path_factory: pytest.TempPathFactory
+) -> list[Row]:
+    """Rows of a real run, with the embedded model: three methods on one small table."""
+    folder = tmp_path_factory.mktemp("computed")
+    suite = Suite("quick", "", "1", lambda: [teaching])
+    methods = parse_methods(["zero-shot", "real", "jitter"], built_in)
+    experiment = Experiment(suite, methods, folds=2, recipe=two_steps, fidelity=False)  # type: ignore[arg-type]
+    run_experiment(experiment, folder, built_in, PluginChoice(external=False), QuietWatcher())
+    return load_rows(folder)
+
+
+def rerun(rows: list[Row], plugins: Plugins) -> Any:
+    return verify(rows, plugins, PluginChoice(external=False), sample=2, seed=0)
+
+
+def test_true_rows_are_reproduced_exactly(computed: list[Row], built_in: Plugins) -> None:
+    result = rerun(computed, built_in)
+    assert result.passed and result.sentence() == "reproduced 2/2"
+    assert max(gap for each in result.reruns for gap in each.gaps.values()) <= 1e-6
+
+
+def test_a_forged_score_is_found(computed: list[Row], built_in: Plugins) -> None:
+    forged = [row | {"tuned_test_roc_auc": row["tuned_test_roc_auc"] + 1e-4} for row in computed]
+    result = rerun(forged, built_in)
+    assert not result.passed and result.sentence() == "reproduced 0/2"
+    assert "tuned_test_roc_auc" in result.reruns[0].detail
+
+
+def test_a_claim_of_other_hardware_buys_the_documented_tolerance_and_no_more() -> None:
+    row, found = make_rows()[2], make_rows()[2]
+    here = {**provenance(), "processor": "another processor"}
+    found["tuned_test_roc_auc"] = row["tuned_test_roc_auc"] + 0.9 * CLOSE
+    assert compare(row, found, here).reproduced
+    assert not compare(row, found, PROVENANCE).reproduced
+    found["tuned_test_roc_auc"] = row["tuned_test_roc_auc"] + 1.1 * CLOSE
+    assert not compare(row, found, here).reproduced
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"model": "/tmp/some/model"}, "model"),
+        ({"checkpoint": "1" * 64}, "another checkpoint"),
+        ({"sha256": "1" * 64}, "no suite here"),
+        ({"plugin_version": "99"}, "here from"),
+        ({"generator": "unheard-of"}, "not installed"),
+        ({"protocol": 99}, "protocol 99"),
+        ({"status": "timeout"}, "depends on the machine"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_what_cannot_be_run_here_is_said_and_does_not_pass(
+    change: Row, reason: str, computed: list[Row], built_in: Plugins
+) -> None:
+    rows = [row | change for row in computed if row["generator"]]
+    rows = [row | {"key": key_of(row)} for row in rows]
+    result = rerun(rows, built_in)
+    assert not result.passed and result.reruns == []
+    assert [reason in told for told in result.out_of_reach] == [True]
+
+
+def test_a_row_cannot_raise_its_own_limits_or_name_a_file(
+    computed: list[Row], built_in: Plugins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Row] = []
+
+    class Spy:
+        def __init__(self, settings: Any) -> None: ...
+
+        def run(self, cells: list[Row]) -> Any:
+            seen.extend(cells)
+            return iter(())
+
+    monkeypatch.setitem(built_in.engines._entries, "local", (Spy, built_in.engines.plugin_of("local")))
+    rows = [row | {"limits": {"seconds": 1e9, "memory_mb": 1e9}, "path": "/etc/passwd"} for row in computed]
+    rerun(rows, built_in)
+    assert {cell["limits"]["seconds"] for cell in seen} == {600.0}
+    assert {Path(cell["path"]).name for cell in seen} == {"teaching-assistants.parquet"}
