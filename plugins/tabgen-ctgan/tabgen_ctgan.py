@@ -26,7 +26,12 @@ TARGET, ABSENT = "y", "absent"
 
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """SDV draws from the global random states: seed them all, and put the caller's states back after."""
+    """SDV draws from the global random states: seed them all, and put the caller's states back after.
+
+    From 500 rows on, CTGAN's data transformer starts a process per core, which takes longer than its work, and
+    more than the one thread that a generator is given: here it stays in this process.
+    """
+    import joblib
     import numpy as np
     import torch
 
@@ -35,7 +40,7 @@ def _seeded(seed: int) -> Iterator[None]:
     np.random.seed(seed % 2**32)  # noqa: NPY002 - the state that SDV reads
     torch.manual_seed(seed % 2**63)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), joblib.parallel_config(backend="sequential"):
             # they speak of files to save, of data frames it makes itself, and of columns that do not vary
             warnings.simplefilter("ignore")
             yield
