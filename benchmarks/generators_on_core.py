@@ -136,7 +136,12 @@ def main() -> None:
     results = [json.loads(line) for line in lines]
     if not arguments.report:
         os.environ["OMP_NUM_THREADS"] = "1"
-        preload = ["torch", "tabgen.cell", *(m for name in names for m in generators[name].info.preload)]
+        preload = [
+            "tabgen.cell",
+            "tabgen.models.checkpoints",
+            "sklearn.metrics",
+            *(m for name in names for m in generators[name].info.preload),
+        ]
         multiprocessing.get_context("forkserver").set_forkserver_preload(preload)
         done = {(r["generator"], r["table"]) for r in results}
         for name in names:

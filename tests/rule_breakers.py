@@ -196,4 +196,3 @@ BREAKERS: list[tuple[str, type[Generator], str]] = [
     ("hard-table:missing-values", NoMissing, "Input contains NaN"),
 ]
 """The check that must fail, the generator, and words of the reason."""
-

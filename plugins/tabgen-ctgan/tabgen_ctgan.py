@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 LICENCE = "Apache-2.0 AND BUSL-1.1"
 TARGET, ABSENT = "y", "absent"
+SLOW_IMPORTS = ("sdv.metadata", "sdv.single_table")
+OF_ADAM = "torch._dynamo"
+"""What PyTorch imports, for seconds, when the first optimizer is made."""
 
 
 @contextmanager
@@ -183,6 +186,7 @@ class CTGAN(_SDVGenerator):
         citation="Xu et al. 2019, Modeling Tabular Data using Conditional GAN, NeurIPS (arXiv 1907.00503)",
         licence=LICENCE,
         accepts_missing=True,
+        preload=(*SLOW_IMPORTS, OF_ADAM),
         limits=Limits(min_rows=2),
     )
 
@@ -250,6 +254,7 @@ class TVAE(_SDVGenerator):
         citation="Xu et al. 2019, Modeling Tabular Data using Conditional GAN, NeurIPS (arXiv 1907.00503)",
         licence=LICENCE,
         accepts_missing=True,
+        preload=(*SLOW_IMPORTS, OF_ADAM),
         limits=Limits(min_rows=2),
     )
 
@@ -299,6 +304,7 @@ class GaussianCopula(_SDVGenerator):
         citation="Patki, Wedge, Veeramachaneni 2016, The Synthetic Data Vault, DSAA",
         licence=LICENCE,
         accepts_missing=True,
+        preload=SLOW_IMPORTS,
         limits=Limits(min_rows=2),
     )
 

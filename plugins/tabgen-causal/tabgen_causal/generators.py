@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tabgen_causal.encoding import Nodes
 
 TESTS = {"mixed": "tabgen-indicator", "regression": "tabgen-regression", "fisherz": "fisherz", "chisq": "chisq"}
+SLOW_IMPORTS = ("tabgen_causal.discovery", "dowhy.gcm.ml")
 ALGORITHMS = {"pc+fci": ("pc", "fci"), "pc": ("pc",), "fci": ("fci",)}
 
 
@@ -72,6 +73,7 @@ class SCM(Generator):
         "structural causal model: PC + FCI, then DoWhy mechanisms",
         citation="Bühler, Purucker, Hutter 2026, CausalMixFT (arXiv 2601.04110)",
         licence="Apache-2.0 AND MIT",
+        preload=SLOW_IMPORTS,
         limits=Limits(min_rows=4),
     )
 
@@ -291,6 +293,7 @@ class CausalMix(SCM):
         citation="Bühler, Purucker, Hutter 2026, CausalMixFT (arXiv 2601.04110)",
         licence="Apache-2.0 AND MIT",
         mixing="augment",
+        preload=SLOW_IMPORTS,
         limits=Limits(min_rows=4),
         same_rows_as="scm",
     )
