@@ -14,7 +14,7 @@ from tabgen.table import Schema, Table
 MAX_ROWS = 300
 """Rows of each table that are compared; more are drawn down to this many."""
 MAX_COLUMNS = 12
-"""Feature columns of the pair trends, which cost their square, and of the distances: the first ones (and the target)."""
+"""Feature columns of the pair trends, which cost their square, and of the distances: the first ones."""
 PRELOAD = ("sdmetrics.reports", "sdmetrics.single_table")
 
 
