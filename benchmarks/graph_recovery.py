@@ -48,7 +48,8 @@ def main() -> None:
                     max_conditions=3,
                     algorithms=algorithms,
                     max_rows=1000,
-                    seconds=60,
+                    max_tests=500_000,
+                    seconds=600,
                     rng=np.random.default_rng(0),
                 )
                 graph = np.zeros((8, 8), dtype=bool)

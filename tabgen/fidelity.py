@@ -13,8 +13,8 @@ from tabgen.table import Schema, Table
 
 MAX_ROWS = 300
 """Rows of each table that are compared; more are drawn down to this many."""
-MAX_COLUMNS = 20
-"""Columns of the pair trends, which cost their square: the first ones, and the target."""
+MAX_COLUMNS = 12
+"""Feature columns of the pair trends, which cost their square, and of the distances: the first ones."""
 PRELOAD = ("sdmetrics.reports", "sdmetrics.single_table")
 
 
@@ -23,13 +23,14 @@ def available() -> bool:
     return find_spec("sdmetrics") is not None
 
 
-def fidelity(train: Table, holdout: Table, sample: Table, seed: int) -> dict[str, float]:
+def fidelity(train: Table, holdout: Table | None, sample: Table, seed: int) -> dict[str, float]:
     """Compare a sample with the rows its generator was fitted on and with real rows it never saw.
 
     Parameters
     ----------
     train, holdout, sample : Table
-        ``sample`` may lack feature columns; the comparison is then on those it has.
+        ``sample`` may lack feature columns; the comparison is then on those it has. Without a hold-out (None)
+        there is no ``closer_to_train``.
     seed : int
         Of the draws that cap the tables' rows.
 
@@ -44,23 +45,22 @@ def fidelity(train: Table, holdout: Table, sample: Table, seed: int) -> dict[str
         - ``exact_copies``: share of sampled rows equal to a training row in every feature and the target.
         - ``closer_to_train``: share of sampled rows whose closest real row is a training row rather than a hold-out
           row, with as many of each (SDMetrics' distance to closest record); well above 0.5 tells of memory.
-        - ``rows``, ``columns``: how many were compared, after the caps.
+        - ``rows``, ``columns``: how many were compared, after the caps; copies and detection see every column.
     """
     rng = np.random.default_rng(seed)
     schema = sample.schema
-    tables = {
-        name: _plain(_cap(table, rng), schema)
-        for name, table in (("train", train), ("holdout", holdout), ("sample", sample))
-    }
+    known = {"train": train, "holdout": holdout, "sample": sample}
+    tables = {name: _plain(_cap(table, rng), schema) for name, table in known.items() if table is not None}
     copies = set(map(tuple, _plain(train, schema).astype(str).to_numpy()))
     same = [tuple(row) in copies for row in tables["sample"].astype(str).to_numpy()]
     shapes, trends = _quality(tables["train"], tables["sample"], schema)
+    closer = {} if holdout is None else {"privacy_closer_to_train": _closer_to_train(tables, schema, rng)}
     return {
         "fidelity_column_shapes": shapes,
         "fidelity_pair_trends": trends,
         "fidelity_detection_auc": _detection_auc(tables["train"], tables["sample"], seed),
         "privacy_exact_copies": float(np.mean(same)),
-        "privacy_closer_to_train": _closer_to_train(tables, schema, rng),
+        **closer,
         "fidelity_rows": float(min(len(tables["train"]), len(tables["sample"]))),
         "fidelity_columns": float(min(len(schema.columns), MAX_COLUMNS)),
     }
@@ -83,10 +83,14 @@ def _metadata(schema: Schema, names: list[str]) -> dict[str, Any]:
     return {"tables": {"table": {"columns": {name: {"sdtype": kinds[name]} for name in names}}}}
 
 
+def _compared(schema: Schema) -> list[str]:
+    return [*schema.names[:MAX_COLUMNS], schema.target]
+
+
 def _quality(train: pd.DataFrame, sample: pd.DataFrame, schema: Schema) -> tuple[float, float]:
     from sdmetrics.reports import QualityReport
 
-    names = [*schema.names[:MAX_COLUMNS], schema.target]
+    names = _compared(schema)
     report = QualityReport()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # constant columns have no correlation: SDMetrics warns for each pair
@@ -98,15 +102,16 @@ def _quality(train: pd.DataFrame, sample: pd.DataFrame, schema: Schema) -> tuple
 def _closer_to_train(tables: dict[str, pd.DataFrame], schema: Schema, rng: np.random.Generator) -> float:
     from sdmetrics.single_table import DCROverfittingProtection
 
+    names = _compared(schema)
     size = min(len(tables["train"]), len(tables["holdout"]))
     train, holdout = (
-        tables[name].iloc[np.sort(rng.permutation(len(tables[name]))[:size])].reset_index(drop=True)
+        tables[name][names].iloc[np.sort(rng.permutation(len(tables[name]))[:size])].reset_index(drop=True)
         for name in ("train", "holdout")
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         shares = DCROverfittingProtection.compute_breakdown(
-            train, tables["sample"], holdout, _metadata(schema, list(train.columns)), "table"
+            train, tables["sample"][names], holdout, _metadata(schema, names), "table"
         )
     return float(shares["synthetic_data_percentages"]["closer_to_training"])
 

@@ -20,13 +20,15 @@ import pickle
 import random
 import subprocess
 import sys
+import tempfile
 import time
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -35,13 +37,17 @@ import psutil
 from tabgen.errors import TabgenError, Unsupported
 from tabgen.generator import FitContext, Generator, make_generator, settings_of
 from tabgen.plugins import NAME, _import_file, get_plugins
-from tabgen.sampling import draw_sample, fit_generator
+from tabgen.sampling import draw_sample, fit_generator, prepare
 from tabgen.table import Table
 
 if TYPE_CHECKING:
     from tabgen.models.base import FoundationModel
 
 DEFAULT_MODEL = "tabgen-nano"
+DEFAULT_SECONDS = 300.0
+"""Limit of one fit and one draw of the easy table (60 rows) in a fresh process."""
+MARK = "TABGEN_CONFORMANCE_CHECK"
+"""Environment variable by which the processes that a generator starts are found, wherever they hide."""
 HEAVY = (
     "torch",
     "sklearn",
@@ -97,7 +103,10 @@ class Check:
 
 
 def conformance_checks(
-    generator: type[Generator], settings: Mapping[str, Any] | None = None, model: str = DEFAULT_MODEL
+    generator: type[Generator],
+    settings: Mapping[str, Any] | None = None,
+    model: str = DEFAULT_MODEL,
+    seconds: float = DEFAULT_SECONDS,
 ) -> list[Check]:
     """All checks of a generator, for ``pytest.mark.parametrize("check", ..., ids=str)``.
 
@@ -109,8 +118,10 @@ def conformance_checks(
         Settings other than the defaults, such as fewer epochs, to make the checks quick.
     model : str
         Foundation model for generators that use one: a registered name or a checkpoint directory.
+    seconds : float
+        Limit of one fit and one draw of a table of 60 rows.
     """
-    bench = _Bench(generator, dict(settings or {}), model)
+    bench = _Bench(generator, dict(settings or {}), model, seconds)
     checks = [
         Check(name, (check.__doc__ or "").strip(), lambda check=check: check(bench) or "")  # type: ignore[misc]
         for name, check in _CONTRACT.items()
@@ -130,19 +141,23 @@ def check_generator(
     generator: type[Generator],
     settings: Mapping[str, Any] | None = None,
     model: str = DEFAULT_MODEL,
+    seconds: float = DEFAULT_SECONDS,
     started: Callable[[str], None] = lambda _: None,
 ) -> list[CheckResult]:
-    """Run every check, whatever comes of the others.
+    """Run every check, whatever comes of the others; none after ``time-limit`` if the generator does not end.
 
     Parameters
     ----------
-    generator, settings, model
+    generator, settings, model, seconds
         As for :func:`conformance_checks`.
     started : callable
         Told the name of each check when it starts, for progress displays.
     """
-    results = []
-    for check in conformance_checks(generator, settings, model):
+    results: list[CheckResult] = []
+    for check in conformance_checks(generator, settings, model, seconds):
+        if any(result.name == "time-limit" and not result.passed for result in results):
+            results.append(CheckResult(check.name, False, "not tried: the generator breaks the time limit.", 0.0))
+            continue
         started(check.name)
         start = time.perf_counter()
         try:
@@ -327,10 +342,11 @@ HARD_TABLES: dict[str, Callable[[], Table]] = {
 class _Bench:
     """One generator under test, with its settings; what is dear (a fit) is done once and shared."""
 
-    def __init__(self, generator: type[Generator], settings: dict[str, Any], model: str) -> None:
+    def __init__(self, generator: type[Generator], settings: dict[str, Any], model: str, seconds: float) -> None:
         self.generator = generator
         self.settings = settings
         self.model = model
+        self.seconds = seconds
         self.table = easy_table()
 
     def new(self) -> Generator:
@@ -349,6 +365,10 @@ class _Bench:
         generator = self.new()
         fit_generator(generator, table, self.context(seed))
         return generator
+
+    @cached_property
+    def fresh(self) -> _Fresh:
+        return _run_fresh(self)
 
     @cached_property
     def fitted(self) -> Generator:
@@ -453,13 +473,12 @@ def _global_states(bench: _Bench) -> None:
 
 def _input_untouched(bench: _Bench) -> None:
     """The table that was fitted is not modified, neither by fitting nor by sampling."""
-    table = easy_table()
-    before, names = table.content_hash, list(table.frame.columns)
-    copy = Table(table.frame.copy(), table.schema)
-    generator = bench.fit(copy)
+    generator = bench.new()
+    given, _ = prepare(generator, bench.table)  # what fit() gets is not the table itself, but made from it
+    before = given.frame.copy(deep=True)
+    generator.fit(given, bench.context())
     generator.sample(20, seed=4)
-    changed = copy.content_hash != before or list(copy.frame.columns) != names
-    _fail_unless(not changed, "the table that fit() was given is not what it was; work on a copy.")
+    _fail_unless(given.frame.equals(before), "the table that fit() was given is not what it was; work on a copy.")
 
 
 def _fit_twice(bench: _Bench) -> None:
@@ -524,8 +543,52 @@ def _deadline(bench: _Bench) -> str:
     return ""
 
 
+def _held_out_rows(bench: _Bench) -> None:
+    """Rows kept back for validation and test have no influence on what is sampled."""
+    samples = []
+    for seed in (1, 2):
+        held_out = easy_table(30, seed)
+        whole = Table.from_frame(pd.concat([bench.table.frame, held_out.frame], ignore_index=True), "species")
+        train = whole.take(np.arange(len(bench.table))).observed()  # as a cell does; only held_out differs
+        samples.append(draw_sample(bench.fit(train), train, 50, 5))
+    same = samples[0].content_hash == samples[1].content_hash
+    _fail_unless(same, "the same training rows and seeds gave other rows when only the held-out rows had changed.")
+
+
+def _time_limit(bench: _Bench) -> None:
+    """One fit and one draw end within the limit, and leave no process behind."""
+    fresh = bench.fresh
+    _fail_unless(
+        not fresh.killed,
+        f"a fit and a draw of {len(bench.table)} rows were not done in {bench.seconds:g} s, context.deadline being"
+        " then; a run would end as 'timeout'. Fewer steps by default, or stop by context.seconds_left.",
+    )
+    _fail_unless(not fresh.left, f"{fresh.left} process(es) that the generator started outlive it.")
+
+
 def _fresh_process(bench: _Bench) -> None:
-    """In a fresh process the same rows come out, the import is light, and no process is left behind."""
+    """In a fresh process the same rows come out, and the import is light."""
+    fresh = bench.fresh
+    _fail_unless(not fresh.killed, f"not done in a fresh process after {bench.seconds:g} s.")
+    _fail_unless(fresh.returncode == 0, f"it does not run in a fresh process: {fresh.last_words}")
+    heavy = ", ".join(fresh.answer["heavy"])
+    _fail_unless(not heavy, f"importing the module imports {heavy}; import it inside functions.")
+    here = draw_sample(bench.fit(bench.table), bench.table, 50, 5)
+    _fail_unless(fresh.answer["hash"] == here.content_hash, "a fresh process gives other rows for the same seeds.")
+
+
+@dataclass(frozen=True)
+class _Fresh:
+    """What became of a fit and a draw in a fresh process; ``left``: how many processes outlived it."""
+
+    killed: bool
+    left: int
+    returncode: int
+    last_words: str
+    answer: dict[str, Any]
+
+
+def _run_fresh(bench: _Bench) -> _Fresh:
     module = sys.modules[bench.generator.__module__]
     task = {
         "module": module.__name__,
@@ -533,41 +596,53 @@ def _fresh_process(bench: _Bench) -> None:
         "name": bench.generator.__qualname__,
         "settings": bench.settings,
         "model": bench.model,
+        "seconds": bench.seconds,
     }
-    child = subprocess.Popen(
-        [sys.executable, "-c", "from tabgen.testing import run_in_fresh_process; run_in_fresh_process()"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        env=os.environ | {"PYTHONHASHSEED": "12345"},
-    )
-    try:
-        out, err = child.communicate(json.dumps(task), timeout=600)
-    finally:
-        child.kill()
-    left = [p for p in psutil.pids() if _session(p) == child.pid]
-    _fail_unless(not left, f"{len(left)} process(es) that the generator started outlive it.")
-    last_words = (err.strip().splitlines() or [""])[-1]
-    _fail_unless(child.returncode == 0, f"it does not run in a fresh process: {last_words}")
-    found = json.loads(out.splitlines()[-1])
-    heavy = ", ".join(found["heavy"])
-    _fail_unless(not heavy, f"importing the module imports {heavy}; import it inside functions.")
-    here = draw_sample(bench.fit(bench.table), bench.table, 50, 5)
-    _fail_unless(found["hash"] == here.content_hash, "a fresh process gives other rows for the same seeds.")
+    script = f"from tabgen.testing import run_in_fresh_process; run_in_fresh_process({json.dumps(task)!r})"
+    mark = uuid.uuid4().hex
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:  # a pipe could be held open
+        child = subprocess.Popen(
+            [sys.executable, "-c", script],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            start_new_session=True,
+            env=os.environ | {"PYTHONHASHSEED": "12345", MARK: mark},
+        )
+        try:
+            child.wait(bench.seconds)
+            killed = False
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+            killed = True
+        left = _kill_marked(mark)
+        answer, last_words = _last_line(out), _last_line(err)
+    done = not killed and child.returncode == 0
+    return _Fresh(killed, left, child.returncode, last_words, json.loads(answer) if done else {})
 
 
-def _session(pid: int) -> int | None:
-    try:
-        return os.getsid(pid)
-    except OSError:  # it ended meanwhile
-        return None
+def _last_line(file: IO[str]) -> str:
+    file.seek(0)
+    return (file.read().strip().splitlines() or [""])[-1]
 
 
-def run_in_fresh_process() -> None:
-    """The child of the check ``fresh-process``: a task as JSON on stdin, its answer as JSON on stdout."""
-    task = json.load(sys.stdin)
+def _kill_marked(mark: str) -> int:
+    """Kill every process that inherited this mark; how many there were."""
+    found = 0
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
+                process.kill()
+                found += 1
+        except (psutil.Error, OSError):  # another user's, or it ended meanwhile
+            continue
+    return found
+
+
+def run_in_fresh_process(task_as_json: str) -> None:
+    """The child of the checks ``time-limit`` and ``fresh-process``; its answer is a line of JSON on stdout."""
+    task = json.loads(task_as_json)
     before = set(sys.modules)
     try:
         module = import_module(task["module"])
@@ -577,8 +652,11 @@ def run_in_fresh_process() -> None:
     generator: Any = module
     for part in task["name"].split("."):
         generator = getattr(generator, part)
-    bench = _Bench(generator, task["settings"], task["model"])
-    sys.stdout.write("\n" + json.dumps({"heavy": heavy, "hash": bench.draw(50).content_hash}) + "\n")
+    bench = _Bench(generator, task["settings"], task["model"], task["seconds"])
+    fitted = bench.new()
+    fit_generator(fitted, bench.table, bench.context(seconds=bench.seconds))
+    sample = draw_sample(fitted, bench.table, 50, 5)
+    sys.stdout.write("\n" + json.dumps({"heavy": heavy, "hash": sample.content_hash}) + "\n")
 
 
 def _run_hard_table(bench: _Bench, make: Callable[[], Table]) -> str:
@@ -586,7 +664,6 @@ def _run_hard_table(bench: _Bench, make: Callable[[], Table]) -> str:
 
 
 def _hard_table(bench: _Bench, table: Table, n_rows: int = 100) -> str:
-    before = table.content_hash
     try:
         generator = bench.fit(table)
         if n_rows:
@@ -602,8 +679,6 @@ def _hard_table(bench: _Bench, table: Table, n_rows: int = 100) -> str:
         raise ConformanceError(
             f"{type(error).__name__}: {error}; a table that cannot be handled is refused with errors.Unsupported."
         ) from error
-    after = Table(table.frame, table.schema).content_hash
-    _fail_unless(after == before, "the table that fit() was given was modified.")
     return ""
 
 
@@ -618,6 +693,8 @@ def _set_global_seeds(seed: int) -> None:
 _CONTRACT: dict[str, Callable[[_Bench], str | None]] = {
     "information": _information,
     "pickles-by-name": _pickles_by_name,
+    "time-limit": _time_limit,
+    "fresh-process": _fresh_process,
     "valid-sample": _valid_sample,
     "row-counts": _row_counts,
     "every-class": _every_class,
@@ -629,6 +706,6 @@ _CONTRACT: dict[str, Callable[[_Bench], str | None]] = {
     "fit-twice": _fit_twice,
     "notes": _notes,
     "limits": _limits,
+    "held-out-rows": _held_out_rows,
     "no-time-left": _deadline,
-    "fresh-process": _fresh_process,
 }

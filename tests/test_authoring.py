@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
@@ -143,6 +144,9 @@ def test_generate_writes_rows_like_the_tables(ending: str, heart: Dataset, tmp_p
     code, output = invoke(*words)
     assert code == 0
     assert "50 rows, 14 columns" in output
+    if find_spec("sdmetrics"):
+        assert re.search(r"^exact copies: 0\.\d\d ", output, re.MULTILINE)
+        assert re.search(r"^column shapes: 0\.[89]\d ", output, re.MULTILINE)
     real = heart.load()
     written = pd.read_csv(path) if ending == "csv" else pd.read_parquet(path)
     assert len(real.like(written)) == 50

@@ -14,7 +14,7 @@ from tabgen.table import Table
 
 pytest.importorskip("sdmetrics", reason="SDMetrics (the extra 'fidelity') is not installed")
 
-from tabgen.fidelity import MAX_ROWS, fidelity
+from tabgen.fidelity import MAX_COLUMNS, MAX_ROWS, fidelity
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +62,14 @@ def test_large_tables_are_capped_and_the_cap_is_told(parts: tuple[Table, Table])
     train, holdout = parts
     large = train.take(np.resize(np.arange(len(train)), MAX_ROWS * 3))
     assert fidelity(large, holdout, large, 0)["fidelity_rows"] == MAX_ROWS
+
+
+def test_without_a_holdout_the_distances_are_left_out(parts: tuple[Table, Table]) -> None:
+    train, holdout = parts
+    sample = sample_of(Independent(), train)
+    known, whole = fidelity(train, None, sample, 0), fidelity(train, holdout, sample, 0)
+    assert set(whole) - set(known) == {"privacy_closer_to_train"}
+    assert known["fidelity_columns"] == MAX_COLUMNS < len(train.schema.columns)
 
 
 def test_the_same_seed_gives_the_same_values(parts: tuple[Table, Table]) -> None:

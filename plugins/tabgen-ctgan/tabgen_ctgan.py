@@ -22,11 +22,19 @@ if TYPE_CHECKING:
 
 LICENCE = "Apache-2.0 AND BUSL-1.1"
 TARGET, ABSENT = "y", "absent"
+SLOW_IMPORTS = ("sdv.metadata", "sdv.single_table")
+OF_ADAM = "torch._dynamo"
+"""What PyTorch imports, for seconds, when the first optimizer is made."""
 
 
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """SDV draws from the global random states: seed them all, and put the caller's states back after."""
+    """SDV draws from the global random states: seed them all, and put the caller's states back after.
+
+    From 500 rows on, CTGAN's data transformer starts a process per core, which takes longer than its work, and
+    more than the one thread that a generator is given: here it stays in this process.
+    """
+    import joblib
     import numpy as np
     import torch
 
@@ -35,7 +43,7 @@ def _seeded(seed: int) -> Iterator[None]:
     np.random.seed(seed % 2**32)  # noqa: NPY002 - the state that SDV reads
     torch.manual_seed(seed % 2**63)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), joblib.parallel_config(backend="sequential"):
             # they speak of files to save, of data frames it makes itself, and of columns that do not vary
             warnings.simplefilter("ignore")
             yield
@@ -178,6 +186,7 @@ class CTGAN(_SDVGenerator):
         citation="Xu et al. 2019, Modeling Tabular Data using Conditional GAN, NeurIPS (arXiv 1907.00503)",
         licence=LICENCE,
         accepts_missing=True,
+        preload=(*SLOW_IMPORTS, OF_ADAM),
         limits=Limits(min_rows=2),
     )
 
@@ -245,6 +254,7 @@ class TVAE(_SDVGenerator):
         citation="Xu et al. 2019, Modeling Tabular Data using Conditional GAN, NeurIPS (arXiv 1907.00503)",
         licence=LICENCE,
         accepts_missing=True,
+        preload=(*SLOW_IMPORTS, OF_ADAM),
         limits=Limits(min_rows=2),
     )
 
@@ -294,6 +304,7 @@ class GaussianCopula(_SDVGenerator):
         citation="Patki, Wedge, Veeramachaneni 2016, The Synthetic Data Vault, DSAA",
         licence=LICENCE,
         accepts_missing=True,
+        preload=SLOW_IMPORTS,
         limits=Limits(min_rows=2),
     )
 

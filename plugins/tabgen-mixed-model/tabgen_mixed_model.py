@@ -42,6 +42,7 @@ class MixedModel(Generator):
         "mixed-model",
         "features from a Gaussian mixture, labels from a random teacher classifier",
         citation="Bühler, Purucker, Hutter 2026, CausalMixFT (arXiv 2601.04110); procedure as read by tabgen",
+        preload=("sklearn.ensemble", "sklearn.mixture", "sklearn.neural_network", "sklearn.svm"),
         limits=Limits(min_rows=4),
     )
 

@@ -41,6 +41,7 @@ class SmoteNC(Generator):
         "interpolation between neighbours of the same class (imbalanced-learn)",
         citation="Chawla et al. 2002, SMOTE, Journal of Artificial Intelligence Research 16",
         licence="Apache-2.0 AND MIT",
+        preload=("imblearn.over_sampling",),
         limits=Limits(min_rows=2),
     )
 

@@ -12,6 +12,7 @@ def check(
     context: typer.Context,
     name: str = typer.Argument(..., help="A generator, with settings if need be (ctgan:epochs=5), or a plugin file."),
     model: str = typer.Option("tabgen-nano", "--model", help="The foundation model, for generators that use one."),
+    seconds: float = typer.Option(300.0, "--seconds", min=1.0, help="Limit of one fit and draw of a table of 60 rows."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
     """Run the conformance kit on a generator, or on all of a plugin file; exit code 1 if a check fails."""
@@ -45,7 +46,7 @@ def check(
     results = {}
     for generator, settings in chosen.items():
         with console.status(generator) as status:
-            results[generator] = check_generator(plugins.generators[generator], settings, model, status.update)
+            results[generator] = check_generator(plugins.generators[generator], settings, model, seconds, status.update)
         if not as_json:
             _print(generator, results[generator], console)
     if as_json:

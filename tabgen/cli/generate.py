@@ -6,6 +6,14 @@ from pathlib import Path
 
 import typer
 
+QUALITY = {
+    "fidelity_column_shapes": "1: columns distributed as the real ones",
+    "fidelity_pair_trends": "1: pairs of columns depend on each other as the real ones",
+    "fidelity_detection_auc": "0.5: a classifier cannot tell them from real; 1: always",
+    "privacy_exact_copies": "share of rows that equal a real one",
+}
+"""What is printed of the comparison (docs/fidelity.md), and how to read it."""
+
 
 def generate(
     context: typer.Context,
@@ -17,14 +25,15 @@ def generate(
     seed: int = typer.Option(0, "--seed", help="The same seed gives the same rows."),
     model: str = typer.Option("tabgen-nano", "--model", help="The foundation model, for generators that use one."),
 ) -> None:
-    """Fit a generator on your table and write new rows like it."""
+    """Fit a generator on your table, write new rows like it, and say how like it they are."""
     import time
 
     from rich.console import Console
 
-    from tabgen import api
+    from tabgen import api, fidelity
     from tabgen.cli.listings import load
     from tabgen.experiment import parse_method
+    from tabgen.sampling import draw_sample
 
     method = parse_method(generator, load(context))
     if method.generator is None:
@@ -38,18 +47,23 @@ def generate(
     console = Console()
     began = time.perf_counter()
     with console.status(f"fitting {method.generator} on {data}"):
-        frame = api.generate(
-            method.generator,
-            data,
-            target,
-            rows,
-            settings=method.settings,
-            seed=seed,
-            model=model,
-            plugins=context.obj,
+        fitted = api.fit(
+            method.generator, data, target, settings=method.settings, seed=seed, model=model, plugins=context.obj
         )
+    with console.status(f"drawing {rows} rows"):
+        sample = draw_sample(fitted.generator, fitted.table, rows, seed)
+    frame = sample.frame
     api.write_frame(frame, output)
     seconds = time.perf_counter() - began
     console.print(f"{len(frame)} rows, {frame.shape[1]} columns in {seconds:.1f} s: {output}", highlight=False)
     shares = frame[target].value_counts(normalize=True, sort=False)
     console.print(f"{target}: " + ", ".join(f"{name} {share:.1%}" for name, share in shares.items()), highlight=False)
+    if not fidelity.available():
+        console.print("quality: not measured; pip install 'tabgen-bench[fidelity]'", highlight=False, markup=False)
+        return
+    with console.status("comparing them with the real rows"):
+        quality = fidelity.fidelity(fitted.table, None, sample, seed)
+    for key, meaning in QUALITY.items():
+        console.print(f"{key.split('_', 1)[1].replace('_', ' ')}: {quality[key]:.2f} ({meaning})", highlight=False)
+    if rows > fidelity.MAX_ROWS or len(fitted.table) > fidelity.MAX_ROWS:
+        console.print(f"quality: on {quality['fidelity_rows']:.0f} rows of each", highlight=False)

@@ -18,14 +18,18 @@ import numpy as np
 from causallearn.search.ConstraintBased.FCI import fci
 from causallearn.search.ConstraintBased.PC import pc
 
-from tabgen_causal.independence import INDICATOR, REGRESSION, OutOfTime
+from tabgen_causal.independence import INDICATOR, REGRESSION, Budget, OutOfBudget
 
 Array = np.ndarray[Any, Any]
 TAIL, ARROW, CIRCLE = -1, 1, 2
 FIRST_SHARE = 1 / 3
-"""Of the time left, what one search may take: one finished search is worth more than ten that were cut off."""
-MANY_COLUMNS = 20
-"""From here on condition sets start smaller by one: the number of tests grows with a power of the columns."""
+"""Of the tests left, what one search may make: one finished search is worth more than ten that were cut off."""
+FEWEST_CONDITIONS = 2
+"""Sets are not made smaller than this: graphs are then so dense that FCI makes more tests, not fewer."""
+STRONGER_COLLIDERS = 4
+"""How PC resolves colliders that contradict each other: by p-value (Ramsey 2016, *Improving accuracy and scalability
+of the PC algorithm by maximizing p-value*). causal-learn's default, first come first kept, depends on the order of
+the columns."""
 
 
 @dataclass
@@ -41,16 +45,19 @@ class Discovery:
     failures : list of str
         Why others did not finish, each reason once.
     seconds : float
+    tests : int
+        Tests of independence that finished searches made.
     rows : int
         Rows that each search saw.
     max_conditions : int
-        Size of condition sets that the last search used: lowered whenever a search runs out of time.
+        Size of condition sets that the last search used: lowered whenever a search runs out of tests.
     """
 
     probabilities: Array
     runs: dict[str, int] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    tests: int = 0
     rows: int = 0
     max_conditions: int = 0
 
@@ -86,13 +93,14 @@ def discover(
     max_conditions: int,
     algorithms: tuple[str, ...],
     max_rows: int,
+    max_tests: int,
     seconds: float,
     rng: np.random.Generator,
 ) -> Discovery:
-    """Run every algorithm on every resample, as far as the time goes, and average what they find.
+    """Run every algorithm on every resample, as far as the tests go, and average what they find.
 
-    The first resample is the rows themselves, the others are drawn with replacement. A search that takes more
-    than its part of the time is done again with smaller condition sets.
+    The first resample is the rows themselves, the others are drawn with replacement. A search that makes more
+    than its part of the tests is done again with smaller condition sets.
 
     Parameters
     ----------
@@ -100,9 +108,11 @@ def discover(
         Numbers, and codes of levels; no constant column, none twice.
     discrete : ndarray of bool, shape (columns,)
     test : str
-        A test that causal-learn knows; those of :mod:`tabgen_causal.independence` also stop in time.
-    seconds : float
+        A test that causal-learn knows; those of :mod:`tabgen_causal.independence` also keep to the budget.
+    max_tests : int
         For all searches together.
+    seconds : float
+        When they must end in any case.
     """
     start = time.monotonic()
     if len(data) > max_rows:
@@ -111,22 +121,22 @@ def discover(
     found = Discovery(pooled, rows=len(data))
     todo = [(number, name) for number in range(max(1, bootstraps)) for name in algorithms]
     rows, memory = np.arange(len(data)), {}
-    last = -1
-    if data.shape[1] > MANY_COLUMNS:
-        max_conditions = max(1, max_conditions - 1)
+    last, tests_left = -1, float(max_tests)
     while todo:
-        (number, name), now = todo[0], time.monotonic()
-        deadline = now + (start + seconds - now) * max(1 / len(todo), FIRST_SHARE)
+        number, name = todo[0]
         if number != last:
             rows, memory = (rng.integers(0, len(data), len(data)) if number else np.arange(len(data))), {}
             last = number
+        share = tests_left * max(1 / len(todo), FIRST_SHARE)
+        budget = Budget(share, start + seconds)
         try:
-            if now >= start + seconds:
-                raise OutOfTime
-            graph = _search(name, data[rows], discrete, test, alpha, max_conditions, deadline, memory)
-        except OutOfTime:
-            _note(found.failures, f"{name}: out of time with condition sets of up to {max_conditions}")
-            if max_conditions > 1 and now < start + seconds:
+            if time.monotonic() > budget.deadline:  # the tests of causal-learn itself keep to no budget
+                raise OutOfBudget("out of time")
+            graph = _search(name, data[rows], discrete, test, alpha, max_conditions, budget, memory)
+        except OutOfBudget as reason:
+            _note(found.failures, f"{name}: {reason} with condition sets of up to {max_conditions}")
+            tests_left -= share
+            if max_conditions > FEWEST_CONDITIONS and time.monotonic() < budget.deadline:
                 max_conditions -= 1  # again, and for all that follow; what was tested is remembered
             else:
                 todo.pop(0)
@@ -136,6 +146,8 @@ def discover(
             todo.pop(0)
             continue
         todo.pop(0)
+        tests_left -= share - budget.tests
+        found.tests += round(share - budget.tests)
         pooled += edge_weights(graph)
         weights += 1
         found.runs[name] = found.runs.get(name, 0) + 1
@@ -157,7 +169,7 @@ def _search(
     test: str,
     alpha: float,
     max_conditions: int,
-    deadline: float,
+    budget: Budget,
     memory: dict[Any, Any],
 ) -> Array:
     """One search: the matrix of edge marks. A resample may have lost levels, or a column all but one value."""
@@ -167,11 +179,19 @@ def _search(
     extra: dict[str, Any] = {}
     if test in (INDICATOR, REGRESSION):
         extra = {"discrete": discrete[varying], "memory": memory}
-        extra |= {"deadline": deadline, "max_conditions": max_conditions}
+        extra |= {"budget": budget, "max_conditions": max_conditions}
     with warnings.catch_warnings(), redirect_stdout(StringIO()):  # FCI prints edges as it orients them
         warnings.simplefilter("ignore")  # few rows for many columns; logarithms of zero in finished searches
         if name == "pc":
-            found = pc(part, alpha, test, show_progress=False, max_k=max_conditions, **extra).G.graph
+            found = pc(
+                part,
+                alpha,
+                test,
+                uc_priority=STRONGER_COLLIDERS,
+                show_progress=False,
+                max_k=max_conditions,
+                **extra,
+            ).G.graph
         else:
             extra |= {"depth": max_conditions, "max_path_length": 3}
             found = fci(part, test, alpha, show_progress=False, **extra)[0].graph

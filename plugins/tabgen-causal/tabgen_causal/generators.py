@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tabgen_causal.encoding import Nodes
 
 TESTS = {"mixed": "tabgen-indicator", "regression": "tabgen-regression", "fisherz": "fisherz", "chisq": "chisq"}
+SLOW_IMPORTS = ("tabgen_causal.discovery", "dowhy.gcm.ml")
 ALGORITHMS = {"pc+fci": ("pc", "fci"), "pc": ("pc",), "fci": ("fci",)}
 
 
@@ -32,11 +33,11 @@ class SCM(Generator):
 
     Limits: the searches see at most ``max_rows`` rows and ``max_columns`` columns (those that depend most on the
     target; each of the others gets the kept column that it depends on most as its only parent), levels beyond
-    ``max_levels`` are merged for them, and they have ``seconds`` in all, or half of the time left if that is
-    less. Constant columns stay constant; columns that repeat another repeat it. If no search ends, every feature
-    points to the target; what happened is in the outcome's notes. A search that runs out of its part of the time
-    is done again with smaller condition sets, as are those after it: then the graph depends on the machine's
-    speed.
+    ``max_levels`` are merged for them, and they make ``max_tests`` tests of independence in all, in half of the time
+    left at most. Constant columns stay constant; columns that repeat another repeat it. If no search ends, every
+    feature points to the target; what happened is in the outcome's notes. A search that runs out of its part of the
+    tests is done again with smaller condition sets, as are those after it; that depends on the rows alone. Only
+    where the time left stops it does the graph depend on the machine's speed; the notes then say "out of time".
 
     Parameters
     ----------
@@ -63,8 +64,8 @@ class SCM(Generator):
         Size of condition sets.
     max_rows, max_columns, max_levels : int
         What the searches see at most.
-    seconds : float
-        Budget of the searches.
+    max_tests : int
+        Tests of independence that all searches together may make.
     """
 
     info = GeneratorInfo(
@@ -72,6 +73,7 @@ class SCM(Generator):
         "structural causal model: PC + FCI, then DoWhy mechanisms",
         citation="Bühler, Purucker, Hutter 2026, CausalMixFT (arXiv 2601.04110)",
         licence="Apache-2.0 AND MIT",
+        preload=SLOW_IMPORTS,
         limits=Limits(min_rows=4),
     )
 
@@ -90,7 +92,7 @@ class SCM(Generator):
         max_rows: int = 1000,
         max_columns: int = 30,
         max_levels: int = 8,
-        seconds: float = 30.0,
+        max_tests: int = 500_000,
     ) -> None:
         for name, value, known in (
             ("discovery", discovery, tuple(ALGORITHMS)),
@@ -113,7 +115,7 @@ class SCM(Generator):
         self.max_rows = max_rows
         self.max_columns = max_columns
         self.max_levels = max_levels
-        self.seconds = seconds
+        self.max_tests = max_tests
 
     def fit(self, table: Table, context: FitContext) -> None:
         import numpy as np
@@ -124,7 +126,7 @@ class SCM(Generator):
         rng = np.random.default_rng(context.seed)
         self._schema = table.schema
         self._nodes = nodes = read_nodes(table)
-        edges, notes = self._edges(nodes, min(self.seconds, context.seconds_left / 2), rng)
+        edges, notes = self._edges(nodes, context.seconds_left / 2, rng)
         start = time.monotonic()
         self._edges_found = edges
         self._mechanisms = Mechanisms([(i, j) for i, j, _ in edges], nodes.kept, self.regressor)
@@ -205,6 +207,7 @@ class SCM(Generator):
                 max_conditions=self.max_conditions,
                 algorithms=ALGORITHMS[self.discovery],
                 max_rows=self.max_rows,
+                max_tests=self.max_tests,
                 seconds=seconds - (time.monotonic() - start),
                 rng=rng,
             )
@@ -239,13 +242,13 @@ class SCM(Generator):
         self, data: np.ndarray[Any, Any], discrete: np.ndarray[Any, Any]
     ) -> tuple[list[int], dict[int, int]]:
         """The columns that the searches see (the target last), and the parent of each of the others."""
-        from tabgen_causal.independence import IndicatorTest
+        from tabgen_causal.independence import Budget, IndicatorTest
 
         target = data.shape[1] - 1
         test = IndicatorTest(
             data[: self.max_rows],
             discrete=_fitting(data[: self.max_rows], discrete),
-            deadline=float("inf"),
+            budget=Budget(),
             max_conditions=0,
             memory={},
         )
@@ -262,6 +265,7 @@ class SCM(Generator):
             "rows": found.rows,
             "columns": columns,
             "max_conditions": found.max_conditions,
+            "tests": found.tests,
             "discovery_seconds": round(found.seconds, 3),
             "fallback": None,
         }
@@ -291,6 +295,7 @@ class CausalMix(SCM):
         citation="Bühler, Purucker, Hutter 2026, CausalMixFT (arXiv 2601.04110)",
         licence="Apache-2.0 AND MIT",
         mixing="augment",
+        preload=SLOW_IMPORTS,
         limits=Limits(min_rows=4),
         same_rows_as="scm",
     )

@@ -10,6 +10,7 @@ Data Science and Analytics 6, 2018) fits a regression each way, which takes tens
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,32 @@ RIDGE = 1e-3
 Array = np.ndarray[Any, Any]
 
 
-class OutOfTime(Exception):  # noqa: N818 - how a search is stopped from inside its tests
-    """The budget of a search is used up."""
+class OutOfBudget(Exception):  # noqa: N818 - how a search is stopped from inside its tests
+    """A search has made all the tests that it may; the message says what it is out of."""
+
+
+@dataclass
+class Budget:
+    """What a search may use: a number of tests, the same on every machine, and time, which is to stop it in any case.
+
+    Attributes
+    ----------
+    tests : float
+        How many are left.
+    deadline : float
+        ``time.monotonic()`` at which the next test raises.
+    """
+
+    tests: float = float("inf")
+    deadline: float = float("inf")
+
+    def spend(self) -> None:
+        """One test; :class:`OutOfBudget` if there is none left, or no time."""
+        self.tests -= 1
+        if self.tests < 0:
+            raise OutOfBudget("out of tests")
+        if time.monotonic() > self.deadline:
+            raise OutOfBudget("out of time")
 
 
 class _MixedTest(CIT_Base):
@@ -35,8 +60,8 @@ class _MixedTest(CIT_Base):
     data : ndarray, shape (rows, columns)
         Discrete columns as codes 0, 1, ...; numeric columns as numbers.
     discrete : ndarray of bool, shape (columns,)
-    deadline : float
-        ``time.monotonic()`` at which the next call raises :class:`OutOfTime`.
+    budget : Budget
+        Every call spends a test of it.
     max_conditions : int
         Larger condition sets are not tested: the edge stays.
     memory : dict
@@ -50,14 +75,14 @@ class _MixedTest(CIT_Base):
         data: Array,
         *,
         discrete: Array,
-        deadline: float,
+        budget: Budget,
         max_conditions: int,
         memory: dict[Any, Any],
         **kwargs: Any,
     ) -> None:
         super().__init__(data, **kwargs)
         self.method = self.name  # causal-learn reads it, to tell this test from its own
-        self.deadline = deadline
+        self.budget = budget
         self.max_conditions = max_conditions
         self.memory = memory
         self.discrete = discrete
@@ -71,8 +96,7 @@ class _MixedTest(CIT_Base):
 
     def __call__(self, x: int, y: int, conditions: Any = None, *_: Any) -> float:
         """The p-value of "x and y are independent given the conditions"."""
-        if time.monotonic() > self.deadline:
-            raise OutOfTime
+        self.budget.spend()
         given = frozenset(int(z) for z in conditions or ())
         if len(given) > self.max_conditions:
             return 0.0

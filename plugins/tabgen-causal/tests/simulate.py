@@ -1,20 +1,23 @@
 """Simulated structural causal models with known graphs, and the structural Hamming distance to them."""
 
+from graphlib import TopologicalSorter
+
 import numpy as np
 
 
 def random_dag(n_nodes, n_edges, rng):
-    """Adjacency [i, j] for i -> j, upper triangular up to a permutation."""
+    """Adjacency [i, j] for i -> j; nodes in random order, as algorithms that break ties by it would profit."""
     pairs = np.array([(i, j) for i in range(n_nodes) for j in range(i + 1, n_nodes)])
     graph = np.zeros((n_nodes, n_nodes), dtype=bool)
     graph[tuple(pairs[rng.permutation(len(pairs))[:n_edges]].T)] = True
-    return graph
+    order = rng.permutation(n_nodes)
+    return graph[np.ix_(order, order)]
 
 
 def simulate(graph, n_rows, linear, rng):
     """Numbers with additive noise; the non-linear mechanisms are sines and absolute values of each parent."""
     x = np.zeros((n_rows, len(graph)))
-    for j in range(len(graph)):
+    for j in TopologicalSorter({j: np.flatnonzero(graph[:, j]).tolist() for j in range(len(graph))}).static_order():
         x[:, j] = rng.standard_normal(n_rows)
         for i in np.flatnonzero(graph[:, j]):
             weight = rng.choice([-1, 1]) * rng.uniform(0.7, 1.5)

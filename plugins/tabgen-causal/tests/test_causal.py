@@ -57,6 +57,7 @@ def test_a_known_graph_is_recovered_in_part(linear):
             max_conditions=3,
             algorithms=("pc", "fci"),
             max_rows=1000,
+            max_tests=500_000,
             seconds=60,
             rng=rng,
         )
@@ -111,6 +112,40 @@ def test_without_time_features_point_to_the_target():
     assert set(generator.graph.edges) == {(name, "species") for name in table.schema.names}
 
 
+def test_the_budget_is_counted_in_tests_and_gives_the_same_graph_at_any_speed():
+    table = easy_table(60)
+    (_, short), (_, again) = (fitted(table, max_tests=60) for _ in range(2))
+    assert short.notes["graph"]["edges"] == again.notes["graph"]["edges"]
+    assert short.notes["graph"]["tests"] <= 60
+    assert any("out of tests" in reason for reason in short.notes["graph"]["failures"])
+    assert sum(short.notes["graph"]["runs"].values()) < 10
+    _, none = fitted(table, max_tests=0)
+    assert none.notes["graph"]["fallback"] == "features -> target"
+
+
+def test_the_graph_does_not_depend_on_the_order_of_the_columns():
+    """PC's colliders are decided by p-value; first come, first kept is what causal-learn does by default."""
+    from tabgen_causal.discovery import STRONGER_COLLIDERS, edge_weights
+    from tabgen_causal.independence import INDICATOR, Budget
+
+    assert STRONGER_COLLIDERS == 4
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        data, order = simulate(random_dag(8, 10, rng), 500, True, rng), rng.permutation(8)
+        graphs = []
+        for columns in (np.arange(8), order):
+            graph = search_pc(data[:, columns], INDICATOR, Budget())
+            back = np.argsort(columns)
+            graphs.append(edge_weights(graph)[np.ix_(back, back)])
+        assert np.array_equal(*graphs)
+
+
+def search_pc(data, test, budget):
+    from tabgen_causal.discovery import _search
+
+    return _search("pc", data, np.zeros(data.shape[1], dtype=bool), test, 0.05, 3, budget, {})
+
+
 def test_the_target_can_be_made_a_sink():
     generator, _ = fitted(easy_table(90), target="sink", **QUICK)
     assert generator.graph.out_degree("species") == 0
@@ -148,7 +183,11 @@ def test_p_values_are_uniform_under_independence_and_small_under_dependence(name
         other = rng.integers(0, 2, 200).astype(float)
         data = np.column_stack([z, number, level, other])
         test = getattr(independence, name)(
-            data, discrete=np.array([False, False, True, True]), deadline=np.inf, max_conditions=3, memory={}
+            data,
+            discrete=np.array([False, False, True, True]),
+            budget=independence.Budget(),
+            max_conditions=3,
+            memory={},
         )
         p_values["independent"].append(test(1, 3))
         p_values["given"].append(test(1, 2, [0]))

@@ -13,9 +13,7 @@ def test_conformance(check):
     check()
 
 
-@pytest.mark.parametrize(
-    "check", [c for c in conformance_checks(TableAugment, {"new_target": True}) if c.name != "fresh-process"], ids=str
-)
+@pytest.mark.parametrize("check", conformance_checks(TableAugment, {"new_target": True}), ids=str)
 def test_conformance_with_a_new_target(check):
     check()
 

@@ -1,0 +1,72 @@
+"""The conformance kit: a generator that breaks a rule is caught by the check of that rule, an honest one is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psutil
+import pytest
+from rule_breakers import BREAKERS, DeclaredLimit, Endless, Honest
+
+from tabgen.generator import Generator
+from tabgen.plugins import _import_file
+from tabgen.testing import ConformanceError, check_generator, conformance_checks
+
+CONTRACT = [check.name for check in conformance_checks(Honest) if not check.name.startswith("hard-table:")]
+
+
+def run(check: str, generator: type[Generator]) -> str:
+    (chosen,) = (c for c in conformance_checks(generator) if c.name == check)
+    return chosen()
+
+
+def test_every_check_has_a_generator_that_breaks_it() -> None:
+    assert {check for check, _, _ in BREAKERS if not check.startswith("hard-table:")} == set(CONTRACT)
+
+
+@pytest.mark.parametrize(("check", "generator", "words"), BREAKERS, ids=[f"{c}-{g.__name__}" for c, g, _ in BREAKERS])
+def test_a_broken_rule_is_caught(check: str, generator: type[Generator], words: str) -> None:
+    with pytest.raises(Exception, match=words):  # a check raises ConformanceError, or what the core or generator raise
+        run(check, generator)
+
+
+def test_an_honest_generator_passes_every_check() -> None:
+    failed = [f"{r.name}: {r.reason}" for r in check_generator(Honest) if not r.passed]
+    assert not failed
+
+
+def test_a_declared_limit_is_a_reason_to_refuse() -> None:
+    assert run("limits", DeclaredLimit) == ""
+
+
+def test_a_generator_that_never_ends_is_stopped_and_the_kit_ends() -> None:
+    results = check_generator(Endless, seconds=3.0)
+    late = next(r for r in results if r.name == "time-limit")
+    assert not late.passed
+    assert "not done in 3 s" in late.reason
+    assert late.seconds < 60
+    after = results[results.index(late) + 1 :]
+    assert all(not r.passed and r.reason.startswith("not tried") for r in after)
+    assert {r.name for r in results} == {c.name for c in conformance_checks(Endless)}
+
+
+def test_what_outlives_a_check_is_killed() -> None:
+    before = {p.pid for p in psutil.process_iter() if "3600" in _words(p)}
+    with pytest.raises(ConformanceError):
+        run("time-limit", next(g for c, g, _ in BREAKERS if c == "time-limit"))
+    assert {p.pid for p in psutil.process_iter() if "3600" in _words(p)} <= before
+
+
+def _words(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+def test_a_module_that_imports_a_heavy_library_is_caught(tmp_path: Path) -> None:
+    source = (Path(__file__).parent / "rule_breakers.py").read_text()
+    (tmp_path / "heavy.py").write_text(source.replace("import inspect\n", "import inspect\n\nimport sklearn.svm\n"))
+    module = _import_file(tmp_path / "heavy.py")
+    with pytest.raises(ConformanceError, match="imports sklearn"):
+        run("fresh-process", module.Honest)
