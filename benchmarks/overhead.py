@@ -121,18 +121,22 @@ def resume_seconds(n_cells: int) -> list[tuple[str, str, str]]:
     """Planning, and starting a run whose cells are all stored already."""
     experiment = tiny(n_cells)
     with tempfile.TemporaryDirectory() as folder:
-        began = time.perf_counter()
         cells = plan(experiment, PLUGINS)
-        planning = time.perf_counter() - began
         with Store(Path(folder), write=True) as store, closing(store._db.cursor()) as cursor:
             rows = ((c["key"], "ok", json.dumps(c | finished(c))) for c in cells)
             with store._db:
                 cursor.executemany("INSERT INTO outcomes VALUES (?, ?, ?)", rows)
-        began = time.perf_counter()
+        began, processor = time.perf_counter(), time.process_time()
         summary = run_experiment(experiment, Path(folder), PLUGINS, CHOICE, QuietWatcher())
-        resuming = time.perf_counter() - began
+        resuming, processor = time.perf_counter() - began, time.process_time() - processor
         assert (summary.done_before, summary.left) == (len(cells), 0)
-    return [(f"planning and resuming {len(cells):,} finished cells", f"{resuming:.1f} s ({planning:.1f})", "3 s")]
+    return [
+        (
+            f"planning and resuming {len(cells):,} finished cells",
+            f"{resuming:.1f} s ({processor:.1f} s of processor time)",
+            "3 s",
+        )
+    ]
 
 
 def finished(cell: dict[str, Any]) -> dict[str, Any]:

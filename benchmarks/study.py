@@ -71,7 +71,7 @@ def main() -> None:
             f"| {3600 / row['processor_seconds']:.0f} | {row['phases']} |"
         )
     cells = tables * folds * len(rows)
-    spelled = ", ".join(f"{value:.1f} h on {cores} cores" for cores, value in hours.items())
+    spelled = ", ".join(f"{value:.1f} h on {cores} core{'s' * (cores > 1)}" for cores, value in hours.items())
     print(f"\nThe whole of {options.preset}, {cells:,} cells, would take {spelled}.")
 
 

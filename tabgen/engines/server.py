@@ -104,8 +104,8 @@ def _die_with(parent: int) -> None:
 def _keep_freed_memory() -> None:
     """Have glibc reuse the memory of large tensors instead of returning it to the system after each.
 
-    Every step of fine-tuning makes and frees the same tensors; mapping and zeroing their pages anew took a sixth
-    of its time (benchmarks/malloc.py). Elsewhere than on glibc nothing happens.
+    Every step of fine-tuning makes and frees the same tensors; mapping and zeroing their pages anew takes a
+    part of its time (benchmarks/malloc.py). Elsewhere than on glibc nothing happens.
     """
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
         libc.mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD
