@@ -227,7 +227,7 @@ def test_a_cell_is_plain_data_and_complete(experiment: Experiment, plugins: Plug
         "ratio": 1.0,
     }
     assert (cell["model"], cell["checkpoint"], cell["recipe"]) == ("one", "hash of one", {"steps": 5})
-    assert cell["limits"] == {"seconds": 600.0, "memory_mb": 6000.0}
+    assert cell["limits"] == {"seconds": 600.0, "memory_mb": 6000.0, "phases": {}}
 
 
 def keys(experiment: Experiment, plugins: Plugins) -> dict[str, str]:

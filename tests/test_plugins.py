@@ -193,7 +193,7 @@ def test_built_ins_come_through_the_same_door(built_in: Plugins) -> None:
     assert {p.version for p in built_in.plugins} == {metadata.version("tabgen-bench")}
     assert "jitter" in built_in.generators
     assert built_in.generators.plugin_of("jitter").name == "tabgen.references"
-    assert list(built_in.engines) == ["local"]
+    assert list(built_in.engines) == ["local", "ray"]
 
 
 def test_a_file_is_a_plugin_whose_version_is_its_hash(write: Callable[..., str]) -> None:
