@@ -26,8 +26,8 @@ import traceback
 from dataclasses import dataclass
 from typing import IO, Any, NoReturn
 
-PRELOAD = ("pyarrow.parquet", "sklearn.metrics", "tabgen.cell", "tabgen.models.checkpoints")
-"""Imported once, so that no cell has to."""
+PRELOAD = ("pyarrow.parquet", "sklearn.metrics", "torch._dynamo", "tabgen.cell", "tabgen.models.checkpoints")
+"""Imported once, so that no cell has to. (The first optimiser of a process imports torch._dynamo: 2.3 s.)"""
 
 PRELOAD_MORE = "TABGEN_PRELOAD"
 """Environment variable: what the generators of a run want imported as well, separated by commas."""
