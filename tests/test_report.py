@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from leaderboard_rows import PROVENANCE
 
 from tabgen.leaderboard.report import render
 from tabgen.results import regimes
@@ -48,18 +49,7 @@ def outcomes(methods: tuple[str, ...] = ("zero-shot", "real", "ctgan", "scm"), d
                         "recipe": {"name": "nano"},
                         "n_folds": 2,
                         "max_train_rows": 1000,
-                        "provenance": {
-                            "tabgen": "0.1.0",
-                            "python": "3.11.7",
-                            "torch": "2.13.0",
-                            "numpy": "2.4.6",
-                            "pandas": "2.3.3",
-                            "scikit-learn": "1.9.1",
-                            "commit": None,
-                            "dirty": None,
-                            "processor": "a processor",
-                            "cores": 2,
-                        },
+                        "provenance": PROVENANCE,
                     }
                 )
     return pd.DataFrame(rows)
