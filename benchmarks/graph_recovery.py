@@ -27,6 +27,7 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", type=int, default=15, help="simulated models of each kind")
+    parser.add_argument("--first", type=int, default=0, help="seed of the first simulated model")
     parser.add_argument("--rows", type=int, default=500)
     parser.add_argument("--alpha", type=float, default=0.05)
     parser.add_argument("--threshold", type=float, default=0.3)
@@ -34,7 +35,7 @@ def main() -> None:
     print("| mechanisms | graph | distance | sd | skeleton recall | skeleton precision |\n|---|---|---|---|---|---|")
     for linear in (True, False):
         scores: dict[str, list[tuple[float, float, float]]] = {name: [] for name in METHODS}
-        for seed in range(arguments.models):
+        for seed in range(arguments.first, arguments.first + arguments.models):
             rng = np.random.default_rng(seed)
             truth = random_dag(8, 10, rng)
             data = simulate(truth, arguments.rows, linear, rng)

@@ -49,7 +49,6 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to interpret
     out = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # whatever a plugin prints while it is imported must not look like an answer
-    _keep_freed_memory()
     plugins = _import_everything()
     wake_read, wake_write = socket.socketpair()
     wake_write.setblocking(False)
@@ -99,17 +98,6 @@ def _die_with(parent: int) -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
     if os.getppid() != parent:  # it died before that call
         os._exit(70)
-
-
-def _keep_freed_memory() -> None:
-    """Have glibc reuse the memory of large tensors instead of returning it to the system after each.
-
-    Every step of fine-tuning makes and frees the same tensors; mapping and zeroing their pages anew takes a
-    part of its time (benchmarks/malloc.py). Elsewhere than on glibc nothing happens.
-    """
-    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
-        libc.mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD
-        libc.mallopt(-1, (1 << 31) - 1)  # M_TRIM_THRESHOLD
 
 
 def _nameless_file() -> IO[bytes]:
