@@ -31,6 +31,9 @@ STRONGER_COLLIDERS = 4
 of the PC algorithm by maximizing p-value*). causal-learn's default, first come first kept, depends on the order of
 the columns."""
 
+UNDECIDED = 0.2
+"""Directions whose evidence differs by no more are taken as undecided."""
+
 
 @dataclass
 class Discovery:
@@ -201,14 +204,49 @@ def _search(
 
 
 def acyclic(probabilities: Array, threshold: float, rng: np.random.Generator) -> list[tuple[int, int, float]]:
-    """Edges above the threshold, strongest first, without those that would close a cycle; ties in random order."""
-    sources, targets = np.nonzero(probabilities > threshold)
-    order = np.lexsort([rng.random(len(sources)), -probabilities[sources, targets].round(9)])
-    n = len(probabilities)
+    """The pooled evidence as one acyclic graph: edges (from, to, evidence for this direction).
+
+    Two columns get an edge if the evidence for one direction exceeds the threshold. Where the directions differ
+    by more than :data:`UNDECIDED`, the stronger holds, the strongest edges first, turned around or left out if it
+    would close a cycle. The others then go the way that makes fewer colliders of columns without an edge between
+    them (an undirected edge of PC or FCI is one that is *not* in such a collider, and every one that is made up
+    makes its two causes independent); the pair for which that differs most comes first, ties are random.
+    """
+    evidence = probabilities.round(9)
+    joined = np.maximum(evidence, evidence.T) > threshold
+    n = len(evidence)
     reaches = np.eye(n, dtype=bool)  # [i, j]: there is a path from i to j
+    parents = np.zeros((n, n), dtype=bool)  # [i, j]: i -> j
     edges = []
-    for i, j in zip(sources[order].tolist(), targets[order].tolist(), strict=True):
-        if i != j and not reaches[j, i]:
-            edges.append((i, j, float(probabilities[i, j])))
-            reaches |= np.outer(reaches[:, i], reaches[j])
+
+    def add(i: int, j: int) -> None:
+        nonlocal reaches
+        edges.append((i, j, float(probabilities[i, j])))
+        parents[i, j] = True
+        reaches |= np.outer(reaches[:, i], reaches[j])
+
+    def colliders(i: int, j: int) -> float:
+        """How many i -> j makes; infinite where it closes a cycle."""
+        return float("inf") if reaches[j, i] else float((parents[:, j] & ~joined[i] & (np.arange(n) != i)).sum())
+
+    pairs = np.argwhere(np.triu(joined, 1))
+    strongest = rng.permutation(len(pairs))
+    strongest = strongest[np.argsort(-np.maximum(evidence, evidence.T)[tuple(pairs[strongest].T)], kind="stable")]
+    undecided = []
+    for i, j in pairs[strongest].tolist():
+        if abs(evidence[i, j] - evidence[j, i]) <= UNDECIDED:
+            undecided.append((i, j))
+            continue
+        cause, effect = (i, j) if evidence[i, j] > evidence[j, i] else (j, i)
+        if not reaches[effect, cause]:
+            add(cause, effect)
+        elif evidence[effect, cause] > threshold:
+            add(effect, cause)
+    while undecided:
+        there = np.array([colliders(i, j) for i, j in undecided])
+        back = np.array([colliders(j, i) for i, j in undecided])
+        chosen = int(np.abs(there - back).argmax())
+        i, j = undecided.pop(chosen)
+        turned = there[chosen] > back[chosen] or (there[chosen] == back[chosen] and rng.random() < 0.5)
+        add(*((j, i) if turned else (i, j)))
     return edges

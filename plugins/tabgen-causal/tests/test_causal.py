@@ -230,6 +230,24 @@ def test_edge_marks_become_weights():
     assert len(edges & {(2, 3), (3, 2)}) == 1
 
 
+def test_undecided_edges_make_no_new_colliders():
+    """0 - 1 - 2 - 3, a little more evidence for 0 -> 1 <- 2 -> 3: too little to make 0 and 2 independent."""
+    from tabgen_causal.discovery import acyclic
+
+    weights = np.zeros((4, 4))
+    for i, j in ((0, 1), (2, 1), (2, 3)):
+        weights[i, j], weights[j, i] = 0.5, 0.4
+    found = set()
+    for seed in range(20):
+        edges = frozenset((i, j) for i, j, _ in acyclic(weights, 0.3, np.random.default_rng(seed)))
+        effects = [j for _, j in edges]
+        assert len(edges) == len(set(effects)) == 3
+        found.add(edges)
+    assert len(found) > 1
+    weights[0, 2] = weights[2, 0] = 0.5  # 0, 1 and 2 all joined: two causes of one may now be
+    assert len(acyclic(weights, 0.3, np.random.default_rng(0))) == 4
+
+
 def test_settings_that_do_not_exist_are_refused():
     with pytest.raises(ValueError, match="anywhere, sink"):
         SCM(target="root")
