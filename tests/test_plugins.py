@@ -14,6 +14,7 @@ from typing import Any
 
 import pluggy
 import pytest
+from paths import ROOT
 
 from tabgen import hookspecs
 from tabgen.errors import PluginError, UnknownNameError
@@ -160,6 +161,8 @@ def test_every_hook_is_documented(hook: str) -> None:
     for parameter in inspect.signature(SPECS[hook]).parameters:
         assert re.search(rf"Parameters\n-+\n(.|\n)*^{parameter} : ", text, re.MULTILINE), parameter
     assert hasattr(SPECS[hook], "tabgen_spec")
+    signature = f"`{hook}({', '.join(inspect.signature(SPECS[hook]).parameters)})`"
+    assert signature in (ROOT / "docs/write-a-generator.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("hook", REGISTERING)
