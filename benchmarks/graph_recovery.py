@@ -18,13 +18,14 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1] / "plugins" / "tabgen-causal" / "tests"))
 
 POOLED = "PC + FCI, pooled over 5 bootstraps"
-METHODS = {"PC": (("pc",), 1), "FCI": (("fci",), 1), POOLED: (("pc", "fci"), 5)}
+CONNECTED = "the same, dependent columns connected (`scm`)"
+METHODS = {"PC": (("pc",), 1), "FCI": (("fci",), 1), POOLED: (("pc", "fci"), 5), CONNECTED: (("pc", "fci"), 5)}
 
 
 def main() -> None:
     from simulate import hamming, random_dag, simulate
-    from tabgen_causal.discovery import acyclic, discover
-    from tabgen_causal.independence import INDICATOR
+    from tabgen_causal.discovery import acyclic, connect, discover
+    from tabgen_causal.independence import INDICATOR, Budget, IndicatorTest
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", type=int, default=15, help="simulated models of each kind")
@@ -41,10 +42,12 @@ def main() -> None:
             rng = np.random.default_rng(seed)
             truth = random_dag(8, 10, rng)
             data = simulate(truth, arguments.rows, linear, rng)
+            none = np.zeros(8, dtype=bool)
+            whole = IndicatorTest(data, discrete=none, budget=Budget(), max_conditions=0, memory={})
             for name, (algorithms, bootstraps) in METHODS.items():
                 found = discover(
                     data,
-                    np.zeros(8, dtype=bool),
+                    none,
                     test=INDICATOR,
                     alpha=arguments.alpha,
                     bootstraps=bootstraps,
@@ -56,7 +59,10 @@ def main() -> None:
                     rng=np.random.default_rng(0),
                 )
                 graph = np.zeros((8, 8), dtype=bool)
-                for i, j, _ in acyclic(found.probabilities, arguments.threshold, np.random.default_rng(0)):
+                dag = acyclic(found.probabilities, arguments.threshold, np.random.default_rng(0))
+                if name == CONNECTED:
+                    connect(dag, whole, arguments.alpha, None)
+                for i, j, _ in dag.edges:
                     graph[i, j] = True
                 hits = ((graph | graph.T) & (truth | truth.T)).sum() / 2
                 scores[name].append((hamming(graph, truth), hits / truth.sum(), hits / max(graph.sum(), 1)))

@@ -7,7 +7,7 @@ them, and predicts at most 1,000 test rows. Defaults throughout:
   categories one-hot (a missing value is a level of its own); 1,000 iterations at most
 - random forest: numbers as they are (it takes missing values), categories as ordinal codes
 - histogram gradient boosting: the same, columns of up to 255 levels declared categorical
-- CatBoost (--catboost, `pip install catboost`): numbers as they are, categories declared
+- CatBoost (--catboost, `pip install '.[catboost]'`): numbers as they are, categories declared
 - dummy: the class shares
 
     OMP_NUM_THREADS=1 python benchmarks/zero_shot_quality.py --suite core --folds 3

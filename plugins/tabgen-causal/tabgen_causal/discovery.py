@@ -18,7 +18,7 @@ import numpy as np
 from causallearn.search.ConstraintBased.FCI import fci
 from causallearn.search.ConstraintBased.PC import pc
 
-from tabgen_causal.independence import INDICATOR, REGRESSION, Budget, OutOfBudget
+from tabgen_causal.independence import INDICATOR, REGRESSION, Budget, IndicatorTest, OutOfBudget
 
 Array = np.ndarray[Any, Any]
 TAIL, ARROW, CIRCLE = -1, 1, 2
@@ -203,8 +203,36 @@ def _search(
     return graph
 
 
-def acyclic(probabilities: Array, threshold: float, rng: np.random.Generator) -> list[tuple[int, int, float]]:
-    """The pooled evidence as one acyclic graph: edges (from, to, evidence for this direction).
+class Dag:
+    """A directed acyclic graph that grows by edges; ``joined`` says which columns have, or are to get, an edge."""
+
+    def __init__(self, joined: Array) -> None:
+        n = len(joined)
+        self.joined = joined
+        self.parents = np.zeros((n, n), dtype=bool)  # [i, j]: i -> j
+        self.reaches = np.eye(n, dtype=bool)  # [i, j]: there is a path from i to j
+        self.edges: list[tuple[int, int, float]] = []
+
+    def add(self, i: int, j: int, evidence: float) -> None:
+        self.edges.append((i, j, evidence))
+        self.joined[i, j] = self.joined[j, i] = self.parents[i, j] = True
+        self.reaches |= np.outer(self.reaches[:, i], self.reaches[j])
+
+    def colliders(self, i: int, j: int) -> float:
+        """How many i -> j would make of columns without an edge between them; infinite where it closes a cycle."""
+        if self.reaches[j, i]:
+            return float("inf")
+        others = self.parents[:, j] & ~self.joined[i]
+        others[i] = False
+        return float(others.sum())
+
+    def dependent(self, i: int, j: int) -> bool:
+        """Whether a path leads from one to the other, or to both from a third: else they are independent."""
+        return bool((self.reaches[:, i] & self.reaches[:, j]).any())
+
+
+def acyclic(probabilities: Array, threshold: float, rng: np.random.Generator) -> Dag:
+    """The pooled evidence as one acyclic graph; an edge carries the evidence for its direction.
 
     Two columns get an edge if the evidence for one direction exceeds the threshold. Where the directions differ
     by more than :data:`UNDECIDED`, the stronger holds, the strongest edges first, turned around or left out if it
@@ -213,40 +241,48 @@ def acyclic(probabilities: Array, threshold: float, rng: np.random.Generator) ->
     makes its two causes independent); the pair for which that differs most comes first, ties are random.
     """
     evidence = probabilities.round(9)
-    joined = np.maximum(evidence, evidence.T) > threshold
-    n = len(evidence)
-    reaches = np.eye(n, dtype=bool)  # [i, j]: there is a path from i to j
-    parents = np.zeros((n, n), dtype=bool)  # [i, j]: i -> j
-    edges = []
-
-    def add(i: int, j: int) -> None:
-        nonlocal reaches
-        edges.append((i, j, float(probabilities[i, j])))
-        parents[i, j] = True
-        reaches |= np.outer(reaches[:, i], reaches[j])
-
-    def colliders(i: int, j: int) -> float:
-        """How many i -> j makes; infinite where it closes a cycle."""
-        return float("inf") if reaches[j, i] else float((parents[:, j] & ~joined[i] & (np.arange(n) != i)).sum())
-
-    pairs = np.argwhere(np.triu(joined, 1))
-    strongest = rng.permutation(len(pairs))
-    strongest = strongest[np.argsort(-np.maximum(evidence, evidence.T)[tuple(pairs[strongest].T)], kind="stable")]
+    strength = np.maximum(evidence, evidence.T)
+    dag = Dag(strength > threshold)
+    pairs = rng.permutation(np.argwhere(np.triu(dag.joined, 1)))
     undecided = []
-    for i, j in pairs[strongest].tolist():
+    for i, j in pairs[np.argsort(-strength[tuple(pairs.T)], kind="stable")].tolist():
         if abs(evidence[i, j] - evidence[j, i]) <= UNDECIDED:
             undecided.append((i, j))
             continue
         cause, effect = (i, j) if evidence[i, j] > evidence[j, i] else (j, i)
-        if not reaches[effect, cause]:
-            add(cause, effect)
+        if not dag.reaches[effect, cause]:
+            dag.add(cause, effect, float(evidence[cause, effect]))
         elif evidence[effect, cause] > threshold:
-            add(effect, cause)
+            dag.add(effect, cause, float(evidence[effect, cause]))
     while undecided:
-        there = np.array([colliders(i, j) for i, j in undecided])
-        back = np.array([colliders(j, i) for i, j in undecided])
+        there = np.array([dag.colliders(i, j) for i, j in undecided])
+        back = np.array([dag.colliders(j, i) for i, j in undecided])
         chosen = int(np.abs(there - back).argmax())
         i, j = undecided.pop(chosen)
-        turned = there[chosen] > back[chosen] or (there[chosen] == back[chosen] and rng.random() < 0.5)
-        add(*((j, i) if turned else (i, j)))
-    return edges
+        if there[chosen] > back[chosen] or (there[chosen] == back[chosen] and rng.random() < 0.5):
+            i, j = j, i
+        dag.add(i, j, float(evidence[i, j]))
+    return dag
+
+
+def connect(dag: Dag, test: IndicatorTest, alpha: float, sink: int | None) -> int:
+    """Join columns that depend on each other in the data and not in the graph, the most dependent first.
+
+    A graph of the rows' causes has a path between any two dependent columns, or to both from a third (the causal
+    Markov condition). Searches break it where columns are nearly functions of each other, since each then screens
+    off the other. ``alpha`` is shared by all pairs (Bonferroni). The edge goes the way that makes fewer colliders
+    of columns without an edge between them, and never out of the sink; its evidence is 0.
+
+    Returns
+    -------
+    int
+        Edges that were added.
+    """
+    pairs = [(i, j) for i in range(len(dag.joined)) for j in range(i)]
+    dependent = [pair for pair in pairs if test.p_value(*pair, frozenset()) < alpha / len(pairs)]
+    before = len(dag.edges)
+    for i, j in sorted(dependent, key=lambda pair: -test.dependence(*pair)):
+        if not dag.dependent(i, j):
+            forward = j == sink or (i != sink and dag.colliders(i, j) <= dag.colliders(j, i))
+            dag.add(*((i, j) if forward else (j, i)), 0.0)
+    return len(dag.edges) - before

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tabgen import Table
     from tabgen_causal.discovery import Discovery
     from tabgen_causal.encoding import Nodes
+    from tabgen_causal.independence import IndicatorTest
 
 TESTS = {"mixed": "tabgen-indicator", "regression": "tabgen-regression", "fisherz": "fisherz", "chisq": "chisq"}
 SLOW_IMPORTS = ("tabgen_causal.discovery", "dowhy.gcm.ml")
@@ -28,8 +29,9 @@ class SCM(Generator):
     Foundation Models* (CausalMixFT, arXiv 2601.04110). PC and FCI are run on the encoded rows and pooled into one
     matrix of edge probabilities. **Ours**, where the paper could not be read: weights of half-oriented edges,
     bootstrap resamples, the mixed-type test, edges above a threshold taken strongest first unless they close a
-    cycle, and everything under "limits" below. Mechanisms are DoWhy's: roots keep their empirical distribution,
-    numeric columns are additive noise models, discrete ones classifiers that are sampled.
+    cycle, undecided ones directed so that they make no colliders, edges between columns that are dependent in the
+    rows alone (``connect_dependent``), and everything under "limits" below. Mechanisms are DoWhy's: roots keep their
+    empirical distribution, numeric columns are additive noise models, discrete ones classifiers that are sampled.
 
     Limits: the searches see at most ``max_rows`` rows and ``max_columns`` columns (those that depend most on the
     target; each of the others gets the kept column that it depends on most as its only parent), levels beyond
@@ -54,6 +56,8 @@ class SCM(Generator):
         Edges with a pooled probability up to this are left out.
     target : {"anywhere", "sink"}
         "sink": edges out of the target are turned around.
+    connect_dependent : bool
+        Columns that depend on each other in the rows and not in the graph get an edge (**ours**).
     connect_target : bool
         A target that no edge touches gets all features as parents: its labels would be noise otherwise.
     regressor : {"auto", "linear", "boosting"}
@@ -85,6 +89,7 @@ class SCM(Generator):
         bootstraps: int = 5,
         threshold: float = 0.3,
         target: str = "anywhere",
+        connect_dependent: bool = True,
         connect_target: bool = True,
         regressor: str = "auto",
         clip: bool = True,
@@ -108,6 +113,7 @@ class SCM(Generator):
         self.bootstraps = bootstraps
         self.threshold = threshold
         self.target = target
+        self.connect_dependent = connect_dependent
         self.connect_target = connect_target
         self.regressor = regressor
         self.clip = clip
@@ -184,7 +190,7 @@ class SCM(Generator):
         self, nodes: Nodes, seconds: float, rng: np.random.Generator
     ) -> tuple[list[tuple[int, int, float]], dict[str, Any]]:
         """The edges of the graph over columns, and how they came about."""
-        from tabgen_causal.discovery import Discovery, acyclic, discover
+        from tabgen_causal.discovery import Discovery, acyclic, connect, discover
 
         features, target = nodes.kept[:-1], nodes.target
         everything = [(feature, target, 1.0) for feature in features]
@@ -218,8 +224,13 @@ class SCM(Generator):
         if self.target == "sink":  # the target is the last column
             probabilities[:, -1] += probabilities[-1]
             probabilities[-1] = 0.0
+        dag = acyclic(probabilities, self.threshold, rng)
+        if self.connect_dependent:
+            test = self._test(data[:, searched], discrete)
+            sink = len(searched) - 1 if self.target == "sink" else None
+            notes["connected"] = connect(dag, test, self.alpha, sink)
         positions = [nodes.kept[i] for i in searched]
-        edges = [(positions[i], positions[j], p) for i, j, p in acyclic(probabilities, self.threshold, rng)]
+        edges = [(positions[i], positions[j], p) for i, j, p in dag.edges]
         edges += [(nodes.kept[parent], nodes.kept[child], 0.0) for child, parent in parents.items()]
         if self.connect_target and not any(target in (i, j) for i, j, _ in edges):
             # an acyclic graph stays so: no edge leaves the target
@@ -242,20 +253,22 @@ class SCM(Generator):
         self, data: np.ndarray[Any, Any], discrete: np.ndarray[Any, Any]
     ) -> tuple[list[int], dict[int, int]]:
         """The columns that the searches see (the target last), and the parent of each of the others."""
-        from tabgen_causal.independence import Budget, IndicatorTest
-
-        target = data.shape[1] - 1
-        test = IndicatorTest(
-            data[: self.max_rows],
-            discrete=_fitting(data[: self.max_rows], discrete),
-            budget=Budget(),
-            max_conditions=0,
-            memory={},
-        )
+        target, test = data.shape[1] - 1, self._test(data, discrete)
         nearest = sorted(range(target), key=lambda i: test(i, target))[: self.max_columns - 1]
         searched = [*sorted(nearest), target]
         others = [i for i in range(target) if i not in set(nearest)]
         return searched, {i: min(searched, key=lambda j: test(i, j)) for i in others}
+
+    def _test(self, data: np.ndarray[Any, Any], discrete: np.ndarray[Any, Any]) -> IndicatorTest:
+        """A test of the dependence of two columns, without a budget."""
+        import numpy as np
+
+        from tabgen_causal.independence import Budget, IndicatorTest
+
+        rows = data[: self.max_rows].copy()
+        for i in np.flatnonzero(discrete):  # it takes codes without gaps, which a cut of the rows may make
+            rows[:, i] = np.unique(rows[:, i], return_inverse=True)[1]
+        return IndicatorTest(rows, discrete=discrete, budget=Budget(), max_conditions=0, memory={})
 
     def _notes(self, found: Discovery, columns: int) -> dict[str, Any]:
         return {
@@ -269,15 +282,6 @@ class SCM(Generator):
             "discovery_seconds": round(found.seconds, 3),
             "fallback": None,
         }
-
-
-def _fitting(data: np.ndarray[Any, Any], discrete: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Which columns are discrete, for the test; it takes codes without gaps, which a cut of the rows may break."""
-    import numpy as np
-
-    for i in np.flatnonzero(discrete):
-        data[:, i] = np.unique(data[:, i], return_inverse=True)[1]
-    return discrete
 
 
 class CausalMix(SCM):

@@ -127,6 +127,11 @@ class IndicatorTest(_MixedTest):
         n_effective = len(self.data) - 1 - len(self.columns(given)) - (size_x + size_y + 1) / 2
         return float(special.chdtrc(size_x * size_y, max(-log_lambda, 0.0) * max(n_effective, 1.0)))
 
+    def dependence(self, x: int, y: int) -> float:
+        """The mutual information of x and y as blocks of one Gaussian, in nats."""
+        apart = self._log_determinant(frozenset({x})) + self._log_determinant(frozenset({y}))
+        return (apart - self._log_determinant(frozenset({x, y}))) / 2
+
     def _log_determinant(self, nodes: frozenset[int]) -> float:
         if nodes not in self.memory:
             columns = self.columns(nodes)

@@ -63,7 +63,7 @@ def test_a_known_graph_is_recovered_in_part(linear):
         )
         assert found.runs == {"pc": 2, "fci": 2}
         graph = np.zeros((8, 8), dtype=bool)
-        for i, j, _ in acyclic(found.probabilities, 0.3, rng):
+        for i, j, _ in acyclic(found.probabilities, 0.3, rng).edges:
             graph[i, j] = True
         skeleton, real = graph | graph.T, truth | truth.T
         assert (skeleton & real).sum() >= 0.5 * real.sum()
@@ -224,7 +224,7 @@ def test_edge_marks_become_weights():
     assert weights[2, 3] == weights[3, 2] == 0.5
     assert weights.sum() == 2.5
     weights[2, 0] = 0.4  # would close 0 -> 1 -> 2 -> 0
-    edges = {(i, j) for i, j, _ in acyclic(weights, 0.3, np.random.default_rng(0))}
+    edges = {(i, j) for i, j, _ in acyclic(weights, 0.3, np.random.default_rng(0)).edges}
     assert (2, 0) not in edges
     assert {(0, 1), (1, 2)} <= edges
     assert len(edges & {(2, 3), (3, 2)}) == 1
@@ -239,13 +239,40 @@ def test_undecided_edges_make_no_new_colliders():
         weights[i, j], weights[j, i] = 0.5, 0.4
     found = set()
     for seed in range(20):
-        edges = frozenset((i, j) for i, j, _ in acyclic(weights, 0.3, np.random.default_rng(seed)))
+        edges = frozenset((i, j) for i, j, _ in acyclic(weights, 0.3, np.random.default_rng(seed)).edges)
         effects = [j for _, j in edges]
         assert len(edges) == len(set(effects)) == 3
         found.add(edges)
     assert len(found) > 1
     weights[0, 2] = weights[2, 0] = 0.5  # 0, 1 and 2 all joined: two causes of one may now be
-    assert len(acyclic(weights, 0.3, np.random.default_rng(0))) == 4
+    assert len(acyclic(weights, 0.3, np.random.default_rng(0)).edges) == 4
+
+
+def test_columns_that_depend_on_each_other_are_connected():
+    """x and its two noisy copies, and a column of noise: the copies get a path, the noise none, the sink no effect."""
+    from tabgen_causal.discovery import Dag, connect
+    from tabgen_causal.independence import Budget, IndicatorTest
+
+    x, *noise = np.random.default_rng(0).standard_normal((4, 200))
+    data = np.column_stack([x, x + 0.1 * noise[0], x + 0.2 * noise[1], noise[2]])
+    test = IndicatorTest(data, discrete=np.zeros(4, dtype=bool), budget=Budget(), max_conditions=0, memory={})
+    for sink in (None, 0, 1, 2):
+        dag = Dag(np.zeros((4, 4), dtype=bool))
+        assert connect(dag, test, 0.05, sink) == len(dag.edges) >= 2
+        assert all(dag.dependent(i, j) for i in range(3) for j in range(3))
+        assert not any(dag.dependent(i, 3) for i in range(3))
+        assert sink not in [cause for cause, _, _ in dag.edges]
+        assert connect(dag, test, 0.05, sink) == 0
+
+
+def test_connecting_can_be_turned_off():
+    """With this threshold hardly an edge is left, so that all dependence is up to the connecting."""
+    for connected in (True, False):
+        generator, context = fitted(
+            easy_table(120), threshold=1.0, bootstraps=1, connect_dependent=connected, connect_target=False
+        )
+        assert (context.notes["graph"].get("connected", 0) > 0) == connected
+        assert (generator.graph.number_of_edges() > 0) == connected
 
 
 def test_settings_that_do_not_exist_are_refused():
