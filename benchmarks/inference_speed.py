@@ -4,7 +4,8 @@
 - fine-tune: 50 steps of the `nano` recipe on 500 rows of 20 columns, validated on 125 rows after every step
 
 Wall seconds tell what a user waits; processor seconds are the ones to compare on a busy machine.
---profile says where the time of both goes, by operator.
+--profile says where the time of both goes, by operator, how many floating-point operations they are (matrix
+products and attention), and how fast the processor is at a matrix product of the model's size: the best there is.
 
     OMP_NUM_THREADS=1 python benchmarks/inference_speed.py
 """
@@ -64,6 +65,31 @@ def operators(work: Callable[[], Any], most: int = 12) -> dict[str, float]:
     return {key: value / total for key, value in sorted(own.items(), key=lambda item: -item[1])[:most]}
 
 
+def gigaflop(work: Callable[[], Any]) -> float:
+    """Floating-point operations of the matrix products and the attention, in billions."""
+    from torch.utils import flop_counter
+
+    def attention(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
+        return flop_counter.sdpa_flop_count(query, key, value)  # type: ignore[no-any-return]
+
+    def backward(gradient: Any, query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
+        return flop_counter.sdpa_backward_flop_count(gradient, query, key, value)  # type: ignore[no-any-return]
+
+    fused = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+    fused_backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
+    mapping = {fused: attention, fused_backward: backward}
+    with flop_counter.FlopCounterMode(display=False, custom_mapping=mapping) as counter:
+        work()
+    return float(counter.get_total_flops()) / 1e9
+
+
+def product_rate(rows: int, size: int) -> float:
+    """GFLOP/s of one linear layer from ``size`` to four times as many, the best of twenty."""
+    x, weight = torch.randn(rows, size), torch.randn(4 * size, size)
+    seconds = timed(lambda: torch.nn.functional.linear(x, weight), 20)["best_seconds"]
+    return 2e-9 * rows * 4 * size * size / seconds
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", default=DEFAULT_MODEL, help="a model's name, or a checkpoint's folder")
@@ -98,6 +124,11 @@ def main() -> None:
     }
     if options.profile:
         result["profile"] = {"predict": operators(predict), "fine_tune": operators(lambda: tune(3))}
+        result["gigaflop"] = {
+            "predict": gigaflop(predict),
+            "step": gigaflop(lambda: tune(2)) - gigaflop(lambda: tune(1)),
+        }
+        result["product_gigaflop_per_second"] = product_rate(options.rows * options.columns, model.module.config.dim)
     if options.json:
         print(json.dumps(result, indent=1))
         return
@@ -110,6 +141,10 @@ def main() -> None:
         print(f"\n{name}, share of processor time:")
         for key, share in shares.items():
             print(f"  {share:6.1%}  {key}")
+    if options.profile:
+        predict_flop, step_flop = result["gigaflop"]["predict"], result["gigaflop"]["step"]
+        print(f"\npredict {predict_flop:.1f} GFLOP, a step of fine-tuning with its validation {step_flop:.1f} GFLOP;")
+        print(f"a matrix product of the model's size runs at {result['product_gigaflop_per_second']:.0f} GFLOP/s")
 
 
 if __name__ == "__main__":
