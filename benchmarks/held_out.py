@@ -16,6 +16,7 @@ import torch
 from sklearn.ensemble import RandomForestClassifier
 
 from tabgen.experiment import find_model
+from tabgen.models.base import FoundationModel
 from tabgen.plugins import PluginChoice, load_plugins
 from tabgen.pretrain.tasks import PRIORS, Batch, batch_of
 from tabgen.pretrain.train import mean_auc
@@ -38,6 +39,17 @@ def tasks(prior: str, count: int) -> dict[tuple[int, int, int], list[Batch]]:
     return made
 
 
+def averaged(model: FoundationModel, batch: Batch, views: int) -> np.ndarray:
+    """Mean probabilities over views of a task: the classes' codes rolled on, in every second all columns mirrored."""
+    classes = torch.arange(batch.n_classes)
+    mean = np.zeros((batch.x_query.shape[1], batch.n_classes))
+    for view in range(views):
+        codes, sign = classes.roll(-view), (-1.0) ** view
+        x_support, x_query = sign * batch.x_support[0], sign * batch.x_query[0]
+        mean += model.predict(x_support, codes[batch.y_support[0]], x_query, batch.n_classes)[:, codes] / views
+    return mean
+
+
 def forest_scores(batch: Batch) -> np.ndarray:
     forest = RandomForestClassifier(random_state=0).fit(batch.x_support[0].numpy(), batch.y_support[0].numpy())
     scores = np.zeros((batch.x_query.shape[1], batch.n_classes))
@@ -49,13 +61,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoints", nargs="+", help="names of models, or checkpoint folders")
     parser.add_argument("--tasks", type=int, default=16, help="tasks of every shape")
+    parser.add_argument("--views", type=int, default=1, help="also the first checkpoint's mean over this many views")
     parser.add_argument("--prior", choices=sorted(PRIORS), default="mechanisms")
     options = parser.parse_args()
     plugins = load_plugins(PluginChoice(external=False))
     models = {name: find_model(name, plugins).load("cpu") for name in options.checkpoints}
     first = options.checkpoints[0]
-    print("| rows x columns, classes | random forest | " + " | ".join(models) + " |")
-    print("|---|---|" + "---|" * len(models))
+    columns = [*models, *([f"{options.views} views"] if options.views > 1 else [])]
+    print("| rows x columns, classes | random forest | " + " | ".join(columns) + " |")
+    print("|---|---|" + "---|" * len(columns))
     for (rows, features, classes), batches in tasks(options.prior, options.tasks).items():
         forest = np.nanmean([mean_auc(b, [forest_scores(b)]) for b in batches])
         aucs = {
@@ -64,6 +78,9 @@ def main() -> None:
             ])
             for name, model in models.items()
         }  # fmt: skip
+        if options.views > 1:
+            views = [mean_auc(b, [averaged(models[first], b, options.views)]) for b in batches]
+            aucs[f"{options.views} views"] = np.array(views)
         cells = []
         for name, values in aucs.items():
             gap = values - aucs[first]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -37,13 +39,17 @@ def cluster() -> Iterator[Any]:
         made.shutdown()
 
 
-def node_at_work(cluster: Any) -> Any:
-    """The node on which a cell is under way: its fork server has a child."""
-    for node in cluster.worker_nodes:
-        raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
-        for process in raylet.children(recursive=True):
-            if "tabgen.engines.server" in process.cmdline() and process.children():
-                return node
+def node_at_work(cluster: Any, patience: float = 120) -> Any:
+    """A node on which a cell is under way, or soon will be: its fork server has a child."""
+    until = time.monotonic() + patience
+    while time.monotonic() < until:
+        for node in cluster.worker_nodes:
+            raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
+            for process in raylet.children(recursive=True):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    if "tabgen.engines.server" in process.cmdline() and process.children():
+                        return node
+        time.sleep(0.1)
     raise AssertionError("no cell is under way")
 
 
