@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from tabgen.statistics.scores import StatisticsError
 
-#: Elements of a block of posterior draws held in memory at a time.
-BLOCK = 2_000_000
+#: Elements of a block of posterior draws computed at a time: what a processor's cache holds.
+BLOCK = 100_000
 
 
 class Posterior(NamedTuple):
