@@ -19,13 +19,21 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "plugins" / "tabgen-causal" /
 
 POOLED = "PC + FCI, pooled over 5 bootstraps"
 CONNECTED = "the same, dependent columns connected (`scm`)"
-METHODS = {"PC": (("pc",), 1), "FCI": (("fci",), 1), POOLED: (("pc", "fci"), 5), CONNECTED: (("pc", "fci"), 5)}
+SEARCHES = {"PC": (("pc",), 1), "FCI": (("fci",), 1), POOLED: (("pc", "fci"), 5)}
+
+
+def score(graph: np.ndarray, truth: np.ndarray) -> tuple[float, float, float]:
+    """Hamming distance, and recall and precision of the skeleton."""
+    from simulate import hamming
+
+    hits = ((graph | graph.T) & (truth | truth.T)).sum() / 2
+    return hamming(graph, truth), hits / truth.sum(), hits / max(graph.sum(), 1)
 
 
 def main() -> None:
-    from simulate import hamming, random_dag, simulate
+    from simulate import random_dag, simulate
     from tabgen_causal.discovery import acyclic, connect, discover
-    from tabgen_causal.independence import INDICATOR, Budget, IndicatorTest
+    from tabgen_causal.independence import INDICATOR, pairwise_test
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", type=int, default=15, help="simulated models of each kind")
@@ -37,14 +45,13 @@ def main() -> None:
     print("| mechanisms | graph | distance | sd | pooled minus this (1) | skeleton recall | skeleton precision |")
     print("|---|---|---|---|---|---|---|")
     for linear in (True, False):
-        scores: dict[str, list[tuple[float, float, float]]] = {name: [] for name in METHODS}
+        scores: dict[str, list[tuple[float, float, float]]] = {name: [] for name in (*SEARCHES, CONNECTED)}
         for seed in range(arguments.first, arguments.first + arguments.models):
             rng = np.random.default_rng(seed)
             truth = random_dag(8, 10, rng)
             data = simulate(truth, arguments.rows, linear, rng)
             none = np.zeros(8, dtype=bool)
-            whole = IndicatorTest(data, discrete=none, budget=Budget(), max_conditions=0, memory={})
-            for name, (algorithms, bootstraps) in METHODS.items():
+            for name, (algorithms, bootstraps) in SEARCHES.items():
                 found = discover(
                     data,
                     none,
@@ -58,14 +65,11 @@ def main() -> None:
                     seconds=600,
                     rng=np.random.default_rng(0),
                 )
-                graph = np.zeros((8, 8), dtype=bool)
                 dag = acyclic(found.probabilities, arguments.threshold, np.random.default_rng(0))
-                if name == CONNECTED:
-                    connect(dag, whole, arguments.alpha, None)
-                for i, j, _ in dag.edges:
-                    graph[i, j] = True
-                hits = ((graph | graph.T) & (truth | truth.T)).sum() / 2
-                scores[name].append((hamming(graph, truth), hits / truth.sum(), hits / max(graph.sum(), 1)))
+                scores[name].append(score(dag.parents, truth))
+                if name == POOLED:
+                    connect(dag, pairwise_test(data, none), arguments.alpha, None)
+                    scores[CONNECTED].append(score(dag.parents, truth))
         pooled = np.array([row[0] for row in scores[POOLED]])
         for name, rows in scores.items():
             distance, recall, precision = np.mean(rows, axis=0)

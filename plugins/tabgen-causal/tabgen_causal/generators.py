@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from tabgen import Table
     from tabgen_causal.discovery import Discovery
     from tabgen_causal.encoding import Nodes
-    from tabgen_causal.independence import IndicatorTest
 
 TESTS = {"mixed": "tabgen-indicator", "regression": "tabgen-regression", "fisherz": "fisherz", "chisq": "chisq"}
 SLOW_IMPORTS = ("tabgen_causal.discovery", "dowhy.gcm.ml")
@@ -191,6 +190,7 @@ class SCM(Generator):
     ) -> tuple[list[tuple[int, int, float]], dict[str, Any]]:
         """The edges of the graph over columns, and how they came about."""
         from tabgen_causal.discovery import Discovery, acyclic, connect, discover
+        from tabgen_causal.independence import pairwise_test
 
         features, target = nodes.kept[:-1], nodes.target
         everything = [(feature, target, 1.0) for feature in features]
@@ -226,7 +226,7 @@ class SCM(Generator):
             probabilities[-1] = 0.0
         dag = acyclic(probabilities, self.threshold, rng)
         if self.connect_dependent:
-            test = self._test(data[:, searched], discrete)
+            test = pairwise_test(data[: self.max_rows, searched], discrete)
             sink = len(searched) - 1 if self.target == "sink" else None
             notes["connected"] = connect(dag, test, self.alpha, sink)
         positions = [nodes.kept[i] for i in searched]
@@ -253,22 +253,13 @@ class SCM(Generator):
         self, data: np.ndarray[Any, Any], discrete: np.ndarray[Any, Any]
     ) -> tuple[list[int], dict[int, int]]:
         """The columns that the searches see (the target last), and the parent of each of the others."""
-        target, test = data.shape[1] - 1, self._test(data, discrete)
+        from tabgen_causal.independence import pairwise_test
+
+        target, test = data.shape[1] - 1, pairwise_test(data[: self.max_rows], discrete)
         nearest = sorted(range(target), key=lambda i: test(i, target))[: self.max_columns - 1]
         searched = [*sorted(nearest), target]
         others = [i for i in range(target) if i not in set(nearest)]
         return searched, {i: min(searched, key=lambda j: test(i, j)) for i in others}
-
-    def _test(self, data: np.ndarray[Any, Any], discrete: np.ndarray[Any, Any]) -> IndicatorTest:
-        """A test of the dependence of two columns, without a budget."""
-        import numpy as np
-
-        from tabgen_causal.independence import Budget, IndicatorTest
-
-        rows = data[: self.max_rows].copy()
-        for i in np.flatnonzero(discrete):  # it takes codes without gaps, which a cut of the rows may make
-            rows[:, i] = np.unique(rows[:, i], return_inverse=True)[1]
-        return IndicatorTest(rows, discrete=discrete, budget=Budget(), max_conditions=0, memory={})
 
     def _notes(self, found: Discovery, columns: int) -> dict[str, Any]:
         return {

@@ -141,6 +141,14 @@ class IndicatorTest(_MixedTest):
         return value
 
 
+def pairwise_test(data: Array, discrete: Array) -> IndicatorTest:
+    """The test for pairs of columns as they are: no conditions, no budget; codes may have gaps."""
+    data = data.copy()
+    for i in np.flatnonzero(discrete):
+        data[:, i] = np.unique(data[:, i], return_inverse=True)[1]
+    return IndicatorTest(data, discrete=discrete, budget=Budget(), max_conditions=0, memory={})
+
+
 class RegressionTest(_MixedTest):
     """Does x improve the likelihood of y in a regression on the conditions, and y that of x? p <= q to min(2p, q).
 
