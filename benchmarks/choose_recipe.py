@@ -1,9 +1,9 @@
-"""Choose the `nano` recipe - learning rate, steps, patience - on synthetic tasks no model was trained on.
+"""Choose the `nano` recipe - learning rate, rows of a step, steps, patience - on tasks no model was trained on.
 
-Every task is a table of 200-600 rows, 5-20 columns and 2-5 classes from the `mechanisms` prior, cut into
+Every task is a table of 200-1,500 rows, 5-20 columns and 2-5 classes from the `mechanisms` prior, cut into
 train, validation and test by `tabgen.splits` and fine-tuned on its own train rows (mixing `real`), once for
-each learning rate. What a run with fewer steps or less patience would have kept is read off the same run:
-the rate does not depend on the number of steps.
+each learning rate and number of rows. What a run with fewer steps or less patience would have kept is read
+off the same run: the rate does not depend on the number of steps.
 
 The gain is that of the statistics: 100 (tuned / zero-shot - 1) of the test ROC-AUC. Chosen is the best mean
 gain; "fewest steps" names the one that takes the fewest steps among those within one standard error of it.
@@ -37,7 +37,9 @@ from tabgen.plugins import PluginChoice, load_plugins
 from tabgen.pretrain.tasks import PRIORS
 from tabgen.splits import split
 
-RATES = (3e-5, 1e-4, 3e-4, 1e-3)
+RATES = (3e-5, 1e-4, 3e-4)
+SUPPORT = (256, 8192)
+"""Support rows of a step at most; a quarter as many query rows. No task reaches the larger."""
 STEPS = (30, 50)
 PATIENCES = (5, 10)
 SEED = 20_261_123
@@ -53,7 +55,7 @@ def tasks(count: int, prior: str) -> Iterator[tuple[Task, int]]:
         if made == count:
             return
         rng = np.random.default_rng([SEED, number])
-        rows = int(math.exp(rng.uniform(math.log(200), math.log(601))))
+        rows = int(math.exp(rng.uniform(math.log(200), math.log(1501))))
         features = int(math.exp(rng.uniform(math.log(5), math.log(21))))
         classes = 2 if rng.random() < 0.5 else int(rng.integers(3, 6))
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
@@ -83,9 +85,10 @@ class Watched(Tab2DModel):
         return self.last
 
 
-def run(model: Watched, task: Task, n_classes: int, rate: float, number: int) -> dict[str, Any]:
+def run(model: Watched, task: Task, n_classes: int, rate: float, support: int, number: int) -> dict[str, Any]:
     """Fine-tune on one task; the test ROC-AUC of every step that some setting would have kept."""
-    recipe = get_recipe("nano", learning_rate=rate, steps=max(STEPS), patience=max(PATIENCES))
+    rows = {"max_support": support, "max_query": support // 4}
+    recipe = get_recipe("nano", learning_rate=rate, steps=max(STEPS), patience=max(PATIENCES), **rows)
     train, (x_test, y_test), labels = task["train"], task["test"], task["validation"][1].numpy()
     losses: list[float] = []
     weights: dict[int, dict[str, torch.Tensor]] = {}
@@ -105,6 +108,7 @@ def run(model: Watched, task: Task, n_classes: int, rate: float, number: int) ->
     return {
         "task": number,
         "learning_rate": rate,
+        "max_support": support,
         "rows": sum(len(y) for _, y in task.values()),
         "features": train[0].shape[1],
         "classes": n_classes,
@@ -132,21 +136,23 @@ def gain_and_steps(record: dict[str, Any], steps: int, patience: int) -> tuple[f
 
 
 def summarise(records: list[dict[str, Any]]) -> dict[str, Any]:
-    """Gains by setting, over the tasks that every rate has run on, and the choice."""
-    done = {r["task"] for r in records}
-    for rate in RATES:
-        done &= {r["task"] for r in records if r["learning_rate"] == rate}
+    """Gains by setting, over the tasks that every run was made of, and the choice."""
+    by_run: dict[tuple[float, int], dict[int, dict[str, Any]]] = {of: {} for of in itertools.product(RATES, SUPPORT)}
+    for record in records:
+        by_run[record["learning_rate"], record["max_support"]][record["task"]] = record
+    done = sorted(set.intersection(*(set(of) for of in by_run.values())))
+    if not done:
+        return {"tasks": 0, "settings": []}
     rows: list[dict[str, Any]] = []
     gains: list[np.ndarray[Any, Any]] = []
-    for rate, steps, patience in itertools.product(RATES, STEPS, PATIENCES):
-        mine = sorted((r for r in records if r["learning_rate"] == rate and r["task"] in done), key=lambda r: r["task"])
-        if not mine:
-            return {"tasks": 0, "settings": []}
-        gain, taken = np.array([gain_and_steps(r, steps, patience) for r in mine]).T
+    for (rate, support), steps, patience in itertools.product(by_run, STEPS, PATIENCES):
+        mine = by_run[rate, support]
+        gain, taken = np.array([gain_and_steps(mine[task], steps, patience) for task in done]).T
         gains.append(gain)
         rows.append(
             {
                 "learning_rate": rate,
+                "max_support": support,
                 "steps": steps,
                 "patience": patience,
                 "mean_gain": float(gain.mean()),
@@ -170,7 +176,8 @@ def summarise(records: list[dict[str, Any]]) -> dict[str, Any]:
 
 def header(options: argparse.Namespace, fingerprint: str) -> dict[str, Any]:
     """What must be equal for records to belong together."""
-    base = get_recipe("nano", learning_rate=0.0, steps=max(STEPS), patience=max(PATIENCES)).to_dict()
+    varied = {"learning_rate": 0.0, "max_support": 0, "max_query": 0}
+    base = get_recipe("nano", steps=max(STEPS), patience=max(PATIENCES), **varied).to_dict()
     return {"checkpoint_sha256": fingerprint, "prior": options.prior, "seed": SEED, "recipe": base}
 
 
@@ -201,16 +208,16 @@ def main() -> None:
         records = earlier(options.output, head) if options.output else []
     except ValueError as error:
         parser.error(str(error))
-    finished = {(r["task"], r["learning_rate"]) for r in records}
+    finished = {(r["task"], r["learning_rate"], r["max_support"]) for r in records}
 
     module = info.load("cpu").module
     weights = {name: tensor.clone() for name, tensor in module.state_dict().items()}
     for number, (task, n_classes) in enumerate(tasks(options.tasks, options.prior)):
-        for rate in RATES:
-            if (number, rate) in finished:
+        for rate, support in itertools.product(RATES, SUPPORT):
+            if (number, rate, support) in finished:
                 continue
             module.load_state_dict(weights)
-            records.append(run(Watched(module, info.fingerprint()), task, n_classes, rate, number))
+            records.append(run(Watched(module, info.fingerprint()), task, n_classes, rate, support, number))
             if options.output:
                 with options.output.open("a") as file:
                     file.write(json.dumps(records[-1]) + "\n")
@@ -221,17 +228,18 @@ def main() -> None:
 
 def show(result: dict[str, Any]) -> None:
     print(f"{result['tasks']} tasks, {result['processor_seconds']:.0f} processor seconds\n")
-    print("| learning rate | steps | patience | mean gain % | median | improved | worse | steps taken | as good |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    print("| learning rate | support | steps | patience | mean gain % | median | improved | worse | taken | as good |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
     for row in result["settings"]:
         print(
-            f"| {row['learning_rate']:g} | {row['steps']} | {row['patience']} | {row['mean_gain']:.2f} ±"
-            f" {row['standard_error']:.2f} | {row['median_gain']:.2f} | {row['improved']:.0%} | {row['worse']:.0%}"
-            f" | {row['mean_steps']:.0f} | {'yes' if row['as_good'] else ''} |"
+            f"| {row['learning_rate']:g} | {row['max_support']} | {row['steps']} | {row['patience']}"
+            f" | {row['mean_gain']:.2f} ± {row['standard_error']:.2f} | {row['median_gain']:.2f}"
+            f" | {row['improved']:.0%} | {row['worse']:.0%} | {row['mean_steps']:.0f}"
+            f" | {'yes' if row['as_good'] else ''} |"
         )
     for name in ("chosen", "fewest steps"):
         row = result[name]
-        print(f"{name}: learning rate {row['learning_rate']:g}, {row['steps']} steps, patience {row['patience']}")
+        print(f"{name}: ", {key: row[key] for key in ("learning_rate", "max_support", "steps", "patience")})
 
 
 if __name__ == "__main__":

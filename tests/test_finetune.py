@@ -80,6 +80,15 @@ def test_a_step_is_capped() -> None:
     assert (len(support), len(query)) == (100, 30)
 
 
+def test_a_capped_step_keeps_a_row_of_every_class_in_the_support() -> None:
+    y = torch.cat([torch.zeros(3000).long(), torch.arange(1, 10).repeat_interleave(4)])
+    for seed in range(20):
+        support, query = split_step(y, get_recipe("nano", max_support=40, max_query=30), np.random.default_rng(seed))
+        assert y[support].unique().tolist() == list(range(10))
+        assert len(support) == len(support.unique()) == 40
+        assert not set(support.tolist()) & set(query.tolist())
+
+
 def test_one_row_cannot_be_split() -> None:
     with pytest.raises(InvalidOutput, match="at least two rows"):
         split_step(torch.zeros(1).long(), RECIPES["nano"], np.random.default_rng(0))

@@ -305,6 +305,16 @@ def test_a_resumed_run_ends_with_the_bits_of_an_uninterrupted_one(tmp_path: Path
     assert load_directory(folder).module.config == CONFIG.model
 
 
+def test_bfloat16_changes_what_a_step_computes_but_not_the_weights_type(tmp_path: Path) -> None:
+    plain = pretrain(CONFIG, tmp_path / "float32")
+    short = pretrain(replace(CONFIG, bfloat16=True), tmp_path / "bfloat16")
+    assert {p.dtype for p in short.parameters()} == {torch.float32}
+    assert not all(torch.equal(a, b) for a, b in zip(plain.parameters(), short.parameters(), strict=True))
+    losses = [log_of(tmp_path / name)[-1]["loss"] for name in ("float32", "bfloat16")]
+    assert losses[0] == pytest.approx(losses[1], rel=0.02)
+    assert log_of(tmp_path / "bfloat16")[0]["config"]["bfloat16"] is True
+
+
 def test_a_longer_run_goes_on_from_a_saved_one_and_logs_its_configuration(tmp_path: Path) -> None:
     pretrain(CONFIG, tmp_path)
     assert (tmp_path / "stable.safetensors").exists()

@@ -29,6 +29,9 @@ def pretrain(
     start_from: Path | None = typer.Option(
         None, "--from", help="A checkpoint's folder: a new run starts from its weights instead of random ones."
     ),
+    bfloat16: bool = typer.Option(
+        False, "--bfloat16", help="Compute in bfloat16 where it is safe: faster on a processor with AVX512-BF16 or AMX."
+    ),
     seed: int = typer.Option(0, "--seed"),
     producers: int = typer.Option(0, "--producers", help="Processes that make tasks ahead; 0: the trainer makes them."),
     threads: int = typer.Option(1, "--threads", help="Compute threads of the trainer."),
@@ -55,6 +58,7 @@ def pretrain(
         decay_steps=decay_steps,
         muon_lr=muon_rate,
         adamw_lr=adamw_rate,
+        bfloat16=bfloat16,
         seed=seed,
     )
     train(config, output, producers, _print, report_every, start_from=start_from)

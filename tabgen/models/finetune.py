@@ -46,7 +46,8 @@ class FineTuned:
 def split_step(labels: Tensor, recipe: Recipe, rng: Rng) -> tuple[Tensor, Tensor]:
     """A stratified split of a step's table into support and query rows, positions each.
 
-    A class of one or two rows stays in the support. Raises :class:`InvalidOutput` below two rows.
+    A class of one or two rows stays in the support, and every class keeps a row there when the support is cut
+    to the recipe's ``max_support``. Raises :class:`InvalidOutput` below two rows.
     """
     y = labels.numpy()
     if len(y) < 2:
@@ -59,7 +60,10 @@ def split_step(labels: Tensor, recipe: Recipe, rng: Rng) -> tuple[Tensor, Tensor
     if not is_query.any():
         is_query[start[counts.argmax()]] = True
     support, query = rng.permutation(by_class[~is_query]), rng.permutation(by_class[is_query])
-    return torch.from_numpy(support[: recipe.max_support]), torch.from_numpy(query[: recipe.max_query])
+    if len(support) > recipe.max_support:
+        one_each = np.unique(y[support], return_index=True)[1]
+        support = np.concatenate([support[one_each], np.delete(support, one_each)])[: recipe.max_support]
+    return torch.from_numpy(support), torch.from_numpy(query[: recipe.max_query])
 
 
 def fine_tune(

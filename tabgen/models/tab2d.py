@@ -136,11 +136,18 @@ class _Attention(nn.Module):
 
 
 def _attend(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """Softmax attention; written out where the keys are few, for which the CPU's fused kernel is slow."""
-    if keys.shape[-2] <= FEW_KEYS and keys.device.type == "cpu":
+    """Softmax attention; written out where the keys are few, for which the CPU's fused kernel is slow.
+
+    On a CPU always in float32: the fused kernel's backward pass takes twice as long in bfloat16.
+    """
+    if keys.device.type != "cpu":
+        return F.scaled_dot_product_attention(queries, keys, values)
+    with torch.autocast("cpu", enabled=False):
+        queries, keys, values = queries.float(), keys.float(), values.float()
+        if keys.shape[-2] > FEW_KEYS:
+            return F.scaled_dot_product_attention(queries, keys, values)
         weights = torch.softmax((queries * queries.shape[-1] ** -0.5) @ keys.transpose(-2, -1), dim=-1)
         return weights @ values
-    return F.scaled_dot_product_attention(queries, keys, values)
 
 
 class _Layer(nn.Module):

@@ -40,6 +40,8 @@ class PretrainConfig:
     muon_lr: float = 2e-3
     adamw_lr: float = 1e-3
     weight_decay: float = 0.01
+    bfloat16: bool = False
+    """Linear layers, norms and activations of a step in bfloat16; weights, attention and rates stay float32."""
     seed: int = 0
 
     def rate(self, step: int) -> float:
@@ -165,7 +167,7 @@ def _save(
     scratch.replace(folder / name)
 
 
-MAY_CHANGE = ("curriculum", "priors", "steps", "decay_steps", "warmup_steps", "muon_lr", "adamw_lr")
+MAY_CHANGE = ("curriculum", "priors", "steps", "decay_steps", "warmup_steps", "muon_lr", "adamw_lr", "bfloat16")
 """Parts of the configuration that another stretch of the same run may set anew."""
 
 
@@ -216,7 +218,8 @@ def _update(
     for optim, rate in zip(optims, (config.muon_lr, config.adamw_lr), strict=True):
         for group in optim.param_groups:
             group["lr"] = rate * config.rate(step)
-    loss = loss_of(model, batch)
+    with torch.autocast("cpu", torch.bfloat16, enabled=config.bfloat16):
+        loss = loss_of(model, batch)
     loss.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     for optim in optims:
