@@ -19,7 +19,7 @@ from tabgen.models.base import ModelInfo
 from tabgen.models.recipes import RECIPES, Recipe
 from tabgen.plugins import Plugins
 
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
 """Raised whenever the same cell would get another score for a reason that is not in its key."""
 
 METHOD = re.compile(r"(?P<generator>[a-z0-9_-]+)(@(?P<mixing>[a-z]+))?(:(?P<settings>.+))?")
