@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 import torch
 from paths import FIXTURE
@@ -74,6 +75,25 @@ def test_a_batch_is_a_function_of_seed_and_index_in_any_process() -> None:
     assert [equal(a, b) for a, b in zip(ahead, (here[1], here[2], here[0]), strict=True)] == [True] * 3
     others = [make_batch(SMALL, {"mechanisms": 1.0}, 5, 3), here[0]]
     assert digest(here[1]) not in [digest(other) for other in others]
+
+
+def test_producers_die_with_the_trainer() -> None:
+    code = (
+        "import test_pretrain as t\n"
+        "made = t.batches(t.CONFIG, 0, producers=1)\n"
+        "if __name__ == '__main__':\n"
+        "    next(made), print('made', flush=True), t.time.sleep(100)"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment) as trainer:
+        assert trainer.stdout is not None
+        assert trainer.stdout.readline() == b"made\n"
+        family = psutil.Process(trainer.pid).children(recursive=True)
+        trainer.send_signal(signal.SIGKILL)
+        trainer.wait()
+        gone, alive = psutil.wait_procs(family, timeout=15)
+        assert alive == []
+        assert len(gone) >= 1
 
 
 @pytest.mark.parametrize("index", [0, 1, 2, 3, 50, 51, 52, 10**6, 10**6 + 1])

@@ -75,7 +75,7 @@ def main() -> None:
                 report = _nameless_file()
                 server, pid = os.getpid(), os.fork()
                 if pid == 0:
-                    _die_with(server)
+                    die_with(server)
                     _child(request, report, plugins)
                 running[pid] = Running(request["id"], report)
                 print(json.dumps({"id": request["id"], "pid": pid}), file=out)
@@ -92,7 +92,7 @@ def kill_group(pid: int) -> None:
             kill(pid, signal.SIGKILL)
 
 
-def _die_with(parent: int) -> None:
+def die_with(parent: int) -> None:
     """Have the system kill this process when its parent dies, however that happens (Linux)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tabgen.engines.server import die_with
 from tabgen.errors import TabgenError
 from tabgen.models.checkpoints import load_directory
 from tabgen.models.tab2d import Tab2D, Tab2DConfig
@@ -133,7 +135,8 @@ def batches(config: PretrainConfig, start: int, producers: int) -> Iterator[Batc
     if producers == 0:
         yield from (_produce(config, index) for index in range(start, config.steps))
         return
-    with ProcessPoolExecutor(producers, mp_context=get_context("spawn")) as pool:
+    context = get_context("spawn")
+    with ProcessPoolExecutor(producers, context, initializer=die_with, initargs=(os.getpid(),)) as pool:
         ahead: deque[Future[Batch]] = deque()
         for index in range(start, config.steps):
             ahead.append(pool.submit(_produce, config, index))
