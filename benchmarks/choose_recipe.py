@@ -37,7 +37,7 @@ from tabgen.plugins import PluginChoice, load_plugins
 from tabgen.pretrain.tasks import PRIORS
 from tabgen.splits import split
 
-RATES = (3e-5, 1e-4, 3e-4)
+RATES = (3e-5, 1e-4, 3e-4, 1e-3)
 SUPPORT = (256, 8192)
 """Support rows of a step at most; a quarter as many query rows. No task reaches the larger."""
 STEPS = (30, 50)
