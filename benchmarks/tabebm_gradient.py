@@ -1,4 +1,6 @@
-"""TabEBM's two gradients on real tables: each row's own energy (ours), or the batch's mean (the published package).
+"""TabEBM's gradients on real tables: each row's own energy (ours), or the batch's mean (the published package).
+
+The row's own serves four steps, two or one (the paper's sampler).
 
 Every table of `core` with at most --columns feature columns is cut into two halves of at most --rows rows, stratified.
 TabEBM is fitted on one half and draws as many rows. For each form, means over the tables of
@@ -22,7 +24,12 @@ from typing import Any
 
 import numpy as np
 
-FORMS = {"each row's own": {"batch_mean": False}, "batch mean": {"batch_mean": True}}
+FORMS: dict[str, dict[str, Any]] = {
+    "each row's own": {},
+    "each row's own, reuse=2": {"reuse": 2},
+    "each row's own, reuse=1": {"reuse": 1},
+    "batch mean": {"batch_mean": True},
+}
 
 
 def numbers(table: Any, schema: Any) -> np.ndarray:

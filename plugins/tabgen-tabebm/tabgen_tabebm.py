@@ -58,7 +58,7 @@ class TabEBM(Generator):
         Steps of the sampler.
     reuse : int
         Steps that one gradient serves for (**ours**; 1 is the paper's sampler). A row moves by hundredths of
-        a standard deviation in 4 steps, over which its energy's slope hardly turns; it costs a quarter.
+        a standard deviation in 4 steps, and it costs a quarter; the page of the generator measures the difference.
     step_size : float
         Of the gradient step, in standard deviations per unit of energy.
     noise : float
