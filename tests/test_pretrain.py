@@ -79,10 +79,8 @@ def test_a_batch_is_a_function_of_seed_and_index_in_any_process() -> None:
 
 def test_producers_die_with_the_trainer() -> None:
     code = (
-        "import test_pretrain as t\n"
-        "made = t.batches(t.CONFIG, 0, producers=1)\n"
-        "if __name__ == '__main__':\n"
-        "    next(made), print('made', flush=True), t.time.sleep(100)"
+        "import test_pretrain as t; made = t.batches(t.CONFIG, 0, producers=1);"
+        "next(made); print('made', flush=True); t.time.sleep(100)"
     )
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment) as trainer:

@@ -57,8 +57,8 @@ class TabEBM(Generator):
     steps : int
         Steps of the sampler.
     reuse : int
-        Steps that one gradient serves for (**ours**; 1 is the paper's sampler). A row moves by hundredths of
-        a standard deviation in 4 steps, and it costs a quarter; the page of the generator measures the difference.
+        Steps that one gradient serves for (**ours**; 1 is the paper's sampler). It costs a quarter, and
+        rows where the energy is steep overshoot: the page of the generator measures how far.
     step_size : float
         Of the gradient step, in standard deviations per unit of energy.
     noise : float
