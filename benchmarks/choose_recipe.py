@@ -27,13 +27,12 @@ import torch
 
 from tabgen.environment import provenance
 from tabgen.errors import Unsupported
-from tabgen.experiment import find_model
 from tabgen.metrics import roc_auc
 from tabgen.models import DEFAULT_MODEL
 from tabgen.models.checkpoints import Tab2DModel
 from tabgen.models.finetune import fine_tune
 from tabgen.models.recipes import get_recipe
-from tabgen.plugins import PluginChoice, load_plugins
+from tabgen.plugins import PluginChoice, find_model, load_plugins
 from tabgen.pretrain.tasks import PRIORS
 from tabgen.splits import split
 

@@ -51,8 +51,7 @@ def mutual_information(rows: np.ndarray) -> np.ndarray:
 def main() -> None:
     from tabgen import FitContext
     from tabgen.datasets import core_datasets
-    from tabgen.experiment import find_model
-    from tabgen.plugins import get_plugins
+    from tabgen.plugins import find_model, get_plugins
     from tabgen.sampling import draw_sample, fit_generator
     from tabgen.splits import split
 

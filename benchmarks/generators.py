@@ -50,8 +50,7 @@ def measure(name: str, n_rows: int, n_columns: int, n_sampled: int, model: str) 
     import torch
 
     from tabgen import FitContext
-    from tabgen.experiment import find_model
-    from tabgen.plugins import get_plugins
+    from tabgen.plugins import find_model, get_plugins
     from tabgen.sampling import draw_sample, fit_generator
 
     torch.set_num_threads(1)

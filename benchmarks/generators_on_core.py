@@ -44,9 +44,8 @@ def measure(generator_name: str, table_name: str, n_rows: int, limit: float, mod
     import torch
 
     from tabgen.cell import status_of
-    from tabgen.experiment import find_model
     from tabgen.generator import FitContext
-    from tabgen.plugins import get_plugins
+    from tabgen.plugins import find_model, get_plugins
     from tabgen.sampling import draw_sample, fit_generator
 
     torch.set_num_threads(1)

@@ -15,9 +15,8 @@ import numpy as np
 import torch
 from sklearn.ensemble import RandomForestClassifier
 
-from tabgen.experiment import find_model
 from tabgen.models.base import FoundationModel
-from tabgen.plugins import PluginChoice, load_plugins
+from tabgen.plugins import PluginChoice, find_model, load_plugins
 from tabgen.pretrain.tasks import PRIORS, Batch, batch_of
 from tabgen.pretrain.train import mean_auc
 

@@ -24,11 +24,10 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from tabgen.environment import provenance
-from tabgen.experiment import find_model
 from tabgen.models import DEFAULT_MODEL
 from tabgen.models.finetune import fine_tune
 from tabgen.models.recipes import get_recipe
-from tabgen.plugins import PluginChoice, load_plugins
+from tabgen.plugins import PluginChoice, find_model, load_plugins
 
 Tables = tuple[torch.Tensor, torch.Tensor]
 

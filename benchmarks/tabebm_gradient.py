@@ -85,8 +85,7 @@ def main() -> None:
     from sklearn.model_selection import train_test_split
 
     from tabgen.datasets import core_datasets
-    from tabgen.experiment import find_model
-    from tabgen.plugins import get_plugins
+    from tabgen.plugins import find_model, get_plugins
     from tabgen.sampling import impute
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tabgen.api import compare, generate
     from tabgen.generator import FitContext, Generator, GeneratorInfo, Limits
-    from tabgen.hookspecs import hookimpl
+    from tabgen.marker import hookimpl
     from tabgen.results import load_results
     from tabgen.table import Column, Schema, Table
 
@@ -41,7 +41,7 @@ _HOMES = {
     "Generator": "tabgen.generator",
     "GeneratorInfo": "tabgen.generator",
     "Limits": "tabgen.generator",
-    "hookimpl": "tabgen.hookspecs",
+    "hookimpl": "tabgen.marker",
 }
 
 

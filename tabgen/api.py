@@ -11,10 +11,9 @@ import pandas as pd
 
 from tabgen import datasets
 from tabgen.errors import DataError, ExperimentError
-from tabgen.experiment import find_model
 from tabgen.generator import FitContext, Generator, make_generator
 from tabgen.models import DEFAULT_MODEL
-from tabgen.plugins import PluginChoice, get_plugins
+from tabgen.plugins import PluginChoice, find_model, get_plugins
 from tabgen.results import load_results
 from tabgen.runner import QuietWatcher, run_experiment
 from tabgen.sampling import draw_sample, fit_generator

@@ -1,14 +1,14 @@
 """The cache of a run: synthetic rows and zero-shot scores, kept by what they were computed from.
 
-A file is named by the hash of everything that decides its content, written whole or not at all (a temporary file,
-then a rename), and checked against a hash of its own when it is read. A damaged file counts as absent: what it held
-is computed again, and ``faults`` says so. Least recently used files go first where a limit is set.
+A file is named by the hash of everything that decides its content, its key, written whole or not at all (a temporary
+file, then a rename), and checked when it is read: it must hold that key and content with the hash it says. A damaged
+or misplaced file counts as absent: what it held is computed again, and ``faults`` says so. Least recently used files
+go first where a limit is set.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -16,19 +16,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tabgen.experiment import canonical_json
+from tabgen.arrow import facts_of, from_arrow, to_arrow
+from tabgen.errors import TabgenError
+from tabgen.outcome import hash_of
 from tabgen.table import Schema, Table
 
 T = TypeVar("T")
 
 KINDS = {"synthetic": ".parquet", "zero-shot": ".json"}
-FACTS = b"tabgen"
-"""Where a Parquet file keeps what is known of its rows beside the rows."""
 
 
 @dataclass(frozen=True)
@@ -80,18 +78,18 @@ class Cache:
 
     def rows(self, key: str) -> Rows | None:
         """The rows under ``key``, or None."""
-        return self._read(self._path("synthetic", key), _read_rows)
+        return self._read(self._path("synthetic", key), lambda content: _read_rows(content, key))
 
     def add_rows(self, key: str, rows: Rows) -> None:
-        self._write(self._path("synthetic", key), _rows_as_bytes(rows))
+        self._write(self._path("synthetic", key), _rows_as_bytes(rows, key))
 
     def scores(self, key: str) -> tuple[dict[str, float], float] | None:
         """The zero-shot scores under ``key`` and the seconds they took, or None."""
-        return self._read(self._path("zero-shot", key), _read_scores)
+        return self._read(self._path("zero-shot", key), lambda content: _read_scores(content, key))
 
     def add_scores(self, key: str, scores: dict[str, float], seconds: float) -> None:
-        entry = {"scores": scores, "seconds": seconds}
-        self._write(self._path("zero-shot", key), json.dumps(entry | {"sha256": _hash(entry)}).encode())
+        entry = {"key": key, "scores": scores, "seconds": seconds}
+        self._write(self._path("zero-shot", key), json.dumps(entry | {"sha256": hash_of(entry)}).encode())
 
     def _path(self, kind: str, key: str) -> Path:
         return self.folder / kind / f"{key}{KINDS[kind]}"
@@ -102,7 +100,7 @@ class Cache:
             content = parse(path.read_bytes())
         except FileNotFoundError:
             return None
-        except (Damaged, pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
+        except (Damaged, TabgenError, pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
             self.faults.append(f"{path.name} was damaged and computed again: {_short(error)}")
             with contextlib.suppress(OSError):
                 path.unlink()
@@ -155,63 +153,46 @@ def _files(folder: Path) -> list[tuple[Path, os.stat_result]]:
     return found
 
 
-def _rows_as_bytes(rows: Rows) -> bytes:
+def _rows_as_bytes(rows: Rows, key: str) -> bytes:
     """Parquet: levels as positions, numbers as they are, everything else as JSON in the file's metadata."""
-    table, columns = rows.table, {}
-    for name in [*table.schema.names, table.schema.target]:
-        values = table.frame[name]
-        discrete = isinstance(values.dtype, pd.CategoricalDtype)
-        columns[name] = pa.array(values.cat.codes.to_numpy() if discrete else values.to_numpy())
     facts = {
-        "schema": table.schema.to_dict(),
-        "content_hash": table.content_hash,
+        "key": key,
+        "schema": rows.table.schema.to_dict(),
+        "content_hash": rows.table.content_hash,
         "seconds_fit": rows.seconds_fit,
         "seconds_sample": rows.seconds_sample,
         "peak_memory_mb": rows.peak_memory_mb,
         "notes": rows.notes,
     }
-    arrow = pa.table(columns).replace_schema_metadata({FACTS: json.dumps(facts).encode()})
     sink = pa.BufferOutputStream()
-    pq.write_table(arrow, sink, compression="zstd")
+    pq.write_table(to_arrow(rows.table, facts), sink, compression="zstd")
     content: bytes = sink.getvalue().to_pybytes()
     return content
 
 
-def _read_rows(content: bytes) -> Rows:
+def _read_rows(content: bytes, key: str) -> Rows:
     arrow = pq.read_table(pa.BufferReader(content))
-    facts = _parsed((arrow.schema.metadata or {}).get(FACTS, b""))
-    schema = Schema.from_dict(facts["schema"])
-    levels = {column.name: column.levels for column in schema.columns if column.is_discrete}
-    levels[schema.target] = schema.classes
-    data: dict[str, Any] = {}
-    for name in [*schema.names, schema.target]:
-        values: np.ndarray[Any, Any] = arrow.column(name).to_numpy()
-        if name in levels:
-            data[name] = pd.Categorical.from_codes(values, categories=pd.Index(list(levels[name]), dtype=object))
-        else:
-            data[name] = values
-    table = Table(pd.DataFrame(data), schema)
+    facts = facts_of(arrow)
+    _check_key(facts, key)
+    table = from_arrow(arrow, Schema.from_dict(facts["schema"]))
     if table.content_hash != facts["content_hash"]:
         raise Damaged("its rows have another hash")
     return Rows(table, *(facts[name] for name in ("seconds_fit", "seconds_sample", "peak_memory_mb", "notes")))
 
 
-def _read_scores(content: bytes) -> tuple[dict[str, float], float]:
-    entry = _parsed(content)
-    if entry.pop("sha256") != _hash(entry):
+def _read_scores(content: bytes, key: str) -> tuple[dict[str, float], float]:
+    entry = json.loads(content)
+    if not isinstance(entry, dict):
+        raise Damaged("it holds no JSON object")
+    _check_key(entry, key)
+    if entry.pop("sha256") != hash_of(entry):
         raise Damaged("it has another hash")
     return dict(entry["scores"]), float(entry["seconds"])
 
 
-def _parsed(content: bytes) -> dict[str, Any]:
-    entry = json.loads(content)
-    if not isinstance(entry, dict):
-        raise Damaged("it holds no JSON object")
-    return entry
-
-
-def _hash(data: Any) -> str:
-    return hashlib.sha256(canonical_json(data).encode()).hexdigest()
+def _check_key(facts: dict[str, Any], key: str) -> None:
+    if facts["key"] != key:
+        raise Damaged("it was written under another key")
 
 
 def _short(error: Exception) -> str:

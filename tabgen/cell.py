@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +12,21 @@ import torch
 
 from tabgen import fidelity
 from tabgen.cache import Cache
+from tabgen.clock import Clock, Phase
 from tabgen.datasets import Dataset
 from tabgen.environment import package_versions, peak_memory_mb
-from tabgen.errors import InvalidOutput, Unsupported
-from tabgen.experiment import canonical_json, find_model, split_identity
+from tabgen.errors import InvalidOutput, ModelError
 from tabgen.generator import make_generator
+from tabgen.host.client import Host, HostHere
 from tabgen.metrics import Labels, Metric
 from tabgen.models.base import Encoder, FoundationModel
 from tabgen.models.finetune import DrawTable, fine_tune
 from tabgen.models.recipes import Recipe
+from tabgen.outcome import Cell, Result, hash_of, split_identity
 from tabgen.plugins import Plugins
+from tabgen.randomness import same_start
 from tabgen.splits import Split, split
-from tabgen.synthesis import Synthesis, same_start
+from tabgen.synthesis import Synthesis
 from tabgen.table import Table
 
 PURPOSES = ("split", "fit", "sample", "finetune", "torch", "curve")
@@ -34,80 +35,46 @@ CURVE_ROWS = 300
 Tensor = torch.Tensor
 
 
-def seeds_of(cell: dict[str, Any]) -> dict[str, int]:
+OF_DRAW = ("fit", "sample")
+"""Purposes whose seeds are others in every draw of a generator on one split."""
+
+
+def seeds_of(cell: Cell) -> dict[str, int]:
     """Independent seeds for the parts of a cell, spawned from its seed and fold: one 32-bit integer each."""
-    children = np.random.SeedSequence([cell["seed"], cell["fold"]]).spawn(len(PURPOSES))
-    return {purpose: int(child.generate_state(1)[0]) for purpose, child in zip(PURPOSES, children, strict=True)}
 
+    def spawn(*words: int) -> dict[str, int]:
+        children = np.random.SeedSequence(words).spawn(len(PURPOSES))
+        return {purpose: int(child.generate_state(1)[0]) for purpose, child in zip(PURPOSES, children, strict=True)}
 
-class Clock:
-    """Wall seconds spent in each phase; time in an inner phase does not count for the outer one."""
-
-    def __init__(self, enter: Callable[[str, float], None] = lambda phase, spent: None) -> None:
-        self.seconds: dict[str, float] = {}
-        self.spared = self.peak_mb = 0.0
-        self._processor_at_start = time.process_time()
-        self._enter = enter
-        self._open: list[str] = []
-        self._since = 0.0
-
-    def _charge(self) -> None:
-        now = time.perf_counter()
-        if self._open:
-            self.seconds[self._open[-1]] = self.seconds.get(self._open[-1], 0.0) + now - self._since
-        self._since = now
-
-    def spare(self, name: str, seconds: float, peak_mb: float = 0.0) -> None:
-        """Charge a phase with what an earlier cell spent on it for this one: nothing is had in no time."""
-        self.seconds[name] = self.seconds.get(name, 0.0) + seconds
-        self.spared += seconds
-        self.peak_mb = max(self.peak_mb, peak_mb)
-
-    @property
-    def processor(self) -> float:
-        """Seconds of processor time since this clock was made: what a busy machine does not change."""
-        return time.process_time() - self._processor_at_start
-
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        self._charge()
-        self._open.append(name)
-        self._enter(name, self.seconds.get(name, 0.0))
-        try:
-            yield
-        finally:
-            self._charge()
-            self._open.pop()
-            if self._open:
-                self._enter(self._open[-1], self.seconds[self._open[-1]])
+    seeds = spawn(cell.seed, cell.fold)
+    if cell.draw:
+        seeds |= {purpose: spawn(cell.seed, cell.fold, cell.draw)[purpose] for purpose in OF_DRAW}
+    return seeds
 
 
 def run_cell(
-    cell: dict[str, Any],
+    cell: Cell,
     plugins: Plugins,
-    enter: Callable[[str, float], None] = lambda phase, spent: None,
+    host: Host | None = None,
+    enter: Callable[[Phase, float], None] = lambda phase, spent: None,
     cache: Cache | None = None,
     device: str = "cpu",
-) -> dict[str, Any]:
+) -> Result:
     """Compute one cell.
 
     Parameters
     ----------
-    cell : dict
-        As :func:`tabgen.experiment.plan` makes them.
+    cell : Cell
     plugins : Plugins
+        With the cell's model and every metric; the generator need not be among them where there is a ``host``.
+    host : Host, optional
+        Where the generator runs; in this process if none is given.
     enter : callable
         Called with the name of every phase as it begins or goes on, and the seconds it has had.
     cache : Cache, optional
         Where synthetic rows and zero-shot scores are taken from and kept. It changes no score.
     device : str
         "cpu" or "cuda".
-
-    Returns
-    -------
-    dict
-        What the outcome adds to the plan: ``status`` ("ok"), scores named ``{stage}_{split}_{metric}``,
-        curves, hashes, seconds by phase, notes.
 
     Raises
     ------
@@ -118,41 +85,39 @@ def run_cell(
     seeds = seeds_of(cell)
     same_start(seeds["torch"])
     with clock.phase("load"):
-        table = Dataset(cell["dataset"], Path(cell["path"]), cell["target"], cell["sha256"], cell["kinds"]).load()
-        parts = split(
-            table.labels, cell["fold"], cell["n_folds"], cell["seed"], cell["max_train_rows"], cell["max_test_rows"]
-        )
-        model = find_model(cell["model"], plugins).load(device)
+        table = Dataset(cell.dataset, Path(cell.path), cell.target, cell.sha256, cell.kinds).load()
+        parts = split(table.labels, cell.fold, cell.n_folds, cell.seed, cell.max_train_rows, cell.max_test_rows)
+        model = _load_model(cell, plugins, device)
         train = table.take(parts.train).observed()
         encoder = model.encoder(train)
     scorer = Scorer(model, encoder, table, train, parts, [plugins.metrics[name] for name in plugins.metrics])
-    notes: dict[str, Any] = {}
-    outcome: dict[str, Any] = {
-        "status": "ok",
-        "reason": "",
-        "device": device,
-        "split_hash": parts.hash,
-        "data_hash": table.content_hash,
+    measured: dict[str, Any] = {
         **{f"n_{name}": len(rows) for name, rows in vars(parts).items()},
         "n_columns": scorer.x_train.shape[1],
-        "notes": notes,
-        **_zero_shot(cell, scorer, plugins, clock, cache),
     }
-    if cell["mixing"] == "none":
-        return outcome | scorer.as_tuned() | {"best_step": 0, **_measures(clock)}
+    facts: dict[str, Any] = {"device": device, "split_hash": parts.hash, "data_hash": table.content_hash}
+    scores, facts["cached_zero_shot"] = _zero_shot(cell, scorer, plugins, clock, cache)
+    measured |= scores
+    if cell.mixing == "none":
+        return _result(facts | {"best_step": 0}, measured | scorer.as_tuned(), {}, clock, cache)
 
     real = (scorer.x_train, scorer.y_train)
-    if cell["mixing"] == "real":
+    notes: dict[str, Any] = {}
+    if cell.mixing == "real":
         pool: DrawTable = lambda step: real  # noqa: E731
     else:
-        generator = make_generator(plugins.generators[cell["generator"]], cell["settings"])
-        holdout = table.take(parts.test)
-        synthesis = Synthesis(cell, generator, train, model, seeds, notes, clock, cache)
-        pool = _synthetic_pool(cell, synthesis, encoder, holdout, real)
-        outcome |= synthesis.facts
+        host = host or _host_here(cell, plugins, model)
+        origin = plugins.models.plugin_of(cell.model).origin if cell.model in plugins.models else None
+        source = asdict(origin) if origin and origin.kind != "built in" else None
+        own_model = {"name": cell.model, "checkpoint": cell.checkpoint, "source": source}
+        synthesis = Synthesis(cell, host, train, seeds, device, own_model, clock, cache)
+        notes = synthesis.notes
+        pool = _synthetic_pool(cell, synthesis, model, encoder, table.take(parts.test), real)
+        measured |= {name: value for name, value in synthesis.facts.items() if name not in RESULT_FIELDS}
+        facts |= {name: value for name, value in synthesis.facts.items() if name in RESULT_FIELDS}
     with clock.phase("finetune"):
         same_start(seeds["torch"])
-        recipe = Recipe(**cell["recipe"]).for_table(scorer.n_classes, len(train))
+        recipe = Recipe(**cell.recipe).for_table(scorer.n_classes, len(train))
         tuned = fine_tune(
             model,
             pool,
@@ -164,43 +129,81 @@ def run_cell(
             watched=scorer.some_of_test(CURVE_ROWS, seeds["curve"]),
         )
     with clock.phase("score"):
-        outcome |= scorer.scores("tuned")
-    if cache and cache.faults:
-        notes["cache"] = cache.faults
-    return outcome | {
+        measured |= scorer.scores("tuned")
+    facts |= {
         "best_step": tuned.best_step,
         "steps": len(tuned.validation_losses) - 1,
         "step_seconds": tuned.step_seconds,
+    }
+    measured |= {
         "curve_validation": [round(loss, 6) for loss in tuned.validation_losses],
         "curve_test": [round(loss, 6) for loss in tuned.watched_losses],
-        **_measures(clock),
     }
+    return _result(facts, measured, notes, clock, cache)
+
+
+RESULT_FIELDS = ("cached_synthetic", "synthetic_hash")
+"""What of the facts about synthetic rows is a field of the result of its own."""
+
+
+def _load_model(cell: Cell, plugins: Plugins, device: str) -> FoundationModel:
+    """The model, with the weights that were planned: they decide under which key the scores are kept."""
+    model = plugins.model(cell.model).load(device)
+    if model.checkpoint_hash != cell.checkpoint:
+        raise ModelError(
+            f"the model '{cell.model}' is not the one that was planned: its checkpoint was changed since"
+            f" ({cell.checkpoint[:12]} then, {model.checkpoint_hash[:12]} now); run the same line again."
+        )
+    return model
+
+
+def _host_here(cell: Cell, plugins: Plugins, model: FoundationModel) -> Host:
+    assert cell.generator is not None
+    return HostHere(make_generator(plugins.generators[cell.generator], cell.settings), lambda: model)
+
+
+def _result(
+    facts: dict[str, Any], measured: dict[str, Any], notes: dict[str, Any], clock: Clock, cache: Cache | None
+) -> Result:
+    seconds = {f"seconds_{phase}": round(value, 4) for phase, value in clock.seconds.items()}
+    if cache and cache.faults:
+        notes["cache"] = cache.faults
+    return Result(
+        "ok",
+        **facts,
+        notes=notes,
+        peak_memory_mb=max(peak_memory_mb(), clock.peak_mb),
+        measured=measured
+        | seconds
+        | {"spared_seconds": round(clock.spared, 4), "processor_seconds": round(clock.processor, 4)},
+    )
 
 
 def _zero_shot(
-    cell: dict[str, Any], scorer: Scorer, plugins: Plugins, clock: Clock, cache: Cache | None
-) -> dict[str, Any]:
-    """The zero-shot scores of the fold: the same for every method, so computed for the first of them only."""
-    decides = {
-        **split_identity(cell),
-        "checkpoint": cell["checkpoint"],
-        "metrics": {name: plugins.metrics.plugin_of(name).version for name in sorted(plugins.metrics)},
-        "device": scorer.model.device,
-        "packages": package_versions(),
-    }
-    key = hashlib.sha256(canonical_json(decides).encode()).hexdigest()
+    cell: Cell, scorer: Scorer, plugins: Plugins, clock: Clock, cache: Cache | None
+) -> tuple[dict[str, float], bool]:
+    """The zero-shot scores of the fold, and whether they were cached: computed for its first method only."""
+    key = hash_of(
+        {
+            **split_identity(cell),
+            "checkpoint": cell.checkpoint,
+            "metrics": {name: plugins.metrics.plugin_of(name).version for name in sorted(plugins.metrics)},
+            "device": scorer.model.device,
+            "packages": package_versions(),
+        }
+    )
     if cache:
         with clock.phase("cache"):
             scores, seconds = cache.scores(key) or ({}, 0.0)
         if scores:
             clock.spare("zero_shot", seconds)
-            return scorer.remember(scores) | {"cached_zero_shot": True}
+            return scorer.remember(scores), True
     with clock.phase("zero_shot"):
         scores = scorer.scores("zero_shot")
     if cache:
         with clock.phase("cache"):
             cache.add_scores(key, scores, clock.seconds["zero_shot"])
-    return scores | {"cached_zero_shot": False}
+    return scores, False
 
 
 class Scorer:
@@ -242,19 +245,24 @@ class Scorer:
 
 
 def _synthetic_pool(
-    cell: dict[str, Any], synthesis: Synthesis, encoder: Encoder, holdout: Table, real: tuple[Tensor, Tensor]
+    cell: Cell,
+    synthesis: Synthesis,
+    model: FoundationModel,
+    encoder: Encoder,
+    holdout: Table,
+    real: tuple[Tensor, Tensor],
 ) -> DrawTable:
     """What each step learns from; the facts for the outcome are left in ``synthesis``."""
-    info, train, model = synthesis.generator.info, synthesis.train, synthesis.model
-    n_rows = max(2, round(cell["ratio"] * len(train)))
-    augment = cell["mixing"] == "augment"
+    info, train = synthesis.host.info, synthesis.train
+    n_rows = max(2, round(cell.ratio * len(train)))
+    augment = cell.mixing == "augment"
     synthesis.facts["n_synthetic"] = n_rows
 
     def measure(sample: Table) -> None:
-        if cell["fidelity"]:
+        if cell.fidelity:
             with synthesis.clock.phase("fidelity"):
                 seed = synthesis.seeds["sample"]
-                synthesis.facts |= _fidelity(train, holdout, sample, seed, synthesis.context.notes)
+                synthesis.facts |= _fidelity(train, holdout, sample, seed, synthesis.notes)
 
     def encoded(sample: Table) -> tuple[Tensor, Tensor]:
         with synthesis.clock.phase("sample"):
@@ -275,7 +283,7 @@ def _synthetic_pool(
         return real if augment and step % 2 == 0 else encoded(synthesis.redraw(n_rows, step))
 
     synthesis.fit()
-    if cell["fidelity"]:
+    if cell.fidelity:
         measure(synthesis.redraw(n_rows, 0))
     return redraw
 
@@ -290,23 +298,3 @@ def _fidelity(train: Table, holdout: Table, sample: Table, seed: int, notes: dic
     except Exception as error:  # noqa: BLE001 - a library's fault beside the measurement that matters
         notes["fidelity"] = f"not measured: {type(error).__name__}: {error}"[:300]
         return {}
-
-
-def _measures(clock: Clock) -> dict[str, float]:
-    seconds = {f"seconds_{phase}": round(value, 4) for phase, value in clock.seconds.items()}
-    return seconds | {
-        "spared_seconds": round(clock.spared, 4),
-        "processor_seconds": round(clock.processor, 4),
-        "peak_memory_mb": max(peak_memory_mb(), clock.peak_mb),
-    }
-
-
-def status_of(error: BaseException) -> str:
-    """The status an exception stands for."""
-    if isinstance(error, Unsupported):
-        return "unsupported"
-    if isinstance(error, InvalidOutput):
-        return "invalid_output"
-    if isinstance(error, MemoryError):
-        return "out_of_memory"
-    return "error"

@@ -15,6 +15,9 @@ from typing import Any
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 """What numerical libraries read, when they are imported, to know how many threads they may use."""
 
+CACHE_HOME = "TABGEN_CACHE"
+"""Environment variable: the folder for what is fetched or built once; by default the user's cache folder."""
+
 PACKAGES = ("torch", "numpy", "pandas", "scikit-learn")
 
 
@@ -28,10 +31,39 @@ def one_thread_unless_told() -> None:
         os.environ.setdefault(name, "1")
 
 
+def cache_home() -> Path:
+    """Where tabgen keeps what it fetches or builds once: suites of OpenML, environments of plugins."""
+    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tabgen"
+    return Path(os.environ.get(CACHE_HOME) or default)
+
+
 @cache
 def package_versions() -> dict[str, str]:
     """Versions of Python and of the packages that every cell computes with."""
     return {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}}
+
+
+def numerical_settings() -> dict[str, Any]:
+    """What a process has set that decides how PyTorch computes: an import of a library can change any of it."""
+    import torch
+
+    return {
+        "default dtype": str(torch.get_default_dtype()),
+        "threads": torch.get_num_threads(),
+        "gradients": torch.is_grad_enabled(),
+        "matrix products": torch.get_float32_matmul_precision(),
+        "oneDNN": bool(torch.backends.mkldnn.enabled),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "denormal numbers": bool((torch.tensor(5e-324, dtype=torch.float64) * 1.0).item() != 0.0),
+    }
+
+
+def own_version() -> str:
+    """The version of tabgen; empty in an environment where its code is, and its distribution is not."""
+    try:
+        return metadata.version("tabgen-bench")
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 def peak_memory_mb() -> float:
@@ -45,7 +77,7 @@ def provenance() -> dict[str, Any]:
     """Versions, commit and hardware of this process, the same for every outcome of a run."""
     commit, dirty = _commit()
     return {
-        "tabgen": metadata.version("tabgen-bench"),
+        "tabgen": own_version(),
         **package_versions(),
         "commit": commit,
         "dirty": dirty,

@@ -50,3 +50,29 @@ class ExperimentError(TabgenError):
 
 class StoreError(TabgenError):
     """A store that cannot be opened, read or written."""
+
+
+class GeneratorFailed(TabgenError):  # noqa: N818 - how a cell ended
+    """What went wrong in a generator's process, told by the status that its cell ends with."""
+
+    def __init__(self, status: str, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+def status_of(error: BaseException) -> str:
+    """The status of a cell that an exception ends."""
+    if isinstance(error, GeneratorFailed):
+        return error.status
+    if isinstance(error, Unsupported):
+        return "unsupported"
+    if isinstance(error, InvalidOutput):
+        return "invalid_output"
+    if isinstance(error, MemoryError):
+        return "out_of_memory"
+    return "error"
+
+
+def reason_of(error: BaseException) -> str:
+    """What a cell that it ends gives as its reason: the message, with the type of an error that is not tabgen's."""
+    return str(error) if isinstance(error, TabgenError) else f"{type(error).__name__}: {error}"

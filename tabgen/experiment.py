@@ -7,20 +7,18 @@ import itertools
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from tabgen import datasets
 from tabgen.errors import ExperimentError, TabgenError, UnknownNameError
 from tabgen.generator import BASELINES, MIXINGS, make_generator, settings_of
-from tabgen.models import DEFAULT_MODEL, directory_model
-from tabgen.models.base import ModelInfo
+from tabgen.host.environments import lock_of
+from tabgen.models import DEFAULT_MODEL
 from tabgen.models.recipes import RECIPES, Recipe
+from tabgen.outcome import PROTOCOL_VERSION, Cell, key_of
 from tabgen.plugins import Plugins
-
-PROTOCOL_VERSION = 4
-"""Raised whenever the same cell would get another score for a reason that is not in its key."""
 
 METHOD = re.compile(r"(?P<generator>[a-z0-9_-]+)(@(?P<mixing>[a-z]+))?(:(?P<settings>.+))?")
 
@@ -69,6 +67,8 @@ class Experiment:
     methods: tuple[Method, ...]
     folds: int = 3
     seeds: tuple[int, ...] = (0,)
+    draws: int = 1
+    """Fits and draws of every generator on each split."""
     model: str = DEFAULT_MODEL
     recipe: dict[str, Any] = field(default_factory=dict)
     max_train_rows: tuple[int | None, ...] = (1000,)
@@ -154,22 +154,8 @@ def find_suite(name: str, plugins: Plugins) -> datasets.Suite:
     return plugins.suites[name]  # raises, with what there is
 
 
-def find_model(name: str, plugins: Plugins) -> ModelInfo:
-    """A registered model by name, or the checkpoint of a local directory by its path."""
-    if name not in plugins.models and ("/" in name or Path(name).is_dir()):
-        return directory_model(name, Path(name), f"the checkpoint in {name}")
-    return plugins.models[name]
-
-
-_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-
-
-def canonical_json(data: Any) -> str:
-    return _CANONICAL.encode(data)
-
-
-def plan(experiment: Experiment, plugins: Plugins) -> list[dict[str, Any]]:
-    """The cells of an experiment in the order they run: by dataset, fold, seed, method.
+def plan(experiment: Experiment, plugins: Plugins) -> list[Cell]:
+    """The cells of an experiment in the order they run: by dataset, fold, seed, draw, method.
 
     A cell is plain data, complete in itself: any process can run it. Its ``key`` is the SHA-256 of all that
     can change its scores.
@@ -177,48 +163,66 @@ def plan(experiment: Experiment, plugins: Plugins) -> list[dict[str, Any]]:
     Raises
     ------
     ExperimentError
-        If there is nothing to run, or two of its cells would be the same.
+        If there is nothing to run, two of its cells would be the same, or a generator's environment is not there.
     """
     _check(experiment)
-    checkpoint = find_model(experiment.model, plugins).fingerprint()
-    limits = asdict(experiment.limits)
+    shared: dict[str, Any] = {
+        "suite": experiment.suite.name,
+        "n_folds": experiment.folds,
+        "max_test_rows": experiment.max_test_rows,
+        "model": experiment.model,
+        "checkpoint": plugins.model(experiment.model).fingerprint(),
+        "limits": asdict(experiment.limits),
+        "protocol": PROTOCOL_VERSION,
+        "fidelity": experiment.fidelity,
+    }
+    of_method = {method.label: _method_fields(method, experiment, plugins) for method in experiment.methods}
     cells = []
     for dataset in experiment.suite.datasets:
-        sha256 = _hash_of(dataset)
-        for fold in range(experiment.folds):
-            for seed in experiment.seeds:
-                for method, max_train_rows in itertools.product(experiment.methods, experiment.max_train_rows):
-                    plugin = plugins.generators.plugin_of(method.generator) if method.generator else None
-                    cell: dict[str, Any] = {
-                        "suite": experiment.suite.name,
-                        "dataset": dataset.name,
-                        "path": str(dataset.path),
-                        "target": dataset.target,
-                        "sha256": sha256,
-                        "kinds": dataset.kinds,
-                        "fold": fold,
-                        "n_folds": experiment.folds,
-                        "seed": seed,
-                        "max_train_rows": max_train_rows,
-                        "max_test_rows": experiment.max_test_rows,
-                        "method": method.label,
-                        "generator": method.generator,
-                        "rows_of": _rows_of(method.generator, plugins),
-                        "plugin": plugin.name if plugin else None,
-                        "plugin_version": plugin.version if plugin else None,
-                        "mixing": method.mixing,
-                        "settings": method.settings,
-                        "ratio": method.ratio,
-                        "model": experiment.model,
-                        "checkpoint": checkpoint,
-                        "recipe": method.recipe or experiment.recipe,
-                        "limits": limits,
-                        "fidelity": experiment.fidelity,
-                        "protocol": PROTOCOL_VERSION,
-                    }
-                    cells.append({"key": key_of(cell), **cell})
+        of_dataset: dict[str, Any] = {
+            "dataset": dataset.name,
+            "target": dataset.target,
+            "sha256": _hash_of(dataset),
+            "kinds": dataset.kinds,
+            "path": str(dataset.path),
+        }
+        places = itertools.product(range(experiment.folds), experiment.seeds, range(experiment.draws))
+        for fold, seed, draw in places:
+            for method, max_train_rows in itertools.product(experiment.methods, experiment.max_train_rows):
+                cell = Cell(
+                    key="",
+                    **shared,
+                    **of_dataset,
+                    **of_method[method.label],
+                    fold=fold,
+                    seed=seed,
+                    draw=draw,
+                    max_train_rows=max_train_rows,
+                )
+                if draw == 0 or method.generator is not None:  # what draws nothing is the same in every draw
+                    cells.append(replace(cell, key=key_of(cell)))
     _check_keys(cells)
     return cells
+
+
+def _method_fields(method: Method, experiment: Experiment, plugins: Plugins) -> dict[str, Any]:
+    """What a cell says of its method."""
+    fields: dict[str, Any] = {
+        "method": method.label,
+        "generator": method.generator,
+        "mixing": method.mixing,
+        "settings": method.settings,
+        "ratio": method.ratio,
+        "recipe": method.recipe or experiment.recipe,
+        "plugin": None,
+        "plugin_version": None,
+    }
+    if method.generator is not None:
+        plugin, info = plugins.generators.plugin_of(method.generator), plugins.generators[method.generator].info
+        fields |= {"plugin": plugin.name, "plugin_version": plugin.version}
+        # the generator whose rows these are: itself, or the one it says it shares them with
+        fields |= {"rows_of": info.same_rows_as or method.generator, "environment": lock_of(plugin.name, info)}
+    return fields
 
 
 def _check(experiment: Experiment) -> None:
@@ -236,14 +240,14 @@ def _check(experiment: Experiment) -> None:
         raise ExperimentError(f"a method is named twice: {', '.join(twice)}.")
 
 
-def _check_keys(cells: list[dict[str, Any]]) -> None:
+def _check_keys(cells: list[Cell]) -> None:
     """Cells of one key are one outcome in the store: of two, one would vanish without a word."""
-    seen: dict[str, dict[str, Any]] = {}
+    seen: dict[str, Cell] = {}
     for cell in cells:
-        twin = seen.setdefault(cell["key"], cell)
+        twin = seen.setdefault(cell.key, cell)
         if twin is not cell:
-            differing = [k for k in ("dataset", "method", "seed") if twin[k] != cell[k]] or ["seed"]
-            pairs = " and ".join(f"the {k}s '{twin[k]}' and '{cell[k]}'" for k in differing)
+            differing = [k for k in ("dataset", "method", "seed") if getattr(twin, k) != getattr(cell, k)] or ["seed"]
+            pairs = " and ".join(f"the {k}s '{getattr(twin, k)}' and '{getattr(cell, k)}'" for k in differing)
             raise ExperimentError(
                 f"{pairs} are the same under two names, and would get the same scores; leave one out."
             )
@@ -253,54 +257,6 @@ def _hash_of(dataset: datasets.Dataset) -> str | None:
     if dataset.sha256 is None and dataset.path.is_file():
         return hashlib.sha256(dataset.path.read_bytes()).hexdigest()
     return dataset.sha256
-
-
-def split_identity(cell: dict[str, Any]) -> dict[str, Any]:
-    """What decides which rows a cell trains and is scored on."""
-    return {
-        "data": {name: cell[name] for name in ("sha256", "target", "kinds")},
-        **{name: cell[name] for name in ("fold", "n_folds", "seed", "max_train_rows", "max_test_rows", "protocol")},
-    }
-
-
-def _rows_of(generator: str | None, plugins: Plugins) -> str | None:
-    """The generator whose rows these are: itself, or the one it says it shares them with."""
-    return generator and (plugins.generators[generator].info.same_rows_as or generator)
-
-
-def rows_identity(cell: dict[str, Any]) -> dict[str, Any]:
-    """What decides, for one training table and seed, which synthetic rows a cell draws: all but how many."""
-    return {name: cell[name] for name in ("rows_of", "plugin", "plugin_version", "settings")}
-
-
-def rows_key(cell: dict[str, Any]) -> str | None:
-    """The same for cells that draw from one fit, so that one need not wait for what the other makes; or None."""
-    if cell["generator"] is None:
-        return None
-    decides = split_identity(cell) | rows_identity(cell)
-    return hashlib.sha256(canonical_json(decides).encode()).hexdigest()
-
-
-def method_identity(cell: dict[str, Any]) -> dict[str, Any]:
-    """What decides which synthetic rows a cell draws and how it mixes them with real ones."""
-    if cell["generator"] is None:
-        return {"mixing": cell["mixing"]}
-    return {
-        **{name: cell[name] for name in ("generator", "plugin", "mixing", "settings", "ratio")},
-        "version": cell["plugin_version"],
-    }
-
-
-def key_of(cell: dict[str, Any]) -> str:
-    """The key of a planned cell, or of an outcome: SHA-256 of all that can change its scores."""
-    decides = split_identity(cell) | {
-        "method": method_identity(cell),
-        "checkpoint": cell["checkpoint"],
-        "recipe": None
-        if cell["mixing"] == "none"
-        else {name: value for name, value in cell["recipe"].items() if name not in Recipe.NAMING},
-    }
-    return hashlib.sha256(canonical_json(decides).encode()).hexdigest()
 
 
 def parse_methods(

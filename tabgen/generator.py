@@ -50,6 +50,25 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Environment:
+    """An interpreter with packages of its own for generators whose needs cannot be met beside tabgen's.
+
+    ``tabgen plugins install`` builds it; the generator's process then runs there, with pandas and pyarrow, and without
+    torch unless it is named.
+
+    Attributes
+    ----------
+    requirements : tuple of str
+        As pip takes them: ``("dpmm==0.1.9",)``.
+    python : str
+        The interpreter's version, as ``3.11``; empty: the one that tabgen runs with.
+    """
+
+    requirements: tuple[str, ...]
+    python: str = ""
+
+
+@dataclass(frozen=True)
 class GeneratorInfo:
     """What everybody may know of a generator without running it.
 
@@ -76,6 +95,8 @@ class GeneratorInfo:
     same_rows_as : str
         Another generator of the same plugin that draws the very same rows at the same settings and seeds, and
         differs in its mixing: the two share one fit.
+    environment : Environment, optional
+        Where its process runs, if not with what tabgen itself is installed with.
     """
 
     name: str
@@ -89,6 +110,7 @@ class GeneratorInfo:
     preload: tuple[str, ...] = ()
     same_rows_as: str = ""
     limits: Limits = field(default_factory=Limits)
+    environment: Environment | None = None
 
 
 @dataclass

@@ -11,18 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import pluggy
+from tabgen.marker import hookspec
 
 if TYPE_CHECKING:
     from tabgen.datasets import Suite
     from tabgen.generator import Generator
     from tabgen.metrics import Metric
     from tabgen.models.base import ModelInfo
-
-PROJECT = "tabgen"
-
-hookspec = pluggy.HookspecMarker(PROJECT)
-hookimpl = pluggy.HookimplMarker(PROJECT)
+    from tabgen.outcome import Cell, Outcome
 
 
 @hookspec
@@ -89,22 +85,23 @@ def tabgen_register_engines(register: Callable[[str, Callable[..., Any]], None])
 
 
 @hookspec
-def tabgen_cell_started(cell: dict[str, Any]) -> None:
+def tabgen_cell_started(cell: Cell) -> None:
     """Called in the main process when a cell starts.
 
     Parameters
     ----------
-    cell : dict
-        The cell as data: ``key``, ``dataset``, ``fold``, ``method``, ``seed`` and its settings.
+    cell : tabgen.outcome.Cell
+        As planned: ``key``, ``dataset``, ``fold``, ``method``, ``seed`` and its settings.
     """
 
 
 @hookspec
-def tabgen_cell_finished(outcome: dict[str, Any]) -> None:
+def tabgen_cell_finished(outcome: Outcome) -> None:
     """Called in the main process after a cell's outcome was stored.
 
     Parameters
     ----------
-    outcome : dict
-        The stored row, whatever its status. An exception raised here is reported and does not stop the run.
+    outcome : tabgen.outcome.Outcome
+        What was stored, whatever its status; ``outcome.to_dict()`` is the stored row. An exception raised here is
+        reported and does not stop the run.
     """

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tabgen.hookspecs import hookimpl
+from tabgen.marker import hookimpl
 
 Labels = np.ndarray[Any, np.dtype[np.int64]]
 Probabilities = np.ndarray[Any, np.dtype[np.float64]]

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import importlib.util
 import inspect
 import json
-import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
@@ -20,8 +18,11 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import pluggy
 
 from tabgen import hookspecs
+from tabgen.environment import own_version
 from tabgen.errors import PluginError, UnknownNameError
 from tabgen.generator import BASELINES, MIXINGS, Generator, GeneratorInfo
+from tabgen.identity import code_hash
+from tabgen.marker import PROJECT
 
 if TYPE_CHECKING:
     from tabgen.datasets import Suite
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 BUILT_IN = ("tabgen.references", "tabgen.models", "tabgen.datasets", "tabgen.metrics", "tabgen.engines")
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-ENVIRONMENT = "TABGEN_PLUGIN_CHOICE"
-
 T = TypeVar("T")
 
 
@@ -42,14 +41,72 @@ class PluginChoice:
     files: tuple[str, ...] = ()
     external: bool = True
 
-    def to_environment(self) -> str:
-        return json.dumps({"files": self.files, "external": self.external})
 
-    @classmethod
-    def from_environment(cls) -> PluginChoice:
-        """The choice that a parent process passed on, so that a worker sees the same plugins."""
-        data = json.loads(os.environ.get(ENVIRONMENT, "{}"))
-        return cls(tuple(data.get("files", ())), data.get("external", True))
+@dataclass(frozen=True)
+class Source:
+    """Where a plugin comes from, as plain data: another process loads the same from it.
+
+    Attributes
+    ----------
+    name : str
+    kind : {"built in", "installed", "file"}
+    value : str
+        The module, the entry point's value (``module`` or ``module:object``), or the file's path.
+    version : str
+        Of the distribution; empty for a file.
+    licence : str
+    """
+
+    name: str
+    kind: str
+    value: str
+    version: str = ""
+    licence: str = ""
+
+    @property
+    def module(self) -> str:
+        """The module's name; of a file, the one it is imported under."""
+        if self.kind == "file":
+            return f"tabgen_plugin_{Path(self.value).stem.replace('-', '_')}"
+        return self.value.partition(":")[0]
+
+    def origin(self) -> Path | None:
+        """The module's file, found without importing it (but for the packages above it); None if there is none."""
+        if self.kind == "file":
+            return Path(self.value)
+        top = self.module.partition(".")[0]
+        spec = importlib.util.find_spec(top)
+        return Path(spec.origin) if spec and spec.origin else None
+
+    def code(self) -> str:
+        """Hash of the plugin's code as it lies on disk now; empty for what tabgen's own version stands for."""
+        origin = self.origin() if self.kind != "built in" else None
+        return code_hash(origin) if origin and origin.is_file() else ""
+
+    def full_version(self) -> str:
+        """What identifies the code: the distribution's version and the hash, or the hash of a file."""
+        if self.kind == "built in":
+            return self.version
+        return f"sha256:{self.code()}" if self.kind == "file" else f"{self.version}+{self.code()}"
+
+    def find(self) -> object:
+        """Import the module, anew if its code was changed since it was imported, and return the plugin in it."""
+        if self.kind == "file":
+            return _import_file(Path(self.value))
+        code, top = self.code(), self.module.partition(".")[0]
+        if _IMPORTED.setdefault(self.module, code) != code:
+            for name in [n for n in sys.modules if n == top or n.startswith(f"{top}.")]:
+                del sys.modules[name]
+            importlib.invalidate_caches()
+            _IMPORTED[self.module] = code
+        found: object = importlib.import_module(self.module)
+        for attribute in filter(None, self.value.partition(":")[2].split(".")):
+            found = getattr(found, attribute)
+        return found
+
+
+_IMPORTED: dict[str, str] = {}
+"""Module -> hash of the code that it was imported from."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +118,7 @@ class Plugin:
     source: str
     licence: str = ""
     error: str | None = None
+    origin: Source | None = field(default=None, compare=False)
 
 
 class Registry(Generic[T]):
@@ -166,13 +224,20 @@ class Plugins:
                 registry.drop(plugin)
             raise
 
-    def load(self, plugin: Plugin, find: Callable[[], object], required: bool) -> None:
+    def load(self, source: Source, required: bool) -> None:
         """Load one plugin; a broken one is listed with its error, and the others go on.
 
         With ``required`` (the user named the file) the error is raised instead.
         """
+        if any(plugin.origin == source for plugin in self.plugins):
+            return
+        shown = {"installed": f"installed: {source.value}"}.get(source.kind, source.kind)
+        shown = source.value if source.kind == "file" else shown
+        plugin = Plugin(source.name, source.version, shown, source.licence, origin=source)
         try:
-            self._add(find(), plugin)
+            found = source.find()
+            plugin = replace(plugin, version=source.full_version())
+            self._add(found, plugin)
             self.plugins.append(plugin)
         except (KeyboardInterrupt, MemoryError):
             raise
@@ -180,7 +245,15 @@ class Plugins:
             message = f"{type(error).__name__}: {error}"
             if required:
                 raise PluginError(f"the plugin {plugin.source} could not be loaded: {message}") from error
-            self.plugins.append(Plugin(plugin.name, plugin.version, plugin.source, plugin.licence, message))
+            self.plugins.append(replace(plugin, error=message))
+
+    def model(self, name: str) -> ModelInfo:
+        """A registered model by name, or the checkpoint of a local directory by its path."""
+        if name not in self.models and ("/" in name or Path(name).is_dir()):
+            from tabgen.models import directory_model
+
+            return directory_model(name, Path(name), f"the checkpoint in {name}")
+        return self.models[name]
 
     @property
     def broken(self) -> list[Plugin]:
@@ -218,6 +291,40 @@ def _import_file(path: Path) -> ModuleType:
     return module
 
 
+def load_sources(sources: Sequence[Source], required: bool = True) -> Plugins:
+    """A fresh manager with the built-in plugins and these.
+
+    Raises
+    ------
+    PluginError
+        If one that is ``required``, or a file, cannot be loaded.
+    """
+    manager = pluggy.PluginManager(PROJECT)
+    manager.add_hookspecs(hookspecs)
+    plugins = Plugins(manager)
+    for module in BUILT_IN:
+        plugins.load(Source(module, "built in", module, own_version(), "Apache-2.0"), required=True)
+    for source in sources:
+        plugins.load(source, required or source.kind == "file")
+    return plugins
+
+
+def sources_of(choice: PluginChoice) -> list[Source]:
+    """Where the plugins of a choice come from: installed ones by name, then files in the order given."""
+    installed = [
+        Source(
+            entry.name,
+            "installed",
+            entry.value,
+            entry.dist.version if entry.dist else "",
+            _licence(entry.dist) if entry.dist else "",
+        )
+        for entry in (_entry_points() if choice.external else ())
+    ]
+    paths = [Path(file).resolve() for file in choice.files]
+    return installed + [Source(path.stem, "file", str(path)) for path in paths]
+
+
 def load_plugins(choice: PluginChoice | None = None) -> Plugins:
     """A fresh manager with the built-ins, the installed plugins and the files of ``choice``.
 
@@ -227,26 +334,11 @@ def load_plugins(choice: PluginChoice | None = None) -> Plugins:
         If a file that the user named cannot be loaded. Installed plugins that fail are listed with their
         error in ``plugins.broken`` and do not stop the others.
     """
-    choice = choice or PluginChoice.from_environment()
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
-    manager.add_hookspecs(hookspecs)
-    plugins = Plugins(manager)
-    own = metadata.version("tabgen-bench")
-    for module in BUILT_IN:
-        built_in = Plugin(module, own, "built in", "Apache-2.0")
-        plugins.load(built_in, lambda name=module: importlib.import_module(name), required=True)  # type: ignore[misc]
-    for entry in _entry_points() if choice.external else ():
-        version, licence = (entry.dist.version, _licence(entry.dist)) if entry.dist else ("", "")
-        plugins.load(Plugin(entry.name, version, f"installed: {entry.value}", licence), entry.load, required=False)
-    for file in choice.files:
-        path = Path(file).resolve()
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12] if path.is_file() else ""
-        plugins.load(Plugin(path.stem, f"sha256:{digest}", str(path)), lambda p=path: _import_file(p), required=True)  # type: ignore[misc]
-    return plugins
+    return load_sources(sources_of(choice or PluginChoice()), required=False)
 
 
 def _entry_points() -> Sequence[metadata.EntryPoint]:
-    return sorted(metadata.entry_points(group=hookspecs.PROJECT), key=lambda entry: entry.name)
+    return sorted(metadata.entry_points(group=PROJECT), key=lambda entry: entry.name)
 
 
 def _licence(distribution: metadata.Distribution) -> str:
@@ -254,12 +346,18 @@ def _licence(distribution: metadata.Distribution) -> str:
     return distribution.metadata[keys[0]] if keys else ""
 
 
-_LOADED: dict[PluginChoice, Plugins] = {}
+_LOADED: dict[PluginChoice, tuple[list[str], Plugins]] = {}
 
 
 def get_plugins(choice: PluginChoice | None = None) -> Plugins:
-    """The plugins of this process, loaded once per choice."""
-    choice = choice or PluginChoice.from_environment()
-    if choice not in _LOADED:
-        _LOADED[choice] = load_plugins(choice)
-    return _LOADED[choice]
+    """The plugins of this process, loaded once per choice, and again when the code of one was changed."""
+    choice = choice or PluginChoice()
+    versions = [source.full_version() for source in sources_of(choice)]
+    if choice not in _LOADED or _LOADED[choice][0] != versions:
+        _LOADED[choice] = versions, load_plugins(choice)
+    return _LOADED[choice][1]
+
+
+def find_model(name: str, plugins: Plugins) -> ModelInfo:
+    """A registered model by name, or the checkpoint of a local directory by its path."""
+    return plugins.model(name)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tabgen.generator import FitContext, Generator, GeneratorInfo
-from tabgen.hookspecs import hookimpl
+from tabgen.marker import hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Callable

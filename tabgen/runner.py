@@ -16,6 +16,7 @@ from tabgen.cache import CacheSettings
 from tabgen.engines import EngineSettings
 from tabgen.environment import provenance
 from tabgen.experiment import Experiment, plan
+from tabgen.outcome import STATUSES, Cell, Outcome, Result
 from tabgen.plugins import PluginChoice, Plugins
 from tabgen.store import Store
 
@@ -24,8 +25,8 @@ class Watcher(Protocol):
     """Who follows a run: told the size of it, and of every cell as it starts and ends."""
 
     def begin(self, total: int, done: int) -> None: ...
-    def started(self, cell: dict[str, Any]) -> None: ...
-    def finished(self, outcome: dict[str, Any]) -> None: ...
+    def started(self, cell: Cell) -> None: ...
+    def finished(self, outcome: Outcome) -> None: ...
     def say(self, message: str) -> None: ...
     def end(self) -> None: ...
 
@@ -34,8 +35,8 @@ class QuietWatcher:
     """Follows nothing: for runs from Python."""
 
     def begin(self, total: int, done: int) -> None: ...
-    def started(self, cell: dict[str, Any]) -> None: ...
-    def finished(self, outcome: dict[str, Any]) -> None: ...
+    def started(self, cell: Cell) -> None: ...
+    def finished(self, outcome: Outcome) -> None: ...
     def say(self, message: str) -> None: ...
     def end(self) -> None: ...
 
@@ -98,20 +99,12 @@ def run_experiment(
     cells = plan(experiment, plugins)
     with Store(folder, write=True) as store:
         done = {key for key, status in store.statuses().items() if status not in retry}
-        waiting = [cell for cell in cells if cell["key"] not in done]
+        waiting = [cell for cell in cells if cell.key not in done]
         result = RunSummary(len(cells), len(cells) - len(waiting))
         watcher.begin(result.planned, result.done_before)
         if not waiting:
             watcher.end()
             return result
-        preload = {
-            m
-            for method in experiment.methods
-            if method.generator
-            for m in plugins.generators[method.generator].info.preload
-        }
-        if experiment.fidelity and fidelity.available():
-            preload |= set(fidelity.PRELOAD)
         runner = plugins.engines[engine](
             EngineSettings(
                 choice,
@@ -119,22 +112,28 @@ def run_experiment(
                 workers=workers,
                 threads=threads,
                 gpus=gpus,
-                preload=tuple(sorted(preload)),
+                preload=tuple(fidelity.PRELOAD) if experiment.fidelity and fidelity.available() else (),
                 cache=CacheSettings(str((folder / "cache").resolve()), cache_limit_mb) if cache else None,
             )
         )
         where = provenance()
 
-        def started(cell: dict[str, Any]) -> None:
+        def started(cell: Cell) -> None:
             watcher.started(cell)
             _observe(plugins.manager.hook.tabgen_cell_started, watcher, cell=cell)
 
+        due = {cell.key: cell for cell in waiting}
         with _two_step_interrupt(runner.stop, watcher) as interrupted:
             try:
                 for cell, computed in runner.run(waiting, started):
-                    outcome = cell | {"provenance": where} | computed
+                    planned = due.pop(getattr(cell, "key", ""), None)
+                    if planned is None:
+                        watcher.say(f"the engine '{engine}' answered for a cell that was not due; that is passed over.")
+                        continue
+                    answer = _as_result(computed)
+                    outcome = Outcome(planned, answer, answer.provenance or where)
                     store.add(outcome)
-                    result.ran[outcome["status"]] += 1
+                    result.ran[outcome.status] += 1
                     watcher.finished(outcome)
                     _observe(plugins.manager.hook.tabgen_cell_finished, watcher, outcome=outcome)
             except KeyboardInterrupt:
@@ -143,6 +142,17 @@ def run_experiment(
         result.seconds = time.monotonic() - began
         watcher.end()
         return result
+
+
+def _as_result(answer: Any) -> Result:
+    """What an engine answered, as a result: one that is none, or has an unknown status, is an error."""
+    if isinstance(answer, Result) and answer.status in STATUSES:
+        return answer
+    row = answer.to_dict() if isinstance(answer, Result) else answer
+    try:
+        return Result.from_dict(row)
+    except (TypeError, ValueError, AttributeError):
+        return Result("error", f"the engine answered with a {type(answer).__name__} that is no result")
 
 
 def _observe(hook: Callable[..., Any], watcher: Watcher, **arguments: Any) -> None:

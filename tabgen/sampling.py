@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tabgen.errors import InvalidOutput
-from tabgen.generator import FitContext, Generator
+from tabgen.generator import FitContext, Generator, GeneratorInfo
 from tabgen.table import Schema, Table
 
 
@@ -76,31 +77,44 @@ def draw_sample(generator: Generator, table: Table, n_rows: int, seed: int) -> T
         If the sample has other columns (unless the generator declares it), another number of rows, unknown
         levels or classes, infinities, missing values in a column that has none, or rows of one class only.
     """
-    source = f"the sample of generator '{generator.info.name}'"
+    info = generator.info
     drawn = generator.sample(n_rows, seed)
     frame = drawn.frame if isinstance(drawn, Table) else drawn
     if not isinstance(frame, pd.DataFrame):
-        raise InvalidOutput(f"{source} is a {type(frame).__name__}; a Table or a DataFrame is due.")
-    expected = table.observed()
-    if not generator.info.accepts_missing:
-        expected = _with_filled_levels(expected)
-    if generator.info.changes_columns:
-        expected = _with_columns_of(frame, expected, source)
-    sample = expected.like(frame, source)
-    if len(sample) != n_rows:
-        raise InvalidOutput(f"{source} has {len(sample)} rows; {n_rows} were asked for.")
-    for column in sample.schema.columns:
-        if sample.frame[column.name].isna().any() and not expected.frame[column.name].isna().any():
-            raise InvalidOutput(f"column '{column.name}' of {source} has missing values; the real one has none.")
-    check_classes(sample, generator)
+        raise InvalidOutput(f"{_source(info)} is a {type(frame).__name__}; a Table or a DataFrame is due.")
+    expected = expected_table(info, table, [str(name) for name in frame.columns])
+    sample = expected.like(frame, _source(info))
+    check_sample(sample, expected, info, n_rows)
     return sample
 
 
-def check_classes(sample: Table, generator: Generator) -> None:
+def _source(info: GeneratorInfo) -> str:
+    return f"the sample of generator '{info.name}'"
+
+
+def expected_table(info: GeneratorInfo, table: Table, names: Sequence[str]) -> Table:
+    """The training rows under the schema that a sample with these columns has to have."""
+    expected = table.observed()
+    if not info.accepts_missing:
+        expected = _with_filled_levels(expected)
+    return _with_columns_of(names, expected, _source(info)) if info.changes_columns else expected
+
+
+def check_sample(sample: Table, expected: Table, info: GeneratorInfo, n_rows: int) -> None:
+    """Raise :class:`InvalidOutput` for what a schema does not say: number of rows, missing values, one class only."""
+    if len(sample) != n_rows:
+        raise InvalidOutput(f"{_source(info)} has {len(sample)} rows; {n_rows} were asked for.")
+    for column in sample.schema.columns:
+        if sample.frame[column.name].isna().any() and not expected.frame[column.name].isna().any():
+            raise InvalidOutput(f"column '{column.name}' of {_source(info)} has missing values; the real one has none.")
+    check_classes(sample, info)
+
+
+def check_classes(sample: Table, info: GeneratorInfo) -> None:
     """Raise :class:`InvalidOutput` if several rows are all of one class: nothing can be learnt from them."""
     if len(sample) > 1 and len(set(sample.labels.tolist())) < 2:
         only = sample.frame[sample.schema.target].iloc[0]
-        raise InvalidOutput(f"the sample of generator '{generator.info.name}' holds one class only ({only!r}).")
+        raise InvalidOutput(f"{_source(info)} holds one class only ({only!r}).")
 
 
 def _with_filled_levels(table: Table) -> Table:
@@ -108,9 +122,9 @@ def _with_filled_levels(table: Table) -> Table:
     return Table(table.frame, impute(table)[0].schema)
 
 
-def _with_columns_of(frame: pd.DataFrame, table: Table, source: str) -> Table:
-    """``table`` with only the feature columns that ``frame`` has; at least one is due."""
-    columns = tuple(c for c in table.schema.columns if c.name in frame.columns)
+def _with_columns_of(names: Sequence[str], table: Table, source: str) -> Table:
+    """``table`` with only the feature columns among ``names``; at least one is due."""
+    columns = tuple(c for c in table.schema.columns if c.name in set(names))
     if not columns:
         raise InvalidOutput(f"{source} has none of the feature columns.")
     schema = Schema(columns, table.schema.target, table.schema.classes)

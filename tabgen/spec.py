@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from tabgen import datasets
+from tabgen.clock import Phase
 from tabgen.errors import ExperimentError, UnknownNameError
 from tabgen.experiment import Experiment, Limits, default_methods, find_suite, parse_methods
 from tabgen.generator import BASELINES
@@ -24,7 +25,6 @@ def _as_list(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else [value]
 
 
-Phase = Literal["load", "cache", "zero_shot", "fit", "sample", "fidelity", "finetune", "score"]
 OneOrMore = BeforeValidator(_as_list)
 
 

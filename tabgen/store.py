@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from tabgen.errors import StoreError
+from tabgen.outcome import STATUSES, Outcome
 
 FILE = "outcomes.sqlite"
 SCHEMA_VERSION = 1
@@ -22,10 +23,8 @@ CREATE TABLE outcomes (key TEXT PRIMARY KEY, status TEXT NOT NULL, row TEXT NOT 
 PRAGMA user_version={SCHEMA_VERSION};
 COMMIT;
 """
-STATUSES = ("ok", "unsupported", "invalid_output", "error", "timeout", "out_of_memory", "crashed")
 LEAST_BYTES, MOST_BYTES = 100, 1 << 36
 """Of a row, and of a store: bounds on where recovery looks."""
-RETRYABLE = ("error", "timeout", "out_of_memory", "crashed")
 
 
 class Store:
@@ -81,7 +80,7 @@ class Store:
         """Key -> status of everything stored."""
         return dict(self._read("SELECT key, status FROM outcomes"))
 
-    def add(self, outcome: dict[str, Any]) -> None:
+    def add(self, outcome: Outcome) -> None:
         """Write one outcome at once; one that stands under the key is replaced (a retry).
 
         Raises
@@ -89,13 +88,10 @@ class Store:
         StoreError
             If it cannot be written (disk full, folder gone); nothing that was stored is lost.
         """
-        assert outcome["status"] in STATUSES, outcome["status"]
-        row = json.dumps(outcome, sort_keys=True, allow_nan=True)
+        row = json.dumps(outcome.to_dict(), sort_keys=True, allow_nan=True)
         try:
             with self._db:
-                self._db.execute(
-                    "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?)", (outcome["key"], outcome["status"], row)
-                )
+                self._db.execute("INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?)", (outcome.key, outcome.status, row))
         except sqlite3.Error as error:
             raise StoreError(
                 f"the outcome could not be written to {self.folder / FILE}: {error}. Free space and run again."

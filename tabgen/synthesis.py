@@ -6,26 +6,20 @@ of a smaller one, and one fit serves them all.
 
 from __future__ import annotations
 
-import hashlib
 import math
-import random
-import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 from tabgen.cache import Cache, Rows
-from tabgen.environment import package_versions, peak_memory_mb
-from tabgen.experiment import canonical_json, rows_identity
-from tabgen.generator import FitContext, Generator
-from tabgen.models.base import FoundationModel
-from tabgen.sampling import check_classes, draw_sample, fit_generator
+from tabgen.clock import Clock
+from tabgen.environment import package_versions
+from tabgen.host.client import FitOrder, Host
+from tabgen.outcome import Cell, hash_of, rows_identity
+from tabgen.randomness import spawned
+from tabgen.sampling import check_classes
 from tabgen.table import Table
-
-if TYPE_CHECKING:
-    from tabgen.cell import Clock
 
 
 class Synthesis:
@@ -33,63 +27,72 @@ class Synthesis:
 
     Attributes
     ----------
-    context : FitContext
-        What the generator is told; it writes its notes into ``notes``.
     facts : dict
         For the outcome: whether all rows came from the cache, and what else the caller adds.
+    notes : dict
+        What the generator noted, now or when the cached rows were made.
     """
 
     def __init__(
         self,
-        cell: dict[str, Any],
-        generator: Generator,
+        cell: Cell,
+        host: Host,
         train: Table,
-        model: FoundationModel,
         seeds: dict[str, int],
-        notes: dict[str, Any],
+        device: str,
+        model: dict[str, Any],
         clock: Clock,
         cache: Cache | None = None,
     ) -> None:
-        self.generator, self.train, self.seeds = generator, train, seeds
+        self.host, self.train, self.seeds = host, train, seeds
         self.facts: dict[str, Any] = {"cached_synthetic": False}
-        self.clock, self._cache, self.model, self._checkpoint = clock, cache, model, cell["checkpoint"]
+        self.notes: dict[str, Any] = {}
+        self.clock, self._cache, self._checkpoint = clock, cache, cell.checkpoint
         self._decides = {
             **rows_identity(cell),
             "train": train.content_hash,
-            "protocol": cell["protocol"],
+            "protocol": cell.protocol,
             "seeds": [seeds["fit"], seeds["sample"]],
-            "device": model.device,
+            "device": device,
         }
-        self._fitted = self._used_model = False
-        self._cached: list[Rows] = []
-        self.context = FitContext(
+        self._order = FitOrder(
+            generator=cell.generator or "",
+            plugin_version=cell.plugin_version,
+            environment=cell.environment,
+            settings=cell.settings,
             seed=seeds["fit"],
-            deadline=time.monotonic() + cell["limits"]["seconds"],
-            device=model.device,
-            load_model=self._load_model,
-            notes=notes,
+            seconds=cell.limits["seconds"],
+            device=device,
+            threads=1,
+            model=model,
         )
+        self._fitted = False
+        self._cached: list[Rows] = []
 
     def fit(self) -> None:
         """Fit the generator, unless that was done."""
         if not self._fitted:
+            with self.clock.phase("load"):
+                self.host.wait()
             with self.clock.phase("fit"):
-                same_start(self.seeds["fit"])
-                fit_generator(self.generator, self.train, self.context)
+                self.host.fit(self._order, self.train)
             self._fitted = True
+            self._told()
 
     def redraw(self, n_rows: int, step: int) -> Table:
         """New rows for a step of fine-tuning, of a generator that redraws; never cached."""
         self.fit()
         with self.clock.phase("sample"):
-            return draw_sample(self.generator, self.train, n_rows, _spawned(self.seeds["sample"], step))
+            sample = self.host.sample(n_rows, spawned(self.seeds["sample"], step), fresh=False)
+        self._told()
+        return sample
 
     def draw(self, n_rows: int) -> Table:
         """The first ``n_rows`` rows of the blocks; of less than one block, a random part of it.
 
         Rows of a generator that changes columns are one block, whatever their number: blocks could not be stacked.
         """
-        size = n_rows if self.generator.info.changes_columns else len(self.train)
+        size = n_rows if self.host.info.changes_columns else len(self.train)
         blocks = [self._block(number, size) for number in range(math.ceil(n_rows / size))]
         if self._cached:
             self._tell_what_was_spared(len(blocks))
@@ -99,7 +102,7 @@ class Synthesis:
             if len(blocks) == 1:
                 order = np.random.default_rng([self.seeds["sample"], size]).permutation(size)
             table = table.take(order[:n_rows])
-            check_classes(table, self.generator)
+            check_classes(table, self.host.info)
         return Table(table.frame.reset_index(drop=True), table.schema)
 
     def _block(self, number: int, size: int) -> Table:
@@ -110,20 +113,27 @@ class Synthesis:
                 found = self._cache.rows(_key(decides, None)) or self._cache.rows(_key(decides, self._checkpoint))
             if found:
                 self._cached.append(found)
-                self.context.notes |= found.notes
+                self.notes |= found.notes
                 return found.table
         self.fit()
         began = self.clock.seconds.get("sample", 0.0)
-        seed = _spawned(self.seeds["sample"], number) if number else self.seeds["sample"]
+        seed = spawned(self.seeds["sample"], number) if number else self.seeds["sample"]
         with self.clock.phase("sample"):
-            same_start(seed)
-            sample = draw_sample(self.generator, self.train, size, seed)
+            sample = self.host.sample(size, seed, fresh=True)
+        self._told()
         if self._cache:
             with self.clock.phase("cache"):
                 seconds = self.clock.seconds["fit"], self.clock.seconds["sample"] - began
-                rows = Rows(sample, *seconds, peak_memory_mb(), dict(self.context.notes))
-                self._cache.add_rows(_key(decides, self._checkpoint if self._used_model else None), rows)
+                rows = Rows(sample, *seconds, self.host.spent.peak_mb, dict(self.notes))
+                key = _key(decides, self._checkpoint if self.host.spent.used_model else None)
+                self._cache.add_rows(key, rows)
         return sample
+
+    def _told(self) -> None:
+        """Take in what the host has said of itself."""
+        self.notes |= self.host.spent.notes
+        self.clock.elsewhere = self.host.spent.processor
+        self.clock.peak_mb = max(self.clock.peak_mb, self.host.spent.peak_mb)
 
     def _tell_what_was_spared(self, n_blocks: int) -> None:
         for rows in self._cached:
@@ -132,22 +142,6 @@ class Synthesis:
             self.clock.spare("fit", self._cached[0].seconds_fit)
         self.facts["cached_synthetic"] = len(self._cached) == n_blocks
 
-    def _load_model(self) -> FoundationModel:
-        self._used_model = True
-        return self.model
-
-
-def same_start(seed: int) -> None:
-    """Set every global random state: what comes next cannot depend on what ran before it, or was spared."""
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002 - libraries that generators build on draw from it
-    torch.manual_seed(seed)
-
 
 def _key(decides: dict[str, Any], checkpoint: str | None) -> str:
-    everything = decides | {"checkpoint": checkpoint, "packages": package_versions()}
-    return hashlib.sha256(canonical_json(everything).encode()).hexdigest()
-
-
-def _spawned(seed: int, number: int) -> int:
-    return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+    return hash_of(decides | {"checkpoint": checkpoint, "packages": package_versions()})

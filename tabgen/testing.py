@@ -354,7 +354,7 @@ class _Bench:
 
     @cached_property
     def foundation_model(self) -> FoundationModel:
-        from tabgen.experiment import find_model
+        from tabgen.plugins import find_model
 
         return find_model(self.model, get_plugins()).load("cpu")
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tabgen.datasets import quick_datasets
-from tabgen.experiment import PROTOCOL_VERSION, key_of
+from tabgen.outcome import CELL_FIELDS, PROTOCOL_VERSION, Cell, Outcome, key_of
 from tabgen.store import Store
 
 METRICS = ("roc_auc", "log_loss")
@@ -108,7 +108,19 @@ def make_row(
             gain = 0.0 if method == "zero-shot" else float(np.round(rng.normal(0.004 * (place - 2), 0.01), 4)) + shift
             row[f"zero_shot_{part}_{metric}"] = score
             row[f"tuned_{part}_{metric}"] = score + (gain if metric == "roc_auc" else -gain)
-    return {"key": key_of(row), **row}
+    return with_key(row)
+
+
+def made_row() -> dict[str, Any]:
+    """The least that is a row."""
+    row = make_row(np.random.default_rng(0), {}, 0, "real", "d", "0" * 64, "y", {}, 0, 2, "made")
+    return {name: row[name] for name in (*CELL_FIELDS, "status", "provenance") if name in row} | {"method": "m"}
+
+
+def with_key(row: dict[str, Any]) -> dict[str, Any]:
+    """The row under the key of its content."""
+    row = {"key": "", **row}
+    return row | {"key": key_of(Cell.from_dict(row))}
 
 
 def fail(row: dict[str, Any], status: str = "error", reason: str = "ValueError: no") -> None:
@@ -121,5 +133,5 @@ def fail(row: dict[str, Any], status: str = "error", reason: str = "ValueError: 
 def store_rows(rows: list[dict[str, Any]], folder: Path) -> Path:
     with Store(folder, write=True) as store:
         for row in rows:
-            store.add(row)
+            store.add(Outcome.from_dict(row))
     return folder

@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from leaderboard_rows import EVIL, fail, make_rows, store_rows
+from leaderboard_rows import EVIL, fail, make_rows, store_rows, with_key
 from typer.testing import CliRunner
 
 from tabgen.cli import app
 from tabgen.errors import DataError, TabgenError
-from tabgen.experiment import key_of
 from tabgen.leaderboard import bundle as bundles
 from tabgen.leaderboard.bundle import ENVIRONMENT, MANIFEST, MEMBERS, ROWS, read_bundle, write_bundle
 from tabgen.leaderboard.check import check_rows
@@ -280,13 +279,13 @@ def failed_without_reason(rows: list[Row]) -> None:
 def impostor(rows: list[Row]) -> None:
     """Calls its own generator 'real'."""
     rows[2]["method"] = "real"
-    rows[2]["key"] = key_of(rows[2])
+    rows[2]["key"] = with_key(rows[2])["key"]
 
 
 def other_table(rows: list[Row]) -> None:
     for row in rows[:10]:
         row["sha256"] = "e" * 64
-        row["key"] = key_of(row)
+        row["key"] = with_key(row)["key"]
 
 
 def old_protocol(rows: list[Row]) -> None:
@@ -296,7 +295,7 @@ def old_protocol(rows: list[Row]) -> None:
 
 def no_such_fold(rows: list[Row]) -> None:
     rows[2]["fold"] = 5
-    rows[2]["key"] = key_of(rows[2])
+    rows[2]["key"] = with_key(rows[2])["key"]
 
 
 @pytest.mark.parametrize(

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from test_cell import cells_of
+from paths import FIXTURE
+from test_cell import cells_of, run_cell
 
 from tabgen import Generator, GeneratorInfo
 from tabgen.cache import Cache, CacheSettings, Rows, sizes, trim
-from tabgen.cell import run_cell
 from tabgen.datasets import Dataset
-from tabgen.experiment import rows_key
+from tabgen.models.checkpoints import load_directory
+from tabgen.outcome import rows_key
 from tabgen.plugins import Plugin, PluginChoice, Plugins, load_plugins
 from tabgen.table import Table
 
@@ -193,8 +195,8 @@ def test_one_fit_serves_a_twin_other_mixings_and_smaller_ratios(
 ) -> None:
     plugins, calls = counted
     methods = ["noisy:ratio=3", "noisy", "noisy@augment", "twin", "twin:ratio=2", "noisy:ratio=0.5", "twin:ratio=0.25"]
-    cells = [cell for cell in cells_of(plugins, heart, methods, two_steps, fidelity=False) if cell["fold"] == 0]
-    outcomes = {cell["method"]: run_cell(cell, plugins, cache=cache_in(tmp_path)) for cell in cells}
+    cells = [cell for cell in cells_of(plugins, heart, methods, two_steps, fidelity=False) if cell.fold == 0]
+    outcomes = {cell.method: run_cell(cell, plugins, cache=cache_in(tmp_path)) for cell in cells}
     assert calls == ["fit", "sample", "sample", "sample"]
     assert len({rows_key(cell) for cell in cells}) == 1
     assert outcomes["noisy"]["synthetic_hash"] == outcomes["twin"]["synthetic_hash"]
@@ -227,14 +229,19 @@ def test_a_hit_says_what_the_work_cost_when_it_was_done(
 
 
 def test_rows_made_with_the_foundation_model_belong_to_its_checkpoint(
-    counted: tuple[Plugins, list[str]], heart: Dataset, two_steps: dict[str, Any], tmp_path: Path
+    counted: tuple[Plugins, list[str]],
+    heart: Dataset,
+    two_steps: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     plugins, calls = counted
     for method, fits in (("noisy", 1), ("asking", 2)):
         cell = cells_of(plugins, heart, [method], two_steps, fidelity=False)[0]
         calls.clear()
         run_cell(cell, plugins, cache=cache_in(tmp_path))
-        run_cell(cell | {"checkpoint": "another"}, plugins, cache=cache_in(tmp_path))
+        monkeypatch.setattr("tabgen.cell._load_model", lambda cell, plugins, device: load_directory(FIXTURE))
+        run_cell(replace(cell, checkpoint="another"), plugins, cache=cache_in(tmp_path))
         run_cell(cell, plugins, cache=cache_in(tmp_path))
         assert calls.count("fit") == fits, method
 
@@ -254,7 +261,7 @@ def test_what_decides_the_rows_is_in_their_key(
     monkeypatch.setattr("tabgen.cell.make_generator", lambda generator, settings: generator())
     cell = cells_of(plugins, heart, ["noisy"], two_steps, fidelity=False)[0]
     run_cell(cell, plugins, cache=cache_in(tmp_path))
-    changed = run_cell(cell | change, plugins, cache=cache_in(tmp_path))
+    changed = run_cell(replace(cell, **change), plugins, cache=cache_in(tmp_path))
     assert calls.count("fit") == 2
     assert not changed["cached_synthetic"]
 

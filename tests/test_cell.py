@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,17 +11,23 @@ import pytest
 from paths import FIXTURE
 
 from tabgen import Generator, GeneratorInfo
-from tabgen.cell import Clock, run_cell, seeds_of, status_of
+from tabgen.cell import run_cell as compute
+from tabgen.cell import seeds_of
+from tabgen.clock import Clock
 from tabgen.datasets import Dataset, Suite
-from tabgen.errors import InvalidOutput, Unsupported
+from tabgen.errors import InvalidOutput, Unsupported, status_of
 from tabgen.experiment import Experiment, parse_methods, plan
+from tabgen.outcome import Cell
 from tabgen.plugins import Plugin, PluginChoice, Plugins, load_plugins
 from tabgen.splits import split
 
 
-def cells_of(
-    plugins: Plugins, dataset: Dataset, methods: list[str], recipe: dict[str, Any], **more: Any
-) -> list[dict[str, Any]]:
+def run_cell(cell: Cell, plugins: Plugins, **more: Any) -> dict[str, Any]:
+    """The flat result of a cell that computes in this process."""
+    return compute(cell, plugins, **more).to_dict()
+
+
+def cells_of(plugins: Plugins, dataset: Dataset, methods: list[str], recipe: dict[str, Any], **more: Any) -> list[Cell]:
     suite = Suite("test", "one table", "1", lambda: [dataset])
     return plan(
         Experiment(suite, parse_methods(methods, plugins), folds=2, model=str(FIXTURE), recipe=recipe, **more), plugins
@@ -101,7 +108,7 @@ def test_level_names_that_train_rows_lack_are_not_shown(
         seen.clear()
         run_cell(cell, plugins)
         shown.append(seen[0][0].schema["level"].levels)
-        rows = split(dataset.load().labels, cell["fold"], 2, 0, 1000, 1000).train
+        rows = split(dataset.load().labels, cell.fold, 2, 0, 1000, 1000).train
         assert ("only once" in shown[-1]) == (59 in rows)
 
 
@@ -126,10 +133,13 @@ def test_folds_and_seeds_differ(built_in: Plugins, heart: Dataset, two_steps: di
     assert len({run_cell(c, built_in)["synthetic_hash"] for c in cells}) == 4
 
 
-def test_purposes_have_seeds_of_their_own() -> None:
-    seeds = seeds_of({"seed": 0, "fold": 0})
+def test_purposes_have_seeds_of_their_own(built_in: Plugins, heart: Dataset, two_steps: dict[str, Any]) -> None:
+    first = cells_of(built_in, heart, ["bootstrap"], two_steps)[0]
+    seeds = seeds_of(first)
     assert len(set(seeds.values())) == len(seeds)
-    assert seeds != seeds_of({"seed": 0, "fold": 1}) != seeds_of({"seed": 1, "fold": 0})
+    assert seeds != seeds_of(replace(first, fold=1)) != seeds_of(replace(first, seed=1))
+    drawn_again = seeds_of(replace(first, draw=1))
+    assert {purpose for purpose in seeds if seeds[purpose] != drawn_again[purpose]} == {"fit", "sample"}
 
 
 def test_a_generator_that_redraws_is_drawn_at_every_step(

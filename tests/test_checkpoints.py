@@ -12,11 +12,10 @@ import torch
 from paths import FIXTURE
 
 from tabgen.errors import ModelError, Unsupported
-from tabgen.experiment import find_model
 from tabgen.models import DEFAULT_MODEL, WEIGHTS
 from tabgen.models.checkpoints import Tab2DModel, load_directory
 from tabgen.models.files import hub_directory
-from tabgen.plugins import Plugins
+from tabgen.plugins import Plugins, find_model
 from tabgen.table import Table
 
 

@@ -15,24 +15,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tabgen import hookspecs
 from tabgen.datasets import Dataset, Suite
 from tabgen.errors import ExperimentError, ModelError, UnknownNameError
 from tabgen.experiment import (
     Experiment,
     Limits,
     Method,
-    canonical_json,
     default_methods,
-    find_model,
     find_suite,
     parse_method,
     parse_methods,
     plan,
 )
 from tabgen.generator import GeneratorInfo
+from tabgen.marker import hookimpl
 from tabgen.models.base import ModelInfo
-from tabgen.plugins import Plugin, PluginChoice, Plugins, load_plugins
+from tabgen.outcome import Cell, canonical_json
+from tabgen.plugins import Plugin, PluginChoice, Plugins, find_model, load_plugins
 from tabgen.references import Bootstrap
 
 
@@ -201,23 +200,25 @@ def test_models_by_name_or_by_folder(plugins: Plugins, tiny_checkpoint: Path, tm
 def test_cells_run_by_dataset_fold_seed_method(experiment: Experiment, file: Path, plugins: Plugins) -> None:
     two = suite_of(Dataset("b", file, "y", "1" * 64), Dataset("a", file, "y", "2" * 64))
     cells = plan(replace(experiment, suite=two, seeds=(3, 1)), plugins)
-    order = [(c["dataset"], c["fold"], c["seed"], c["method"]) for c in cells]
+    order = [(c.dataset, c.fold, c.seed, c.method) for c in cells]
     methods = ["zero-shot", "real", "jitter"]
     assert order == [(d, f, s, m) for d in "ba" for f in (0, 1) for s in (3, 1) for m in methods]
 
 
 def test_a_cell_is_plain_data_and_complete(experiment: Experiment, plugins: Plugins, file: Path) -> None:
     cell = plan(experiment, plugins)[2]
-    assert json.loads(json.dumps(cell)) == cell
-    assert re.fullmatch("[0-9a-f]{64}", cell["key"])
-    assert {k: cell[k] for k in ("suite", "dataset", "path", "target", "sha256")} == {
+    assert Cell.from_dict(json.loads(json.dumps(cell.to_dict()))) == cell
+    assert re.fullmatch("[0-9a-f]{64}", cell.key)
+    assert {k: getattr(cell, k) for k in ("suite", "dataset", "path", "target", "sha256")} == {
         "suite": "mine",
         "dataset": "a",
         "path": str(file),
         "target": "y",
         "sha256": "1" * 64,
     }
-    assert {k: cell[k] for k in ("method", "generator", "plugin", "plugin_version", "mixing", "settings", "ratio")} == {
+    assert {
+        k: getattr(cell, k) for k in ("method", "generator", "plugin", "plugin_version", "mixing", "settings", "ratio")
+    } == {
         "method": "jitter",
         "generator": "jitter",
         "plugin": "tabgen.references",
@@ -226,13 +227,13 @@ def test_a_cell_is_plain_data_and_complete(experiment: Experiment, plugins: Plug
         "settings": {"noise": 0.1},
         "ratio": 1.0,
     }
-    assert (cell["model"], cell["checkpoint"], cell["recipe"]) == ("one", "hash of one", {"steps": 5})
-    assert cell["limits"] == {"seconds": 600.0, "memory_mb": 6000.0, "phases": {}}
+    assert (cell.model, cell.checkpoint, cell.recipe) == ("one", "hash of one", {"steps": 5})
+    assert cell.limits == {"seconds": 600.0, "memory_mb": 6000.0, "phases": {}}
 
 
 def keys(experiment: Experiment, plugins: Plugins) -> dict[str, str]:
     """Method -> key, of fold 0."""
-    return {c["method"]: c["key"] for c in plan(experiment, plugins) if c["fold"] == 0}
+    return {c.method: c.key for c in plan(experiment, plugins) if c.fold == 0}
 
 
 def change_dataset(**change: Any) -> Callable[[Experiment], Experiment]:
@@ -285,7 +286,7 @@ def test_the_key_does_not_depend_on_the_label(experiment: Experiment, plugins: P
 
 def test_every_cell_of_a_plan_has_its_own_key(experiment: Experiment, plugins: Plugins) -> None:
     cells = plan(replace(experiment, seeds=(0, 1), folds=3), plugins)
-    assert len({cell["key"] for cell in cells}) == len(cells) == 18
+    assert len({cell.key for cell in cells}) == len(cells) == 18
 
 
 def test_the_key_depends_on_plugin_version_model_weights_and_protocol(
@@ -317,7 +318,7 @@ def test_a_file_without_a_known_hash_is_hashed_and_the_cell_says_so(
     unknown = replace(experiment, suite=suite_of(Dataset("a", copy, "y")))
     known = replace(experiment, suite=suite_of(Dataset("a", copy, "y", digest)))
     assert keys(unknown, plugins) == keys(known, plugins)
-    assert plan(unknown, plugins)[0]["sha256"] == digest
+    assert plan(unknown, plugins)[0].sha256 == digest
     copy.write_text("x,y\n1,a\n2,b\n")
     assert keys(unknown, plugins) != keys(known, plugins)
 
@@ -384,8 +385,8 @@ def test_hooks_do_not_change_the_plan(experiment: Experiment, plugins: Plugins) 
     before = plan(experiment, plugins)
 
     class Observer:
-        @hookspecs.hookimpl
-        def tabgen_cell_started(self, cell: dict[str, Any]) -> None: ...
+        @hookimpl
+        def tabgen_cell_started(self, cell: Cell) -> None: ...
 
     observer = Observer()
     plugins.manager.register(observer)

@@ -9,14 +9,14 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from leaderboard_rows import EVIL, PROVENANCE, fail, make_rows, store_rows
+from leaderboard_rows import EVIL, PROVENANCE, fail, make_rows, store_rows, with_key
 from typer.testing import CliRunner
 
 from tabgen.cli import app
 from tabgen.datasets import Dataset, Suite
 from tabgen.environment import provenance
 from tabgen.errors import DataError, ExperimentError
-from tabgen.experiment import Experiment, key_of, parse_methods
+from tabgen.experiment import Experiment, parse_methods
 from tabgen.leaderboard.boards import embed, make_boards
 from tabgen.leaderboard.bundle import load_rows, write_bundle
 from tabgen.leaderboard.pages import link, slug
@@ -70,7 +70,7 @@ def test_every_page_forbids_what_it_does_not_need(site: Path) -> None:
 def test_the_downloads_hold_every_row(site: Path) -> None:
     lines = [json.loads(line) for line in (site / "results.jsonl").read_text().splitlines()]
     assert len(lines) == 60
-    assert all(key_of(line) == line["key"] for line in lines)
+    assert all(with_key(line)["key"] == line["key"] for line in lines)
     for frame in (pd.read_parquet(site / "results.parquet"), pd.read_csv(site / "results.csv")):
         assert frame["key"].tolist() == [line["key"] for line in lines]
         assert frame["tuned_test_roc_auc"].isna().sum() == 1
@@ -185,7 +185,7 @@ def test_a_spreadsheet_runs_no_formula(built_in: Plugins, tmp_path: Path) -> Non
 def test_what_cannot_be_compared_is_on_boards_of_its_own(built_in: Plugins) -> None:
     rows = make_rows()
     small = [row | {"max_train_rows": 100} for row in rows[:20]]
-    small = [row | {"key": key_of(row)} for row in small]
+    small = [with_key(row) for row in small]
     boards = make_boards(rows + small, built_in, "complete")
     assert [len(board.rows) for board in boards] == [60, 20]
     assert len({board.title for board in boards}) == 2
@@ -194,7 +194,7 @@ def test_what_cannot_be_compared_is_on_boards_of_its_own(built_in: Plugins) -> N
 def test_two_recipes_of_one_method_are_two_boards_that_share_zero_shot(built_in: Plugins) -> None:
     rows = make_rows()
     other = [row | {"recipe": {"name": "full"}} for row in rows if row["mixing"] != "none"]
-    other = [row | {"key": key_of(row)} for row in other]
+    other = [with_key(row) for row in other]
     boards = make_boards(rows + other, built_in, "complete")
     assert [len(board.rows) for board in boards] == [60, 60]
     assert {board.title.rpartition(" ")[2] for board in boards} == {"nano", "full"}
@@ -203,7 +203,7 @@ def test_two_recipes_of_one_method_are_two_boards_that_share_zero_shot(built_in:
 def test_two_versions_of_a_plugin_are_two_methods(built_in: Plugins) -> None:
     rows = make_rows()
     newer = [row | {"plugin_version": "0.2.0"} for row in rows if row["method"] == "jitter"]
-    newer = [row | {"key": key_of(row)} for row in newer]
+    newer = [with_key(row) for row in newer]
     (board,) = make_boards(rows + newer, built_in, "complete")
     names = set(board.outcomes["method"])
     assert {"jitter (0.1.0)", "jitter (0.2.0)"} < names and "jitter" not in names
@@ -212,7 +212,7 @@ def test_two_versions_of_a_plugin_are_two_methods(built_in: Plugins) -> None:
 def test_two_files_of_one_name_are_two_datasets(built_in: Plugins) -> None:
     rows = make_rows()
     other = [row | {"sha256": "e" * 64} for row in rows if row["dataset"] == "blood-storage"]
-    other = [row | {"key": key_of(row)} for row in other]
+    other = [with_key(row) for row in other]
     (board,) = make_boards(rows + other, built_in, "complete")
     assert sorted(name for name in set(board.outcomes["dataset"]) if name.startswith("blood"))[1] == (
         "blood-storage (eeeeeeee)"
@@ -311,7 +311,7 @@ def test_what_cannot_be_run_here_is_said_and_does_not_pass(
     change: Row, reason: str, computed: list[Row], built_in: Plugins
 ) -> None:
     rows = [row | change for row in computed if row["generator"]]
-    rows = [row | {"key": key_of(row)} for row in rows]
+    rows = [with_key(row) for row in rows]
     result = rerun(rows, built_in)
     assert not result.passed and result.reruns == []
     assert [reason in told for told in result.out_of_reach] == [True]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -16,9 +18,9 @@ import pluggy
 import pytest
 from paths import ROOT
 
-from tabgen import hookspecs
+from tabgen import hookspecs, marker
 from tabgen.errors import PluginError, UnknownNameError
-from tabgen.plugins import ENVIRONMENT, PluginChoice, Plugins, get_plugins, load_plugins
+from tabgen.plugins import PluginChoice, Plugins, Source, get_plugins, load_plugins, load_sources
 
 SPECS = {name: spec for name, spec in vars(hookspecs).items() if name.startswith("tabgen_")}
 BUILT_IN_NAMES = ["tabgen.references", "tabgen.models", "tabgen.datasets", "tabgen.metrics", "tabgen.engines"]
@@ -183,7 +185,7 @@ def test_observers_are_called_with_their_argument(hook: str, write: Callable[...
 def test_the_marker_is_the_public_one() -> None:
     import tabgen
 
-    assert tabgen.hookimpl is hookspecs.hookimpl
+    assert tabgen.hookimpl is marker.hookimpl
     assert isinstance(tabgen.hookimpl, pluggy.HookimplMarker)
 
 
@@ -379,7 +381,8 @@ def test_unknown_names_come_with_the_nearest(built_in: Plugins) -> None:
 def test_an_installed_plugin_is_found_with_its_version_and_licence(install: Callable[..., None]) -> None:
     install("good", generator_code("again"), licence="MIT AND BUSL-1.1")
     plugin = load(external=True).generators.plugin_of("again")
-    assert (plugin.name, plugin.version, plugin.licence) == ("good", "1.2", "MIT AND BUSL-1.1")
+    assert (plugin.name, plugin.licence) == ("good", "MIT AND BUSL-1.1")
+    assert re.fullmatch("1\\.2\\+[0-9a-f]{12}", plugin.version)  # the distribution's, and the hash of its code
     assert plugin.source == "installed: fake_good"
 
 
@@ -436,7 +439,7 @@ def test_broken_plugins_are_named_with_their_error_and_the_others_load(install: 
     assert {plugin.name for plugin in plugins.broken} == set(BROKEN)
     for plugin in plugins.broken:
         assert BROKEN[plugin.name][1] in str(plugin.error)
-        assert plugin.version == "1.2"
+        assert plugin.version.startswith("1.2")
     assert sorted(p.name for p in plugins.plugins) == sorted([*BUILT_IN_NAMES, *BROKEN, "a-good", "z-good"])
 
 
@@ -481,19 +484,32 @@ def late(register):
 # The choice
 
 
-def test_the_choice_reaches_a_worker_through_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    choice = PluginChoice(("a b.py", "ü.py"), external=False)
-    monkeypatch.setenv(ENVIRONMENT, choice.to_environment())
-    assert PluginChoice.from_environment() == choice
-    monkeypatch.delenv(ENVIRONMENT)
-    assert PluginChoice.from_environment() == PluginChoice((), external=True)
+def test_another_process_loads_the_same_from_plain_sources(write: Callable[..., str]) -> None:
+    first = load(write(generator_code("mine")), external=False)
+    sources = [plugin.origin for plugin in first.plugins if plugin.origin and plugin.origin.kind != "built in"]
+    again = load_sources([Source(**json.loads(json.dumps(asdict(source)))) for source in sources])
+    assert again.generators.plugin_of("mine").version == first.generators.plugin_of("mine").version
 
 
-def test_plugins_of_a_choice_are_loaded_once(write: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
-    choice = PluginChoice((write(generator_code("again")),), external=False)
-    assert get_plugins(choice) is get_plugins(PluginChoice(choice.files, external=False))
-    monkeypatch.setenv(ENVIRONMENT, choice.to_environment())
-    assert get_plugins() is get_plugins(choice)
+def test_plugins_of_a_choice_are_loaded_once_and_anew_when_their_code_changes(write: Callable[..., str]) -> None:
+    file = write(generator_code("again"))
+    choice = PluginChoice((file,), external=False)
+    first = get_plugins(choice)
+    assert first is get_plugins(PluginChoice(choice.files, external=False))
+    Path(file).write_text(generator_code("renamed"))
+    assert "renamed" in get_plugins(choice).generators
+    assert first.generators.plugin_of("again").version != get_plugins(choice).generators.plugin_of("renamed").version
+
+
+def test_a_helper_beside_a_file_is_part_of_its_version(write: Callable[..., str], tmp_path: Path) -> None:
+    file = write(generator_code("helped") + "\n\ndef later():\n    import helper_of_helped\n")
+    helper = Path(file).parent / "helper_of_helped.py"
+    versions = []
+    for content in (None, "value = 1\n", "value = 2\n"):
+        if content:
+            helper.write_text(content)
+        versions.append(load(file, external=False).generators.plugin_of("helped").version)
+    assert len(set(versions)) == 3
 
 
 def test_loading_the_built_ins_imports_neither_torch_nor_pandas() -> None:

@@ -14,6 +14,7 @@ import pytest
 from test_engine import CHOICE, cells, limited, plugins, run  # noqa: F401 - fixtures among them
 
 from tabgen.engines import EngineSettings
+from tabgen.outcome import Cell
 
 ray = pytest.importorskip("ray", reason="the Ray engine is tested where Ray is: pip install 'tabgen-bench[ray]'")
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -55,7 +56,7 @@ def node_at_work(cluster: Any, patience: float = 120) -> Any:
 
 def test_a_node_killed_in_mid_run_costs_nothing_and_scores_are_those_of_the_local_engine(
     cluster: Any,
-    cells: dict[str, dict[str, Any]],  # noqa: F811
+    cells: dict[str, Cell],  # noqa: F811
     tmp_path: Path,
 ) -> None:
     from tabgen.engines.ray import RayEngine
@@ -67,7 +68,7 @@ def test_a_node_killed_in_mid_run_costs_nothing_and_scores_are_those_of_the_loca
     for cell, result in RayEngine(EngineSettings(CHOICE, tmp_path / "logs")).run(chosen):
         if not ended:
             cluster.remove_node(node_at_work(cluster), allow_graceful=False)
-        ended.append((cell["method"], result))
+        ended.append((cell.method, result.to_dict()))
     assert sorted(method for method, _ in ended) == sorted(["hangs", *names])
     by_method = dict(ended)
     statuses = {method: result["status"] for method, result in by_method.items()}
@@ -83,7 +84,7 @@ def test_a_node_killed_in_mid_run_costs_nothing_and_scores_are_those_of_the_loca
     assert "exit code 7" in by_method["exits"]["reason"]
     assert by_method["exits"]["attempts"] == 1  # its own doing
     assert max(result["attempts"] for result in by_method.values()) == 2  # what ran on the dead node ran again
-    assert "the last words" in (tmp_path / "logs" / f"{cells['prints-megabytes']['key'][:16]}.log").read_text()
+    assert "the last words" in (tmp_path / "logs" / f"{cells['prints-megabytes'].key[:16]}.log").read_text()
     local = run([cells[name] for name in names], tmp_path / "local")
     for method, result in local.items():
         scores = {name: value for name, value in result.items() if name.startswith(("zero_shot", "tuned", "curve"))}
@@ -93,7 +94,7 @@ def test_a_node_killed_in_mid_run_costs_nothing_and_scores_are_those_of_the_loca
 
 def test_a_cell_that_takes_its_worker_along_is_tried_again_and_then_recorded(
     cluster: Any,
-    cells: dict[str, dict[str, Any]],  # noqa: F811
+    cells: dict[str, Cell],  # noqa: F811
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -101,7 +102,7 @@ def test_a_cell_that_takes_its_worker_along_is_tried_again_and_then_recorded(
 
     monkeypatch.setattr("tabgen.engines.ray.ATTEMPTS", 2)
     order = [cells["kills-grandparent"], cells["zero-shot"]]
-    results = {c["method"]: r for c, r in RayEngine(EngineSettings(CHOICE, tmp_path, workers=1)).run(order)}
+    results = {c.method: r.to_dict() for c, r in RayEngine(EngineSettings(CHOICE, tmp_path, workers=1)).run(order)}
     assert results["zero-shot"]["status"] == "ok"
     assert results["kills-grandparent"]["status"] == "crashed"
     assert results["kills-grandparent"]["attempts"] == 2

@@ -10,7 +10,6 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from paths import FIXTURE
@@ -18,8 +17,9 @@ from paths import FIXTURE
 from tabgen.datasets import Dataset, Suite
 from tabgen.errors import StoreError
 from tabgen.experiment import Experiment, parse_methods
-from tabgen.hookspecs import hookimpl
+from tabgen.marker import hookimpl
 from tabgen.models.recipes import get_recipe
+from tabgen.outcome import Cell, Outcome
 from tabgen.plugins import PluginChoice, Plugins, load_plugins
 from tabgen.results import load_results
 from tabgen.runner import RunSummary, run_experiment
@@ -39,11 +39,11 @@ class Notes:
     def begin(self, total: int, done: int) -> None:
         self.total, self.done = total, done
 
-    def started(self, cell: dict[str, Any]) -> None:
-        self.started_cells.append(cell["key"])
+    def started(self, cell: Cell) -> None:
+        self.started_cells.append(cell.key)
 
-    def finished(self, outcome: dict[str, Any]) -> None:
-        self.finished_cells.append(outcome["key"])
+    def finished(self, outcome: Outcome) -> None:
+        self.finished_cells.append(outcome.key)
 
     def say(self, message: str) -> None:
         self.said.append(message)
@@ -156,12 +156,12 @@ def test_observers_are_told_and_cannot_stop_the_run(teaching: Dataset, tmp_path:
 
     class Observer:
         @hookimpl
-        def tabgen_cell_started(self, cell: dict[str, Any]) -> None:
-            told.append(("started", cell["method"]))
+        def tabgen_cell_started(self, cell: Cell) -> None:
+            told.append(("started", cell.method))
 
         @hookimpl
-        def tabgen_cell_finished(self, outcome: dict[str, Any]) -> None:
-            told.append(("finished", outcome["status"]))
+        def tabgen_cell_finished(self, outcome: Outcome) -> None:
+            told.append(("finished", outcome.status))
             raise RuntimeError("an observer's own fault")
 
     plugins.manager.register(Observer())
@@ -192,7 +192,7 @@ from tabgen.runner import run_experiment
 plugins = load_plugins(CHOICE)
 table = next(d for d in quick_datasets() if d.name == "teaching-assistants")
 watcher = Notes()
-watcher.finished = lambda outcome: print(outcome["key"], flush=True)
+watcher.finished = lambda outcome: print(outcome.key, flush=True)
 summary = run_experiment(
     experiment(plugins, table, ["zero-shot", *(f"jitter:noise={i / 100}" for i in range(1, 16))]),
     Path(sys.argv[1]), plugins, CHOICE, watcher, workers=2,

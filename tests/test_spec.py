@@ -81,23 +81,23 @@ def test_a_file_that_is_no_toml_or_not_there_is_said(tmp_path: Path) -> None:
 
 def test_two_recipes_are_two_methods_with_keys_of_their_own(built_in: Plugins) -> None:
     cells = plan(build(built_in, recipe=["nano", "autogluon"]), built_in)
-    of = {c["method"]: c for c in cells if c["fold"] == 0 and c["dataset"] == cells[0]["dataset"]}
+    of = {c.method: c for c in cells if c.fold == 0 and c.dataset == cells[0].dataset}
     assert set(of) == {"zero-shot", "real", "jitter", "real:recipe=autogluon", "jitter:recipe=autogluon"}
-    assert of["real"]["recipe"]["name"] == "nano"
-    assert of["real:recipe=autogluon"]["recipe"]["name"] == "autogluon"
-    assert len({c["key"] for c in cells}) == len(cells)
+    assert of["real"].recipe["name"] == "nano"
+    assert of["real:recipe=autogluon"].recipe["name"] == "autogluon"
+    assert len({c.key for c in cells}) == len(cells)
 
 
 def test_a_recipes_name_is_no_part_of_the_key(built_in: Plugins) -> None:
     named = build(built_in, recipe="mine", recipes={"mine": {"base": "nano"}})
-    assert [c["key"] for c in plan(named, built_in)] == [c["key"] for c in plan(build(built_in), built_in)]
+    assert [c.key for c in plan(named, built_in)] == [c.key for c in plan(build(built_in), built_in)]
 
 
 def test_caps_on_training_rows_are_an_axis(built_in: Plugins) -> None:
     one = plan(build(built_in), built_in)
     two = plan(build(built_in, max_train_rows=[50, 1000]), built_in)
     assert len(two) == 2 * len(one)
-    assert {c["key"] for c in one} == {c["key"] for c in two if c["max_train_rows"] == 1000}
+    assert {c.key for c in one} == {c.key for c in two if c.max_train_rows == 1000}
 
 
 def test_every_preset_is_valid_and_says_what_it_is() -> None:

@@ -16,16 +16,18 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from leaderboard_rows import made_row
 from typer.testing import CliRunner
 
 from tabgen.cli import app
 from tabgen.errors import StoreError
+from tabgen.outcome import RETRYABLE, STATUSES, Outcome
 from tabgen.results import load_results
-from tabgen.store import FILE, RETRYABLE, STATUSES, Store, recover
+from tabgen.store import FILE, Store, recover
 
 
-def outcome(key: str, status: str = "ok", **more: Any) -> dict[str, Any]:
-    return {"key": key, "status": status, "dataset": "d", "fold": 0, "seed": 0, "method": "m", **more}
+def outcome(key: str, status: str = "ok", **more: Any) -> Outcome:
+    return Outcome.from_dict(made_row() | {"key": key, "status": status} | more)
 
 
 def refusal(message: str) -> Any:
@@ -40,11 +42,14 @@ def python(code: str, *arguments: object, **options: Any) -> subprocess.Popen[st
 WRITER = """
 import sys
 from pathlib import Path
+sys.path.insert(0, sys.argv[3])
+from leaderboard_rows import made_row
+from tabgen.outcome import Outcome
 from tabgen.store import Store
 store = Store(Path(sys.argv[1]), write=True)
 for number in range(int(sys.argv[2])):
     key = f"{number:04}"
-    store.add(dict(key=key, status="ok", dataset="d", fold=0, seed=0, method="m", text="x" * 3000))
+    store.add(Outcome.from_dict(made_row() | dict(key=key, text="x" * 3000)))
     print(key, flush=True)
 sys.stdin.read()
 """
@@ -59,7 +64,7 @@ def test_what_is_added_is_there_when_opened_again(tmp_path: Path) -> None:
     with Store(folder) as store:
         (read,) = store.outcomes()
     assert read.pop("missing") != read.get("missing")
-    assert read == {k: v for k, v in row.items() if k != "missing"}
+    assert read == {k: v for k, v in row.to_dict().items() if k != "missing"}
 
 
 def test_resume_keys_and_their_statuses(tmp_path: Path) -> None:
@@ -81,11 +86,12 @@ def test_a_retry_replaces_the_outcome_of_its_key_only(tmp_path: Path) -> None:
         assert [o.get("score") for o in store.outcomes()] == [1, None]
 
 
-def test_a_status_that_does_not_exist_is_not_stored(tmp_path: Path) -> None:
+def test_a_status_that_does_not_exist_is_stored_as_an_error(tmp_path: Path) -> None:
     with Store(tmp_path, write=True) as store:
-        with pytest.raises(AssertionError, match="fine"):
-            store.add(outcome("a", "fine"))
-        assert store.statuses() == {}
+        store.add(outcome("a", "fine", reason="all well"))
+        assert store.statuses() == {"a": "error"}
+        (row,) = store.outcomes()
+    assert row["reason"] == "the engine answered with the unknown status 'fine': all well"
 
 
 def test_outcomes_come_in_the_order_of_the_plan_not_of_their_end(tmp_path: Path) -> None:
@@ -204,7 +210,7 @@ def test_an_outcome_that_cannot_be_written_is_an_error_and_loses_nothing(tmp_pat
 
 
 def test_a_second_writer_in_another_process_is_refused_until_the_first_ends(tmp_path: Path) -> None:
-    with python(WRITER, tmp_path, 1) as other:
+    with python(WRITER, tmp_path, 1, Path(__file__).parent) as other:
         assert other.stdout is not None
         assert other.stdin is not None
         assert other.stdout.readline() == "0000\n"
@@ -229,7 +235,7 @@ def test_a_second_writer_in_the_same_process_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("after", [0, 7, 40])
 def test_kill_9_between_adds_loses_nothing(tmp_path: Path, after: int) -> None:
-    with python(WRITER, tmp_path, 100_000) as other:
+    with python(WRITER, tmp_path, 100_000, Path(__file__).parent) as other:
         assert other.stdout is not None
         told = [other.stdout.readline().strip() for _ in range(after + 1)]
         os.kill(other.pid, signal.SIGKILL)
@@ -364,14 +370,17 @@ def test_nothing_is_made_of_a_file_that_is_no_store(tmp_path: Path) -> None:
 FULL_DISK = """
 import resource, sys
 from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from leaderboard_rows import made_row
 from tabgen.errors import StoreError
+from tabgen.outcome import Outcome
 from tabgen.store import Store
 resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, 600_000))
 with Store(Path(sys.argv[1]), write=True) as store:
     for number in range(1000):
         key = f"{number:04}"
         try:
-            store.add(dict(key=key, status="ok", dataset="d", fold=0, seed=0, method="m", text="x" * 3000))
+            store.add(Outcome.from_dict(made_row() | dict(key=key, text="x" * 3000)))
         except StoreError as error:
             print(error)
             break
@@ -380,7 +389,7 @@ with Store(Path(sys.argv[1]), write=True) as store:
 
 
 def test_a_full_disk_is_said_and_nothing_that_was_stored_is_lost(tmp_path: Path) -> None:
-    with python(FULL_DISK, tmp_path) as other:
+    with python(FULL_DISK, tmp_path, Path(__file__).parent) as other:
         *told, message = other.communicate(timeout=60)[0].splitlines()
     assert "the outcome could not be written to" in message
     assert "Free space and run again." in message

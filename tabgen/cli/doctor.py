@@ -124,7 +124,7 @@ def _model(plugins: Plugins, name: str) -> Iterator[Finding]:
     """Load it and predict: four rows, two classes."""
     import torch
 
-    from tabgen.experiment import find_model
+    from tabgen.plugins import find_model
 
     model = find_model(name, plugins).load("cpu")
     x, y = torch.tensor([[0.0], [1.0], [2.0], [3.0]]), torch.tensor([0, 0, 1, 1])

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from tabgen.outcome import Cell, Outcome
 
 PLAIN_EVERY_SECONDS = 10.0
 
@@ -17,7 +18,7 @@ class RichWatcher:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
@@ -34,15 +35,15 @@ class RichWatcher:
         self._task = self._progress.add_task("cells", total=total, completed=done, rate="")
         self._progress.start()
 
-    def started(self, cell: dict[str, Any]) -> None:
+    def started(self, cell: Cell) -> None:
         self._running.append(_name(cell))
         self._describe()
 
-    def finished(self, outcome: dict[str, Any]) -> None:
-        self._running.remove(_name(outcome))
+    def finished(self, outcome: Outcome) -> None:
+        self._running.remove(_name(outcome.cell))
         self._ended += 1
-        if outcome["status"] != "ok":
-            self._console.print(f"[yellow]{_failure(outcome)}[/yellow]", highlight=False, soft_wrap=True)
+        if outcome.status != "ok":
+            self._console.print(_failure(outcome), style="yellow", markup=False, highlight=False, soft_wrap=True)
         self._progress.advance(self._task)
         self._describe()
 
@@ -55,7 +56,7 @@ class RichWatcher:
         )
 
     def say(self, message: str) -> None:
-        self._console.print(message, highlight=False)
+        self._console.print(message, highlight=False, markup=False)
 
     def end(self) -> None:
         self._progress.stop()
@@ -73,12 +74,12 @@ class PlainWatcher:
         self._total, self._done = total, done
         self.say(f"{total} cells, {done} done before")
 
-    def started(self, cell: dict[str, Any]) -> None:
+    def started(self, cell: Cell) -> None:
         pass
 
-    def finished(self, outcome: dict[str, Any]) -> None:
+    def finished(self, outcome: Outcome) -> None:
         self._done, self._ended = self._done + 1, self._ended + 1
-        if outcome["status"] != "ok":
+        if outcome.status != "ok":
             self.say(_failure(outcome))
         now = time.monotonic()
         if now - self._said > PLAIN_EVERY_SECONDS:
@@ -98,9 +99,9 @@ def make_watcher(console: Console) -> RichWatcher | PlainWatcher:
     return RichWatcher(console) if console.is_terminal else PlainWatcher(console)
 
 
-def _name(cell: dict[str, Any]) -> str:
-    return f"{cell['dataset']} fold {cell['fold']} {cell['method']}"
+def _name(cell: Cell) -> str:
+    return f"{cell.dataset} fold {cell.fold} {cell.method}"
 
 
-def _failure(outcome: dict[str, Any]) -> str:
-    return f"{outcome['status']}: {_name(outcome)}: {outcome['reason']}"
+def _failure(outcome: Outcome) -> str:
+    return f"{outcome.status}: {_name(outcome.cell)}: {outcome.result.reason}"

@@ -17,6 +17,7 @@ def recover(
 
     `tabgen run ... -o NEW` then computes what was lost, and nothing else.
     """
+    from tabgen.outcome import Outcome
     from tabgen.store import FILE, Store
     from tabgen.store import recover as read
 
@@ -27,6 +28,6 @@ def recover(
         raise StoreError(f"no outcome can be read in {folder / FILE}.")
     with Store(output, write=True) as store:
         for outcome in outcomes:
-            store.add(outcome)
+            store.add(Outcome.from_dict(outcome))
     lost = " Parts of the file cannot be read." if unreadable else ""
     typer.echo(f"{len(outcomes)} outcomes saved in {output}.{lost} `tabgen run ... -o {output}` computes the rest.")

@@ -14,6 +14,8 @@ from tabgen.errors import ExperimentError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from tabgen.outcome import Cell
+
 
 def run(
     context: typer.Context,
@@ -65,9 +67,9 @@ def run(
     from tabgen.cli.listings import load
     from tabgen.cli.progress import make_watcher
     from tabgen.experiment import plan
+    from tabgen.outcome import RETRYABLE
     from tabgen.runner import run_experiment
     from tabgen.spec import make_spec
-    from tabgen.store import RETRYABLE
 
     plugins = load(context)
     again = _words(retry)
@@ -156,7 +158,7 @@ def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
-def _print_plan(cells: list[dict[str, Any]], folder: Path, workers: int, console: Console) -> None:
+def _print_plan(cells: list[Cell], folder: Path, workers: int, console: Console) -> None:
     """Cells by method, how many are done, and the time left by the outcomes that the folder holds."""
     from statistics import median
 
@@ -167,17 +169,17 @@ def _print_plan(cells: list[dict[str, Any]], folder: Path, workers: int, console
         with Store(folder) as store:
             done = {outcome["key"]: outcome for outcome in store.outcomes()}
     left_seconds, unknown = 0.0, 0
-    for method in dict.fromkeys(cell["method"] for cell in cells):
-        mine = [cell for cell in cells if cell["method"] == method]
-        left = [cell for cell in mine if cell["key"] not in done]
+    for method in dict.fromkeys(cell.method for cell in cells):
+        mine = [cell for cell in cells if cell.method == method]
+        left = [cell for cell in mine if cell.key not in done]
         seen = [outcome["seconds_total"] for outcome in done.values() if outcome["method"] == method]
         each = median(seen) if seen else None
         left_seconds += len(left) * (each or 0.0)
         unknown += len(left) if each is None else 0
         shown = "no outcome to judge by" if each is None else f"about {each:.1f} s each"
         console.print(f"{method}: {len(left)} of {len(mine)} cells to run, {shown}", highlight=False, markup=False)
-    datasets, folds = len({cell["dataset"] for cell in cells}), len({cell["fold"] for cell in cells})
-    remaining = sum(cell["key"] not in done for cell in cells)
+    datasets, folds = len({cell.dataset for cell in cells}), len({cell.fold for cell in cells})
+    remaining = sum(cell.key not in done for cell in cells)
     text = f"{len(cells)} cells ({datasets} datasets, {folds} folds), {remaining} to run"
     if remaining > unknown:
         text += f"; about {left_seconds / workers / 60:.1f} min on {workers} workers"

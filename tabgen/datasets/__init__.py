@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tabgen.errors import DataError
-from tabgen.hookspecs import hookimpl
+from tabgen.marker import hookimpl
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,24 +10,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
+from tabgen.environment import cache_home
 from tabgen.errors import DataError
 
 OPENML_SUITE = "tabarena-v0.1"
 MAX_COLUMNS = 100
 
 
-def cache_folder() -> Path:
-    """Where fetched suites lie: ``$TABGEN_CACHE``, or ``tabgen`` in the user's cache folder."""
-    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tabgen"
-    return Path(os.environ.get("TABGEN_CACHE") or default)
-
-
 def tabarena_folder() -> Path:
-    return cache_folder() / "tabarena-33"
+    return cache_home() / "tabarena-33"
 
 
 def is_fetched() -> bool:

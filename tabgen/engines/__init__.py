@@ -1,22 +1,17 @@
-"""Engines run cells: each takes planned cells and yields one result per cell, in any order.
-
-An engine is made by ``make_engine(settings)`` from :class:`EngineSettings` and has ``run(cells, started)``: an
-iterator of ``(cell, result)``. The result of a cell that computed is what :func:`tabgen.cell.run_cell` returns; of
-any other, a dict with ``status``, ``reason`` and ``log_tail``. ``stop()`` lets running cells finish and starts no
-more.
-"""
+"""Engines run cells: each takes planned cells and yields one result per cell, in any order."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from tabgen.hookspecs import hookimpl
+from tabgen.marker import hookimpl
 
 if TYPE_CHECKING:
     from tabgen.cache import CacheSettings
+    from tabgen.outcome import Cell, Result
     from tabgen.plugins import PluginChoice
 
 
@@ -37,7 +32,7 @@ class EngineSettings:
     gpus : int
         GPUs to share out, each cell getting one; 0: cells compute on the CPU.
     preload : tuple of str
-        Modules to import before the first cell is started.
+        Modules that evaluators need imported, beside tabgen's own.
     cache : CacheSettings, optional
         Where cells keep synthetic rows and zero-shot scores for each other.
     """
@@ -49,6 +44,20 @@ class EngineSettings:
     gpus: int = 0
     preload: tuple[str, ...] = ()
     cache: CacheSettings | None = None
+
+
+class Engine(Protocol):
+    """What runs cells; made by a registered ``make_engine(settings)``."""
+
+    def run(self, cells: list[Cell], started: Callable[[Cell], None]) -> Iterator[tuple[Cell, Result]]:
+        """Yield each cell with its result, in any order, and call ``started`` when one begins.
+
+        What a cell is stays as planned, whatever comes back: a result cannot change it, and one with a status that
+        is none of :data:`tabgen.outcome.STATUSES` is stored as an ``error``.
+        """
+
+    def stop(self) -> None:
+        """Let running cells finish; start no more."""
 
 
 def _local(settings: EngineSettings) -> Any:

@@ -1,4 +1,4 @@
-"""The local engine: one process per cell, with limits on time and memory that hold for any plugin."""
+"""The local engine: an evaluator and a host per cell, each a process, with limits that hold for any plugin."""
 
 from __future__ import annotations
 
@@ -6,46 +6,82 @@ import contextlib
 import itertools
 import json
 import os
-import selectors
 import signal
-import subprocess
-import sys
+import socket
+import tempfile
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
-import psutil
-
 from tabgen.engines import EngineSettings
-from tabgen.engines.server import CACHE, PRELOAD_MORE, kill_group
-from tabgen.environment import THREAD_VARIABLES
+from tabgen.engines.servers import Server, Servers
 from tabgen.errors import TabgenError
-from tabgen.experiment import rows_key
-from tabgen.plugins import ENVIRONMENT
+from tabgen.host import environments
+from tabgen.outcome import Cell, Result, rows_key
+from tabgen.plugins import Plugins, get_plugins
+from tabgen.processes import descendants, is_over, kill, kill_group, memory_mb, start_time
 
-Cell = dict[str, Any]
 POLL_SECONDS = 0.25
 LOG_TAIL = 2000
 LOG_LIMIT = 1_000_000
 """Bytes of a cell's log that are kept: the last ones."""
-START_SECONDS = 120
+REPORT_LIMIT = 64_000_000
+"""Bytes of an evaluator's report that are read: its last ones."""
 LOOK_AHEAD = 100
 """Waiting cells among which one is looked for that makes other rows than those under way."""
+GRACE_SECONDS = 2.0
+"""For a host to end by itself once its evaluator has."""
+ATTEMPTS = 2
+"""How often a cell is started when what is lost is not its own process but the server that forked it."""
 
 
 @dataclass
 class Running:
-    """A cell under way: its log, its GPU if any, its process once known, and what it was stopped for, if it was."""
+    """A cell under way: its log, its GPU if any, its processes once known, and what it was stopped for, if it was."""
 
     cell: Cell
     log: Path
     gpu: str | None
     began: float
-    pid: int = 0
+    report: IO[bytes]
+    hosts: Server | None = None
+    evaluator: int = 0
+    host: int = 0
+    exit: int | None = None
     verdict: tuple[str, str] | None = None
+    host_exit: int | None = None
+    ended: float | None = None
+    family: dict[int, str] = field(default_factory=dict)
+
+    def is_over(self) -> bool:
+        """Whether its evaluator has ended, and its host too or else had a moment to: how it ended may be the reason."""
+        if self.exit is None:
+            return False
+        self.ended = self.ended or time.monotonic()
+        return not self.host or self.host_exit is not None or time.monotonic() - self.ended > GRACE_SECONDS
+
+    def look(self) -> None:
+        """Remember what the cell has started, by number and start: found again even if its ancestors are gone."""
+        for root in self.roots:
+            self.family |= {pid: start_time(pid) for pid in descendants(root) if pid not in self.family}
+
+    @property
+    def roots(self) -> list[int]:
+        """Evaluator and host, as far as they are alive."""
+        alive = [self.host if self.host_exit is None else 0, self.evaluator if self.exit is None else 0]
+        return [pid for pid in alive if pid]
+
+    def kill(self) -> None:
+        """Kill evaluator and host with everything they started, in whatever session it is."""
+        self.look()
+        for root in self.roots:
+            kill_group(root)
+        for pid, began in self.family.items():
+            if began and start_time(pid) == began:
+                kill(pid)
 
 
 class LocalEngine:
@@ -55,69 +91,180 @@ class LocalEngine:
     ----------
     settings : EngineSettings
     stay : bool
-        Keep the fork server between calls of :meth:`run`, until :meth:`close`.
+        Keep the fork servers between calls of :meth:`run`, until :meth:`close`.
     """
 
     def __init__(self, settings: EngineSettings, stay: bool = False) -> None:
         self.settings, self._stay = settings, stay
         self.workers = settings.workers or settings.gpus or max(1, (os.cpu_count() or 1) // settings.threads)
-        self._server: _Server | None = None
+        self._plugins = get_plugins(settings.choice)
+        self._servers: Servers | None = None
         self._stopping = False
+        self._attempts: Counter[str] = Counter()
 
     def stop(self) -> None:
         """Let running cells finish; start no more."""
         self._stopping = True
 
     def close(self) -> None:
-        """End the fork server."""
-        if self._server:
-            self._server.close()
-            self._server = None
+        """End the fork servers."""
+        if self._servers:
+            self._servers.close()
+            self._servers = None
 
-    def run(
-        self, cells: list[Cell], started: Callable[[Cell], None] = lambda _: None
-    ) -> Iterator[tuple[Cell, dict[str, Any]]]:
+    def run(self, cells: list[Cell], started: Callable[[Cell], None] = lambda _: None) -> Iterator[tuple[Cell, Result]]:
         """One result for every cell that ran, as each ends."""
-        waiting, running, ended = deque(cells), dict[str, Running](), deque[tuple[Cell, dict[str, Any]]]()
+        waiting, running, ended = deque(cells), dict[str, Running](), deque[tuple[Cell, Result]]()
         gpus = visible_gpus(self.settings.gpus)
-        self.settings.log_folder.mkdir(parents=True, exist_ok=True)
-        server = self._server = self._server or _Server(self.settings)
+        with contextlib.suppress(OSError):
+            self.settings.log_folder.mkdir(parents=True, exist_ok=True)
+        self._servers = self._servers or self._start()
         try:
             while running or ended or (waiting and not self._stopping):
-                while waiting and len(running) < self.workers and not self._stopping:
+                while waiting and self._has_room(running, waiting[0]) and not self._stopping:
                     cell = next_cell(waiting, [state.cell for state in running.values()], self.settings)
-                    gpu = _freest(gpus, running)
-                    state = running[cell["key"]] = Running(cell, log_of(cell, self.settings), gpu, time.monotonic())
-                    server.send({"id": cell["key"], "cell": cell, "log": str(state.log), "gpu": state.gpu})
-                    started(cell)
+                    running[cell.key] = self._begin(cell, _freest(gpus, running), self._servers)
+                    if self._attempts[cell.key] == 1:
+                        started(cell)
                 while ended:  # handed over once their places are taken: storing them keeps nobody waiting
                     yield ended.popleft()
-                ended += _ends(server.messages(POLL_SECONDS if running else 0), running)
+                for server, message in self._servers.answers(POLL_SECONDS if running else 0):
+                    _take_in(server, message, running)
                 for state in running.values():
                     _enforce_limits(state)
-                if not server.alive:  # killed, or brought down by a fork that failed: its cells died with it
-                    for state in running.values():
-                        kill_group(state.pid)
-                        ended.append((state.cell, _finish(state, {"exit": -9, "lines": []})))
-                    running.clear()
-                    server.close()
-                    server = self._server = _Server(self.settings)
+                for state in [state for state in running.values() if state.is_over()]:
+                    del running[state.cell.key]
+                    ended += self._end(state, waiting)
+                self._replace_the_dead(running, waiting, ended)
         finally:
             for state in running.values():
-                kill_group(state.pid)
+                state.kill()
+                state.report.close()
             if not self._stay:
                 self.close()
 
+    def _start(self) -> Servers:
+        """The fork servers, with the plugins in evaluators that bring models or metrics."""
+        plugins = self._plugins
+        bring = {
+            *(plugins.models.plugin_of(name).name for name in plugins.models),
+            *(plugins.metrics.plugin_of(name).name for name in plugins.metrics),
+        }
+        origins = [plugin.origin for plugin in plugins.plugins if plugin.name in bring]
+        sources = [asdict(origin) for origin in origins if origin and origin.kind != "built in"]
+        return Servers(sources, self.settings.preload, self.settings.threads)
 
-def _ends(messages: list[dict[str, Any]], running: dict[str, Running]) -> Iterator[tuple[Cell, dict[str, Any]]]:
-    """Take in what the server says: process ids of cells that started, and the results of those that ended."""
-    for message in messages:
-        state = running[message["id"]]
-        if "pid" in message:
-            state.pid = message["pid"]
-        else:
-            del running[message["id"]]
-            yield state.cell, _finish(state, message)
+    def _has_room(self, running: dict[str, Running], following: Cell) -> bool:
+        """Whether another cell can start; one that lost its server before runs alone, to cost no neighbour its work."""
+        suspects = [key for key in (*running, following.key) if self._attempts[key] > (key in running)]
+        return len(running) < (1 if suspects else self.workers)
+
+    def _begin(self, cell: Cell, gpu: str | None, servers: Servers) -> Running:
+        """Ask for an evaluator, and for a host where there is a generator, with a connection between the two."""
+        self._attempts[cell.key] += 1
+        task, report = _nameless_file(), _nameless_file()
+        state = Running(cell, log_of(cell, self.settings), gpu, time.monotonic(), report)
+        info, ends = None, []
+        with contextlib.ExitStack() as open_files:
+            log = open_files.enter_context(_open_log(state.log))
+            open_files.enter_context(task)
+            if cell.generator is not None:
+                info = asdict(self._plugins.generators[cell.generator].info) | {"environment": None}
+                ends = [open_files.enter_context(end) for end in socket.socketpair()]
+                state.hosts = servers.hosts_of(*_hosts_of(cell, self._plugins))
+                files = [ends[0].fileno(), log.fileno()]
+                state.hosts.ask({"op": "host", "id": cell.key, "gpu": gpu}, files)
+            cache = asdict(self.settings.cache) if self.settings.cache else None
+            task.write(json.dumps({"cell": cell.to_dict(), "info": info, "cache": cache}).encode())
+            task.seek(0)
+            files = [task.fileno(), report.fileno(), log.fileno(), *([ends[1].fileno()] if ends else [])]
+            servers.evaluators.ask({"op": "evaluate", "id": cell.key, "gpu": gpu}, files)
+        return state
+
+    def _end(self, state: Running, waiting: deque[Cell]) -> list[tuple[Cell, Result]]:
+        """The result of a cell whose evaluator has ended; none if it runs again, since its host's server was lost."""
+        state.kill()
+        result = _finish(state)
+        server = state.hosts
+        lost = server is not None and (not server.alive or (server.pid > 0 and is_over(server.pid)))
+        if lost and result.status == "crashed" and not state.verdict and self._attempts[state.cell.key] < ATTEMPTS:
+            waiting.appendleft(state.cell)
+            return []
+        del self._attempts[state.cell.key]
+        return [(state.cell, result)]
+
+    def _replace_the_dead(
+        self, running: dict[str, Running], waiting: deque[Cell], ended: deque[tuple[Cell, Result]]
+    ) -> None:
+        """Put away servers that died or stopped; cells that were lost with one run again, alone."""
+        assert self._servers is not None
+        for server in [server for server in self._servers.hosts.values() if not server.alive]:
+            self._servers.forget(server)
+        if self._servers.evaluators.alive:
+            return
+        for state in running.values():
+            state.kill()
+            if state.verdict or self._attempts[state.cell.key] >= ATTEMPTS:
+                state.exit = -signal.SIGKILL
+                del self._attempts[state.cell.key]
+                ended.append((state.cell, _finish(state)))
+            else:
+                waiting.appendleft(state.cell)
+                state.report.close()
+        running.clear()
+        self._servers.close()
+        self._servers = self._start()
+
+
+def _hosts_of(cell: Cell, plugins: Plugins) -> tuple[str, str | None, dict[str, Any]]:
+    """Which server forks the host of a cell: its name, its interpreter if not ours, and what it is told."""
+    assert cell.generator is not None
+    plugin, info = plugins.generators.plugin_of(cell.generator), plugins.generators[cell.generator].info
+    names = [name for name in plugins.generators if plugins.generators.plugin_of(name) is plugin]
+    preload = sorted({module for name in names for module in plugins.generators[name].info.preload})
+    source = plugin.origin if plugin.origin and plugin.origin.kind != "built in" else None
+    python = None
+    if info.environment is not None and source is not None:
+        environments.link(source, info.environment)
+        python = environments.interpreter(plugin.name, info.environment)
+    order = {
+        "source": asdict(source) if source else None,
+        "preload": [] if python else preload,
+        "environment": cell.environment,
+    }
+    return f"{plugin.name} {cell.environment or ''}".strip(), python, order
+
+
+def _take_in(server: Server, message: dict[str, Any], running: dict[str, Running]) -> None:
+    """What a server says of one of its processes: that it started, or how it ended."""
+    state = running.get(message["id"])
+    if state is None:  # the cell has ended; its host must not outlive it
+        kill_group(message.get("pid", 0))
+        return
+    of_host = server is state.hosts
+    if "pid" in message and of_host:
+        state.host = message["pid"]
+    elif "pid" in message:
+        state.evaluator = message["pid"]
+    elif of_host:
+        state.host_exit = message["exit"]
+    else:
+        state.exit = message["exit"]
+
+
+def _nameless_file() -> IO[bytes]:
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("tabgen"), "w+b")  # in memory: a full disk cannot silence a cell
+    return tempfile.TemporaryFile()
+
+
+def _open_log(path: Path) -> IO[bytes]:
+    """A new log; nowhere, if there is no place for one."""
+    try:
+        path.unlink(missing_ok=True)
+        return path.open("ab", buffering=0)
+    except OSError:
+        return Path(os.devnull).open("ab", buffering=0)
 
 
 def next_cell(waiting: deque[Cell], running: list[Cell], settings: EngineSettings) -> Cell:
@@ -134,7 +281,7 @@ def next_cell(waiting: deque[Cell], running: list[Cell], settings: EngineSetting
 
 
 def log_of(cell: Cell, settings: EngineSettings) -> Path:
-    return (settings.log_folder / f"{cell['key'][:16]}.log").resolve()
+    return (settings.log_folder / f"{cell.key[:16]}.log").resolve()
 
 
 def _freest(gpus: list[str], running: dict[str, Running]) -> str | None:
@@ -158,18 +305,41 @@ def visible_gpus(count: int) -> list[str]:
     return ids[:count]
 
 
-def _finish(state: Running, message: dict[str, Any]) -> dict[str, Any]:
-    """The result of a cell whose process has ended."""
-    lines = [json.loads(line) for line in message["lines"] if line.endswith("}")]
-    result = next((line["result"] for line in lines if "result" in line), None)
-    phase = next((line["phase"] for line in reversed(lines) if "phase" in line), "start")
-    if result is None or (state.verdict and result["status"] != "ok"):
-        verdict = state.verdict or _death(message["exit"], state.cell["limits"].get("phases", {}).get(phase))
-        result = {"status": verdict[0], "reason": f"{verdict[1]} (in phase '{phase}')"}
+def _finish(state: Running) -> Result:
+    """The result of a cell whose evaluator has ended."""
+    assert state.exit is not None
+    result, phase = _read_report(state.report)
+    if result is None or (state.verdict and result.status != "ok"):
+        limit = state.cell.limits.get("phases", {}).get(phase)
+        status, reason = state.verdict or _death(state.exit, limit)
+        result = Result.from_dict({"status": status, "reason": f"{reason} (in phase '{phase}')"})
+    elif result.status == "crashed" and state.host_exit is not None:  # the evaluator is well, its host is not
+        result = replace(result, reason=f"{_death(state.host_exit, None)[1]} (in phase '{phase}')")
     wall = round(time.monotonic() - state.began, 4)
-    result |= {"seconds_wall": wall, "seconds_total": round(wall + result.get("spared_seconds", 0.0), 4)}
-    log = _cut_log(state.log)
-    return result | {"log_tail": log[-LOG_TAIL:].decode(errors="replace") if result["status"] != "ok" else ""}
+    total = round(wall + float(result.measured.get("spared_seconds") or 0.0), 4)
+    log = _cut_log(state.log) if result.status != "ok" else _cut_log(state.log) and b""
+    return replace(
+        result,
+        measured=result.measured | {"seconds_wall": wall, "seconds_total": total},
+        log_tail=log[-LOG_TAIL:].decode(errors="replace"),
+    )
+
+
+def _read_report(report: IO[bytes]) -> tuple[Result | None, str]:
+    """What an evaluator reported: its result if it had one, and the phase that it was in last."""
+    result, phase = None, "start"
+    with report:
+        size = report.seek(0, os.SEEK_END)
+        report.seek(max(0, size - REPORT_LIMIT))
+        lines = report.read().split(b"\n")
+    for line in lines:
+        try:
+            entry = json.loads(line)
+            phase = str(entry.get("phase", phase))
+            result = Result.from_dict(entry["result"]) if "result" in entry else result
+        except (ValueError, TypeError, AttributeError):  # cut off by a kill
+            continue
+    return result, phase
 
 
 def _cut_log(path: Path) -> bytes:
@@ -190,92 +360,25 @@ def _cut_log(path: Path) -> bytes:
 
 def _enforce_limits(state: Running) -> None:
     """Kill a cell that is over its time or memory; its end arrives as a message. Empty a log that grows too long."""
-    if not state.pid or state.verdict:
+    if not state.evaluator or state.verdict:
         return
     with contextlib.suppress(OSError):
         if state.log.stat().st_size > 10 * LOG_LIMIT:
             os.truncate(state.log, 0)
-    limits = state.cell["limits"]
+    limits = state.cell.limits
+    state.look()
     if time.monotonic() - state.began > limits["seconds"]:
         state.verdict = ("timeout", f"stopped after {limits['seconds']:g} s")
-    elif (used := _memory_mb(state.pid)) > limits["memory_mb"]:
+    elif (used := memory_mb(state.roots, limits["memory_mb"])) > limits["memory_mb"]:
         state.verdict = ("out_of_memory", f"stopped at {used:.0f} MB; the limit is {limits['memory_mb']:g} MB")
     if state.verdict:
-        kill_group(state.pid)
-
-
-def _memory_mb(pid: int) -> float:
-    """Resident memory of a process and its descendants, in megabytes."""
-    try:
-        process = psutil.Process(pid)
-        family = [process, *process.children(recursive=True)]
-        return float(sum(member.memory_info().rss for member in family)) / 1e6
-    except psutil.Error:
-        return 0.0
+        state.kill()
 
 
 def _death(code: int, phase_limit: float | None) -> tuple[str, str]:
-    """Status and reason of a process that ended without a result."""
+    """Status and reason of an evaluator or a host that ended without a result."""
     if code == -signal.SIGALRM and phase_limit:
         return "timeout", f"stopped after {phase_limit:g} s, the limit of this phase"
     if code < 0:
         return "crashed", f"its process was killed by signal {-code}"
     return "crashed", f"its process left with exit code {code} before it had a result"
-
-
-class _Server:
-    """The fork server's process and the lines to and from it."""
-
-    def __init__(self, settings: EngineSettings) -> None:
-        environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(settings.threads))
-        environment |= {ENVIRONMENT: settings.choice.to_environment(), PRELOAD_MORE: ",".join(settings.preload)}
-        environment |= {CACHE: json.dumps(asdict(settings.cache) if settings.cache else None)}
-        environment |= {"MPLBACKEND": "Agg", "TOKENIZERS_PARALLELISM": "false"}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tabgen.engines.server"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=environment,
-        )
-        self._pending = b""
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(self._stdout, selectors.EVENT_READ)
-        self.alive = True
-        ready = next(iter(self.messages(START_SECONDS)), None)
-        if ready is None:
-            self.close()
-            raise TabgenError("the process that starts cells could not start; see its message above.")
-
-    @property
-    def _stdout(self) -> IO[bytes]:
-        assert self._process.stdout is not None
-        return self._process.stdout
-
-    def send(self, message: dict[str, Any]) -> None:
-        assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # messages() will notice
-            self._process.stdin.write((json.dumps(message) + "\n").encode())
-            self._process.stdin.flush()
-
-    def messages(self, seconds: float) -> list[dict[str, Any]]:
-        """What has arrived, after waiting at most this long for the first; ``alive`` turns False at the end."""
-        if not self._selector.select(seconds):
-            return []
-        data = os.read(self._stdout.fileno(), 1 << 20)
-        if not data:
-            self.alive = False
-            return []
-        *lines, self._pending = (self._pending + data).split(b"\n")
-        return [json.loads(line) for line in lines]
-
-    def close(self) -> None:
-        with contextlib.suppress(BrokenPipeError):
-            if self._process.stdin:
-                self._process.stdin.close()
-        try:
-            self._process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._stdout.close()
-        self._selector.close()

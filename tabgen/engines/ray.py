@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from tabgen.engines import EngineSettings
-from tabgen.engines.local import Cell, LocalEngine, log_of, next_cell
+from tabgen.engines.local import LocalEngine, log_of, next_cell
 from tabgen.environment import provenance
 from tabgen.errors import TabgenError
+from tabgen.outcome import Cell, Result
 
 ATTEMPTS = 3
 WAIT_SECONDS = 1.0
@@ -46,9 +47,7 @@ class RayEngine:
         """Let running cells finish; start no more."""
         self._stopping = True
 
-    def run(
-        self, cells: list[Cell], started: Callable[[Cell], None] = lambda _: None
-    ) -> Iterator[tuple[Cell, dict[str, Any]]]:
+    def run(self, cells: list[Cell], started: Callable[[Cell], None] = lambda _: None) -> Iterator[tuple[Cell, Result]]:
         """One result for every cell that ran, as each ends."""
         ours = self._connect()
         waiting, running = deque(cells), dict[Any, tuple[Cell, int]]()
@@ -74,7 +73,7 @@ class RayEngine:
                     if log:
                         self.settings.log_folder.mkdir(parents=True, exist_ok=True)
                         log_of(cell, self.settings).write_bytes(log)
-                    yield cell, result | {"attempts": attempt}
+                    yield cell, replace(result, attempts=attempt)
         finally:
             for reference in running:
                 self._ray.cancel(reference, force=True)
@@ -100,20 +99,20 @@ class RayEngine:
         return sum(min(cpus, int(each.get("GPU", 0))) for cpus, each in zip(by_cpu, resources, strict=True))
 
 
-def _lost(error: Exception, attempts: int) -> dict[str, Any]:
+def _lost(error: Exception, attempts: int) -> Result:
     text = " ".join(str(error).split())[:300]
     reason = f"its Ray worker or node was lost {attempts} times; the last time: {type(error).__name__}: {text}"
-    return {"status": "crashed", "reason": reason, "log_tail": ""}
+    return Result("crashed", reason)
 
 
-def _run_here(cell: Cell, settings: EngineSettings) -> tuple[dict[str, Any], bytes]:
+def _run_here(cell: Cell, settings: EngineSettings) -> tuple[Result, bytes]:
     """In a Ray worker: the result of the cell, and its log if it left one."""
     engine = _engine_of_this_worker(replace(settings, workers=1, gpus=min(1, settings.gpus)))
     ((_, result),) = engine.run([cell])
     log = log_of(cell, engine.settings)
     content = log.read_bytes() if log.is_file() else b""
     log.unlink(missing_ok=True)
-    return result | {"provenance": provenance()}, content
+    return replace(result, provenance=provenance()), content
 
 
 @cache

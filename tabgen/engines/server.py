@@ -1,194 +1,135 @@
-"""The fork server of the local engine: imports everything heavy once, then forks one process per cell.
+"""The fork server of the local engine: imports everything heavy once, then forks one evaluator per cell.
 
-Run as ``python -m tabgen.engines.server`` by :mod:`tabgen.engines.local`. It reads one JSON object per line
-on standard input ({"id", "cell", "log", "gpu"}) and writes one per line on standard output: {"ready"} when it can
-fork, {"id", "pid"} when a cell starts, {"id", "exit", "lines"} when it has ended. When its input ends,
-because the parent is done or dead, it kills every cell and leaves.
+Run as ``python -m tabgen.engines.server`` by :mod:`tabgen.engines.local`. It has imported the plugins that bring
+models and metrics and no generator, so that nothing a generator's import leaves behind reaches an evaluator. Beside
+evaluators it starts the servers of generators' hosts (:mod:`tabgen.host.server`), one for each plugin.
 
-A cell leads a session of its own, so that all its processes can be killed as one group. It reports through a
-file without a name, one JSON object per line: {"phase"} as each begins, {"result"} at the end. The system's alarm
-clock ends a cell whose phase runs longer than its limit. CUDA is touched by cells only, never before the fork.
+An evaluator is told its cell through an open file and reports into another, one JSON object per line: {"phase"} as
+each begins, {"result"} at the end. The system's alarm clock ends a cell whose phase runs longer than its limit. CUDA
+is touched by cells only, never before the fork.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import importlib
 import json
 import os
-import selectors
 import signal
 import socket
 import sys
-import tempfile
 import traceback
-from dataclasses import dataclass
-from typing import IO, Any, NoReturn
+from typing import Any
+
+from tabgen.host.forks import close_all_but, log_to, serve
 
 PRELOAD = ("pyarrow.parquet", "sklearn.metrics", "torch._dynamo", "tabgen.cell", "tabgen.models.checkpoints")
 """Imported once, so that no cell has to. (The first optimiser of a process imports torch._dynamo: 2.3 s.)"""
 
-PRELOAD_MORE = "TABGEN_PRELOAD"
-"""Environment variable: what the generators of a run want imported as well, separated by commas."""
-
-CACHE = "TABGEN_CACHE"
-"""Environment variable: where cells keep what others can use, as JSON; null: nowhere."""
-
-
-@dataclass
-class Running:
-    """A forked cell: which one, and the file it reports in."""
-
-    id: str
-    report: IO[bytes]
-
 
 def main() -> None:
-    """Serve until standard input ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to interpret
-    out = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # whatever a plugin prints while it is imported must not look like an answer
-    plugins = _import_everything()
-    wake_read, wake_write = socket.socketpair()
-    wake_write.setblocking(False)
-    signal.set_wakeup_fd(wake_write.fileno())
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    selector = selectors.DefaultSelector()
-    selector.register(0, selectors.EVENT_READ)
-    selector.register(wake_read, selectors.EVENT_READ)
-    running: dict[int, Running] = {}
-    pending = b""
-    print(json.dumps({"ready": os.getpid()}), file=out)
-    while True:
-        ready = {key.fd for key, _ in selector.select()}
-        if wake_read.fileno() in ready:
-            wake_read.recv(4096)
-            _reap(running, out)
-        if 0 in ready:
-            data = os.read(0, 1 << 16)
-            if not data:
-                break
-            *lines, pending = (pending + data).split(b"\n")
-            for line in lines:
-                request = json.loads(line)
-                report = _nameless_file()
-                server, pid = os.getpid(), os.fork()
-                if pid == 0:
-                    die_with(server)
-                    _child(request, report, plugins)
-                running[pid] = Running(request["id"], report)
-                print(json.dumps({"id": request["id"], "pid": pid}), file=out)
-    for pid in running:
-        kill_group(pid)
+    """Serve on the socket whose number is the first argument, what the second, a JSON object, says."""
+    number, order = int(sys.argv[1]), json.loads(sys.argv[2])
+    os.set_inheritable(number, False)
+    control = socket.socket(fileno=number)
+    os.dup2(2, 1)  # what a plugin prints while it is imported is no output of tabgen's
+    plugins, fault = _import_everything(order)
+
+    def evaluate(message: dict[str, Any], files: list[int]) -> None:
+        _evaluate(message, files, plugins, fault)
+
+    serve(control, {"evaluate": evaluate, "hosts": _serve_hosts})
 
 
-def kill_group(pid: int) -> None:
-    """Kill a cell's whole process group; nothing happens if it is gone, or never had a process (0)."""
-    if pid <= 0:  # to the system, 0 means the caller's own group
-        return
-    for kill in (os.killpg, os.kill):  # it may not have become a group leader yet
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            kill(pid, signal.SIGKILL)
-
-
-def die_with(parent: int) -> None:
-    """Have the system kill this process when its parent dies, however that happens (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-    if os.getppid() != parent:  # it died before that call
-        os._exit(70)
-
-
-def _nameless_file() -> IO[bytes]:
-    if hasattr(os, "memfd_create"):
-        return os.fdopen(os.memfd_create("report"), "w+b")  # in memory: a full disk cannot silence a cell
-    return tempfile.TemporaryFile()
-
-
-def _import_everything() -> Any:
+def _import_everything(order: dict[str, Any]) -> tuple[Any, BaseException | None]:
+    """The plugins of evaluators; or what one of them raised, for every cell to tell."""
     import torch
 
+    from tabgen.environment import numerical_settings, package_versions
+    from tabgen.errors import PluginError
+    from tabgen.plugins import Source, load_sources
+
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    for name in (*PRELOAD, *filter(None, os.environ.get(PRELOAD_MORE, "").split(","))):
+    before = numerical_settings()
+    for name in (*PRELOAD, *order["preload"]):
         with contextlib.suppress(ImportError):  # the cell that needs it will say so
             importlib.import_module(name)
-    from tabgen.environment import package_versions
-    from tabgen.plugins import get_plugins
-
     package_versions()
-    return get_plugins()
-
-
-def _reap(running: dict[int, Running], out: IO[str]) -> None:
-    while True:
-        try:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return
-        if pid == 0:
-            return
-        cell = running.pop(pid)
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(pid, signal.SIGKILL)  # what the cell left running
-        cell.report.seek(0)
-        lines = [line for line in cell.report.read().decode().split("\n") if line]
-        cell.report.close()
-        print(json.dumps({"id": cell.id, "exit": os.waitstatus_to_exitcode(status), "lines": lines}), file=out)
-
-
-def _child(request: dict[str, Any], report: IO[bytes], plugins: Any) -> NoReturn:
-    """The forked process: run the cell, report, and leave without the server's clean-up."""
-    code = 0
     try:
-        os.setsid()
-        signal.set_wakeup_fd(-1)
-        for number in (signal.SIGCHLD, signal.SIGINT):
-            signal.signal(number, signal.SIG_DFL)
-        log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
-        nothing = os.open(os.devnull, os.O_RDONLY)
-        os.dup2(nothing, 0)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-        os.closerange(3, report.fileno())
-        os.closerange(report.fileno() + 1, 256)
+        plugins = load_sources([Source(**source) for source in order["sources"]])
+        changed = {name: value for name, value in numerical_settings().items() if value != before[name]}
+        if changed:
+            told = ", ".join(f"{name} from {before[name]} to {value}" for name, value in changed.items())
+            raise PluginError(
+                f"importing the plugins of models and metrics changed how numbers are computed ({told}): every score"
+                " of this run would change with it."
+            )
+    except BaseException as error:  # noqa: BLE001 - each cell tells it as its reason
+        return None, error
+    return plugins, None
 
-        def tell(entry: dict[str, Any]) -> None:
-            os.write(report.fileno(), (json.dumps(entry) + "\n").encode())
 
+def _serve_hosts(message: dict[str, Any], files: list[int]) -> None:
+    """Become the server of a plugin's hosts: here, or, for an environment of its own, as another interpreter."""
+    from tabgen.host.server import serve_plugin
+    from tabgen.plugins import Source
+
+    (number,) = files
+    order = message["order"]
+    if message["python"]:
+        os.set_inheritable(number, True)
+        clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+        command = [message["python"], "-m", "tabgen.host.server", str(number), json.dumps(order)]
+        os.execve(message["python"], command, clean)  # noqa: S606
+    close_all_but(number)
+    source = Source(**order["source"]) if order["source"] else None
+    serve_plugin(socket.socket(fileno=number), source, order["preload"])
+
+
+def _evaluate(message: dict[str, Any], files: list[int], plugins: Any, fault: BaseException | None) -> None:
+    """Run the cell and report."""
+    from tabgen.cell import run_cell
+    from tabgen.errors import GeneratorFailed, reason_of, status_of
+
+    task, report, log, *channel = files
+    log_to(log)
+    close_all_but(task, report, *channel)
+
+    def tell(entry: dict[str, Any]) -> None:
+        data = (json.dumps(entry) + "\n").encode()
+        while data:
+            data = data[os.write(report, data) :]
+
+    if message["gpu"] is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = message["gpu"]
+    try:
+        if fault is not None:
+            raise fault
         from tabgen.cache import Cache, CacheSettings
-        from tabgen.cell import run_cell, status_of
+        from tabgen.generator import GeneratorInfo, Limits
+        from tabgen.host.client import RemoteHost
+        from tabgen.outcome import Cell
 
-        cell, where = request["cell"], json.loads(os.environ.get(CACHE, "null"))
-        limits = cell["limits"].get("phases", {})
+        with os.fdopen(task) as file:
+            told = json.load(file)
+        cell = Cell.from_dict(told["cell"])
+        limits = cell.limits.get("phases", {})
 
         def enter(phase: str, spent: float) -> None:
             tell({"phase": phase})
             signal.setitimer(signal.ITIMER_REAL, max(limits[phase] - spent, 0.001) if phase in limits else 0)
 
-        if request["gpu"] is not None:
-            os.environ["CUDA_VISIBLE_DEVICES"] = request["gpu"]
-        try:
-            cache = Cache(CacheSettings(**where)) if where else None
-            device = "cpu" if request["gpu"] is None else "cuda"
-            tell({"result": run_cell(cell, plugins, enter, cache, device)})
-        except BaseException as error:  # noqa: BLE001 - plugins raise anything; all of it is an outcome
+        host = None
+        if told["info"] is not None:
+            info = GeneratorInfo(**told["info"] | {"limits": Limits(**told["info"]["limits"]), "environment": None})
+            host = RemoteHost(socket.socket(fileno=channel[0]), info)
+        cache = Cache(CacheSettings(**told["cache"])) if told["cache"] else None
+        device = "cpu" if message["gpu"] is None else "cuda"
+        tell({"result": run_cell(cell, plugins, host, enter, cache, device).to_dict()})
+    except BaseException as error:  # noqa: BLE001 - plugins raise anything; all of it is an outcome
+        if not isinstance(error, GeneratorFailed):  # the host has told that, in the same log
             traceback.print_exc()
-            tell({"result": {"status": status_of(error), "reason": _one_line(error)}})
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except BaseException:  # noqa: BLE001 - the forked process must not run the server's code
-        traceback.print_exc()
-        code = 70
-    finally:
-        os._exit(code)
-
-
-def _one_line(error: BaseException) -> str:
-    from tabgen.errors import TabgenError
-
-    text = " ".join(str(error).split())
-    return text[:500] if isinstance(error, TabgenError) else f"{type(error).__name__}: {text}"[:500]
+        tell({"result": {"status": status_of(error), "reason": reason_of(error)}})
 
 
 if __name__ == "__main__":

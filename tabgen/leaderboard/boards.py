@@ -14,8 +14,8 @@ import pandas as pd
 from scipy.stats import norm
 
 from tabgen.errors import ExperimentError
-from tabgen.experiment import canonical_json, method_identity
 from tabgen.leaderboard.schema import MEASURED
+from tabgen.outcome import Cell, canonical_json, method_identity
 from tabgen.plugins import Plugins
 from tabgen.statistics import Policy, Ranking, StatisticsError, higher_is_better, normalised_scores, summary
 from tabgen.statistics.summary import PHASES
@@ -98,12 +98,12 @@ def _distinct_methods(rows: list[Row]) -> list[Row]:
     """Rows whose method names tell apart what is different, and where two keys of one cell are left, one of them."""
     variants: dict[str, dict[str, Row]] = {}
     for row in rows:
-        variants.setdefault(row["method"], {}).setdefault(canonical_json(method_identity(row)), row)
+        variants.setdefault(row["method"], {}).setdefault(canonical_json(method_identity(Cell.from_dict(row))), row)
     renamed = []
     for row in rows:
         mine = variants[row["method"]]
         if len(mine) > 1:
-            identity = canonical_json(method_identity(row))
+            identity = canonical_json(method_identity(Cell.from_dict(row)))
             versions = [other["plugin_version"] for other in mine.values()]
             short = hashlib.sha256(identity.encode()).hexdigest()[:6]
             which = row["plugin_version"] if len(set(versions)) == len(versions) else short

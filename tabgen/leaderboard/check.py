@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tabgen.experiment import METHOD, PROTOCOL_VERSION, key_of
+from tabgen.experiment import METHOD
 from tabgen.generator import BASELINES
+from tabgen.outcome import PROTOCOL_VERSION, Cell, key_of
 from tabgen.plugins import Plugins
 
 Row = dict[str, Any]
@@ -74,7 +75,7 @@ def _check_row(row: Row) -> Iterator[Finding]:
     name = name_of(row)
     if row["protocol"] != PROTOCOL_VERSION:
         yield Finding("protocol", f"{name}: protocol {row['protocol']}, this tabgen compares {PROTOCOL_VERSION}")
-    elif key_of(row) != row["key"]:
+    elif key_of(Cell.from_dict(row)) != row["key"]:
         yield Finding("key", f"{name}: its key is not that of its content")
     if row["fold"] >= row["n_folds"]:
         yield Finding("fold", f"{name}: there are only {row['n_folds']} folds")

@@ -9,7 +9,8 @@ from typing import Any
 
 from tabgen.leaderboard.bundle import load_rows
 from tabgen.leaderboard.check import name_of, scores_of
-from tabgen.store import RETRYABLE, Store
+from tabgen.outcome import RETRYABLE, Outcome
+from tabgen.store import Store
 
 #: Scores of one key that differ by more are a conflict; processors differ by less (docs/publish.md).
 SAME = 1e-6
@@ -43,7 +44,7 @@ def merge(sources: Sequence[Path], folder: Path) -> Merged:
             for row in rows:
                 first = there.get(row["key"])
                 if first is None or (first["status"] in RETRYABLE and row["status"] == "ok"):
-                    store.add(row)
+                    store.add(Outcome.from_dict(row))
                     there[row["key"]] = row
                     result.added += 1
                 elif (difference := _difference(first, row)) and not (

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import Annotated, Any, Literal, NoReturn
+from dataclasses import MISSING, fields
+from typing import Annotated, Any, NoReturn, Self, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 
 from tabgen.errors import DataError
+from tabgen.outcome import Cell, Result
 
 SCHEMA_VERSION = 1
 """Raised whenever a column changes its meaning or goes; new columns leave it as it is."""
@@ -33,60 +35,27 @@ MEASURED: dict[str, tuple[str, str]] = {
 }
 """Families of columns, by pattern: whatever metrics and phases a run has, each column is typed."""
 
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
-Text = Annotated[str, Field(max_length=20_000)]
+
+def _flat_fields() -> dict[str, Any]:
+    """Fields of the flat row, as the cell and its result declare them: annotation and default by name."""
+    found: dict[str, Any] = {}
+    for kind in (Cell, Result):
+        hints = get_type_hints(kind, include_extras=True)
+        for field in fields(kind):
+            if field.name in (*PRIVATE, "measured"):
+                continue
+            factory = None if field.default_factory is MISSING else Field(default_factory=field.default_factory)
+            default = field.default if field.default is not MISSING else factory or ...
+            found[field.name] = (hints[field.name], default)
+    where = Annotated[dict[str, Any], Field(description="Versions, commit and hardware.")]
+    return found | {"provenance": (where, ...)}
 
 
-class Row(BaseModel):
-    """One outcome: everything that decides a cell, how it ended, what was measured, and where."""
-
+class _Checked(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True, title="tabgen leaderboard row")
 
-    key: Sha256 = Field(description="SHA-256 of all that can change the scores; recomputed by `check`.")
-    suite: Name = Field(description="The suite whose run this cell was part of.")
-    dataset: Name = Field(description="The dataset's name in the suite.")
-    target: Name = Field(description="The column predicted.")
-    sha256: Sha256 | None = Field(description="Of the dataset's file.")
-    kinds: dict[str, Any] = Field(description="Column kinds that the suite fixes.")
-    fold: int = Field(ge=0, description="Which fold was the test part.")
-    n_folds: int = Field(ge=2, le=1000, description="How many folds there are.")
-    seed: int = Field(ge=0, lt=2**63, description="Seed of the split, the generator and the fine-tuning.")
-    max_train_rows: int | None = Field(ge=1, description="Cap on training rows; null: none.")
-    max_test_rows: int | None = Field(ge=1, description="Cap on test rows; null: none.")
-    method: Name = Field(description="`generator[@mixing][:setting=value,...]`, or a baseline.")
-    generator: Name | None = Field(description="Null for `zero-shot` and `real`.")
-    plugin: Name | None = Field(description="The plugin that the generator comes from.")
-    plugin_version: Name | None = Field(description="Its version, or `sha256:` of a one-file plugin.")
-    mixing: Literal["none", "real", "replace", "augment"] = Field(
-        description="What was fine-tuned on: nothing, real rows, synthetic rows, or both."
-    )
-    rows_of: Name | None = Field(None, description="The generator whose rows these are: itself, or one it shares with.")
-    settings: dict[str, Any] = Field(description="All settings of the generator, defaults included.")
-    ratio: float = Field(gt=0, le=1000, description="Synthetic rows per real training row.")
-    model: Name = Field(description="The foundation model.")
-    checkpoint: Name = Field(description="SHA-256 of the model's weights and configuration.")
-    recipe: dict[str, Any] = Field(description="How it was fine-tuned.")
-    limits: dict[str, Any] = Field(description="Seconds and megabytes that the cell could use.")
-    protocol: int = Field(description="Version of the protocol (docs/protocol.md).")
-    status: Literal["ok", "unsupported", "invalid_output", "error", "timeout", "out_of_memory", "crashed"] = Field(
-        description="How the cell ended."
-    )
-    reason: Text = Field(description="Why, where it is not `ok`.")
-    provenance: dict[str, Any] = Field(description="Versions, commit and hardware.")
-    fidelity: bool | None = Field(None, description="Whether fidelity and privacy were to be measured.")
-    log_tail: Text | None = Field(None, description="The end of what a failed cell printed.")
-    split_hash: Text | None = Field(None, description="Hash of the rows of each part; equal for equal splits.")
-    data_hash: Text | None = Field(None, description="Hash of the dataset's content.")
-    synthetic_hash: Text | None = Field(None, description="Hash of the synthetic table, where there is one.")
-    best_step: int | None = Field(None, ge=0, description="The step that was kept; 0: the model as it came.")
-    steps: int | None = Field(None, ge=0, description="Fine-tuning steps that ran.")
-    step_seconds: float | None = Field(None, ge=0, description="Seconds of one step.")
-    peak_memory_mb: float | None = Field(None, ge=0, description="Peak memory of the cell's process.")
-    notes: dict[str, Any] | None = Field(None, description="What the generator said of its fit.")
-
     @model_validator(mode="after")
-    def _type_the_measurements(self) -> Row:
+    def _type_the_measurements(self) -> Self:
         for name, value in (self.model_extra or {}).items():
             family = next((kind for pattern, (kind, _) in MEASURED.items() if re.fullmatch(pattern, name)), None)
             if value is None or family is None:
@@ -95,6 +64,9 @@ class Row(BaseModel):
             if not isinstance(numbers, list) or not all(_is_number(number) for number in numbers):
                 raise ValueError(f"'{name}' should be {'a list of numbers' if family == 'numbers' else 'a number'}")
         return self
+
+
+Row = create_model("Row", __base__=_Checked, __doc__="One outcome in its flat form.", **_flat_fields())
 
 
 def _is_number(value: Any) -> bool:

@@ -13,8 +13,9 @@ from typing import Any
 from tabgen.datasets import Dataset, Suite
 from tabgen.engines import EngineSettings
 from tabgen.environment import PACKAGES, provenance
-from tabgen.experiment import PROTOCOL_VERSION, Limits, key_of
+from tabgen.experiment import Limits
 from tabgen.leaderboard.check import name_of, scores_of
+from tabgen.outcome import PROTOCOL_VERSION, Cell, key_of
 from tabgen.plugins import PluginChoice, Plugins
 
 Row = dict[str, Any]
@@ -93,8 +94,8 @@ def verify(
     with tempfile.TemporaryDirectory() as folder:
         engine = plugins.engines["local"](EngineSettings(choice, Path(folder), workers=1))
         claimed = {row["key"]: row for row, _ in drawn}
-        for cell, computed in engine.run([cell for _, cell in drawn]):
-            rerun = compare(claimed[cell["key"]], computed, provenance())
+        for cell, computed in engine.run([Cell.from_dict(mine) for _, mine in drawn]):
+            rerun = compare(claimed[cell.key], computed.to_dict(), provenance())
             told(rerun)
             reruns.append(rerun)
     return Verification(reruns, dict(out_of_reach))
@@ -139,7 +140,7 @@ def _out_of_reach(row: Row, plugins: Plugins, datasets: dict[str, Dataset]) -> s
         return f"ended as {row['status']}, which depends on the machine"
     if row["protocol"] != PROTOCOL_VERSION:
         return f"protocol {row['protocol']}, here {PROTOCOL_VERSION}"
-    if key_of(row) != row["key"]:
+    if key_of(Cell.from_dict(row)) != row["key"]:
         return "its key is not that of its content"
     if row["sha256"] not in datasets:
         return f"no suite here has the table '{row['dataset']}' with this SHA-256 (--suite adds one)"

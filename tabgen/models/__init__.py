@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from tabgen.hookspecs import hookimpl
+from tabgen.marker import hookimpl
 from tabgen.models.base import FoundationModel, ModelInfo
 
 WEIGHTS = Path(__file__).parent / "weights"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import Any, ClassVar
+from typing import Any
 
 from tabgen.errors import ExperimentError, UnknownNameError
 
@@ -52,9 +52,6 @@ class Recipe:
     max_gradient_norm: float = 0.0
     binary_learning_rate: float = 0.0
     source: str = ""
-
-    NAMING: ClassVar[tuple[str, ...]] = ("name", "source")
-    """Fields that change no outcome."""
 
     def rate(self, step: int) -> float:
         """Learning rate of step 1, 2, ..."""

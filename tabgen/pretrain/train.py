@@ -22,11 +22,11 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tabgen.engines.server import die_with
 from tabgen.errors import TabgenError
 from tabgen.models.checkpoints import load_directory
 from tabgen.models.tab2d import Tab2D, Tab2DConfig
 from tabgen.pretrain.tasks import PRIORS, Batch, Curriculum, batch_of, make_batch
+from tabgen.processes import die_with
 
 
 @dataclass(frozen=True)

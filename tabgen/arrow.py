@@ -1,0 +1,87 @@
+"""Tables as Arrow: how they are cached and how they travel between processes. Levels are positions, never objects."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from tabgen.errors import InvalidOutput
+from tabgen.table import Column, Level, Schema, Table
+
+FACTS = b"tabgen"
+"""Where an Arrow table keeps what is known of its rows beside the rows, as JSON."""
+
+
+def to_arrow(table: Table, facts: dict[str, Any] | None = None) -> pa.Table:
+    """The rows, levels and classes as positions (-1: missing), numbers as they are."""
+    columns = {}
+    for name in [*table.schema.names, table.schema.target]:
+        values = table.frame[name]
+        discrete = isinstance(values.dtype, pd.CategoricalDtype)
+        columns[name] = pa.array(values.cat.codes.to_numpy() if discrete else values.to_numpy())
+    return pa.table(columns).replace_schema_metadata({FACTS: json.dumps(facts or {}).encode()})
+
+
+def facts_of(arrow: pa.Table) -> dict[str, Any]:
+    """What stands beside the rows.
+
+    Raises
+    ------
+    ValueError
+        If that is no JSON object.
+    """
+    facts = json.loads((arrow.schema.metadata or {}).get(FACTS, b""))
+    if not isinstance(facts, dict):
+        raise ValueError("it holds no JSON object")
+    return facts
+
+
+def from_arrow(arrow: pa.Table, schema: Schema, source: str = "the table") -> Table:
+    """Rows under a schema that the reader knows; nothing that does not fit it becomes a table.
+
+    Raises
+    ------
+    InvalidOutput
+        For other columns, positions without a level, numbers that are not finite or not whole where they should be,
+        or rows without a class.
+    """
+    expected = [*schema.names, schema.target]
+    if arrow.column_names != expected:
+        raise InvalidOutput(f"{source} has the columns {arrow.column_names[:9]}; {expected[:9]} are due.")
+    target = Column(schema.target, "categorical", schema.classes)
+    data: dict[str, Any] = {}
+    for column in (*schema.columns, target):
+        values: np.ndarray[Any, Any] = np.asarray(arrow.column(column.name).to_numpy())
+        if values.dtype.kind not in "iuf":
+            raise InvalidOutput(f"column '{column.name}' of {source} holds {values.dtype} where numbers travel.")
+        read = _levels if column.is_discrete else _numbers
+        data[column.name] = read(values, column, source)
+    if len(arrow) and (data[schema.target].codes < 0).any():
+        raise InvalidOutput(f"{source}: the target '{schema.target}' is missing in some rows.")
+    return Table(pd.DataFrame(data), schema)
+
+
+def _levels(positions: np.ndarray[Any, Any], column: Column, source: str) -> pd.Categorical:
+    whole = positions.astype(np.int64)
+    if (whole != positions).any() or (len(whole) and (whole.min() < -1 or whole.max() >= len(column.levels))):
+        raise InvalidOutput(f"column '{column.name}' of {source} holds positions that none of its levels has.")
+    return pd.Categorical.from_codes(whole, categories=_index(column.levels))
+
+
+def _index(levels: tuple[Level, ...]) -> pd.Index[Any]:
+    return pd.Index(list(levels), dtype=object)
+
+
+def _numbers(values: np.ndarray[Any, Any], column: Column, source: str) -> np.ndarray[Any, Any]:
+    if column.kind == "integer" and values.dtype.kind in "iu":
+        return values.astype(np.int64)
+    numbers = values.astype(np.float64)
+    if np.isinf(numbers).any():
+        raise InvalidOutput(f"column '{column.name}' of {source} holds infinity.")
+    if column.kind == "integer" and (numbers[~np.isnan(numbers)] % 1 != 0).any():
+        raise InvalidOutput(f"column '{column.name}' of {source} holds fractions where whole numbers are due.")
+    return numbers
