@@ -208,9 +208,7 @@ def test_scores_do_not_depend_on_workers_or_order(cells: dict[str, Cell], tmp_pa
         }
 
 
-def test_when_the_fork_server_dies_its_cells_run_again(
-    cells: dict[str, Cell], tmp_path: Path
-) -> None:
+def test_when_the_fork_server_dies_its_cells_run_again(cells: dict[str, Cell], tmp_path: Path) -> None:
     engine = LocalEngine(EngineSettings(CHOICE, tmp_path, workers=1))
     order = [limited(cells["hangs"], seconds=8), cells["zero-shot"]]
     family: list[psutil.Process] = []

@@ -23,6 +23,7 @@ from tabgen.leaderboard.pages import link, slug
 from tabgen.leaderboard.serve import LOOPBACK, make_server
 from tabgen.leaderboard.site import build_site, scaling_curves
 from tabgen.leaderboard.verify import CLOSE, compare, verify
+from tabgen.outcome import Cell
 from tabgen.plugins import PluginChoice, Plugins
 from tabgen.runner import QuietWatcher, run_experiment
 
@@ -320,17 +321,17 @@ def test_what_cannot_be_run_here_is_said_and_does_not_pass(
 def test_a_row_cannot_raise_its_own_limits_or_name_a_file(
     computed: list[Row], built_in: Plugins, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[Row] = []
+    seen: list[Cell] = []
 
     class Spy:
         def __init__(self, settings: Any) -> None: ...
 
-        def run(self, cells: list[Row]) -> Any:
+        def run(self, cells: list[Cell]) -> Any:
             seen.extend(cells)
             return iter(())
 
     monkeypatch.setitem(built_in.engines._entries, "local", (Spy, built_in.engines.plugin_of("local")))
     rows = [row | {"limits": {"seconds": 1e9, "memory_mb": 1e9}, "path": "/etc/passwd"} for row in computed]
     rerun(rows, built_in)
-    assert {cell["limits"]["seconds"] for cell in seen} == {600.0}
-    assert {Path(cell["path"]).name for cell in seen} == {"teaching-assistants.parquet"}
+    assert {cell.limits["seconds"] for cell in seen} == {600.0}
+    assert {Path(cell.path).name for cell in seen} == {"teaching-assistants.parquet"}
