@@ -118,7 +118,8 @@ def run_cell(
     seeds = seeds_of(cell)
     same_start(seeds["torch"])
     with clock.phase("load"):
-        table = Dataset(cell["dataset"], Path(cell["path"]), cell["target"], cell["sha256"], cell["kinds"]).load()
+        how = cell["sha256"], cell["kinds"], cell.get("reading", {})
+        table = Dataset(cell["dataset"], Path(cell["path"]), cell["target"], *how).load()
         parts = split(
             table.labels, cell["fold"], cell["n_folds"], cell["seed"], cell["max_train_rows"], cell["max_test_rows"]
         )

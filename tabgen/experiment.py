@@ -196,6 +196,7 @@ def plan(experiment: Experiment, plugins: Plugins) -> list[dict[str, Any]]:
                         "target": dataset.target,
                         "sha256": sha256,
                         "kinds": dataset.kinds,
+                        **({"reading": dataset.reading} if dataset.reading else {}),
                         "fold": fold,
                         "n_folds": experiment.folds,
                         "seed": seed,
@@ -258,7 +259,7 @@ def _hash_of(dataset: datasets.Dataset) -> str | None:
 def split_identity(cell: dict[str, Any]) -> dict[str, Any]:
     """What decides which rows a cell trains and is scored on."""
     return {
-        "data": {name: cell[name] for name in ("sha256", "target", "kinds")},
+        "data": {name: cell[name] for name in ("sha256", "target", "kinds", "reading") if name in cell},
         **{name: cell[name] for name in ("fold", "n_folds", "seed", "max_train_rows", "max_test_rows", "protocol")},
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from tabgen.errors import InvalidOutput, TableError
+from tabgen.errors import InvalidOutput, TableError, TableWarning
+from tabgen.findings import near_numeric
 
 Kind = Literal["numeric", "integer", "categorical", "boolean"]
 Level = str | int | float | bool
@@ -25,10 +26,6 @@ EXACT = 2**53
 MAX_NUMBER_CLASSES = 50
 MISSING, FOREIGN = -1, -2
 """Positions of values that are no level: not there at all, or not among the levels."""
-
-
-class TableWarning(UserWarning):
-    """Something in the data was set aside; the message says what and how much."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +94,7 @@ class Table:
 
     @classmethod
     def from_frame(
-        cls, frame: pd.DataFrame, target: str, kinds: dict[str, Kind] | None = None, name: str = "table"
+        cls, frame: pd.DataFrame, target: str, kinds: Mapping[str, str] | None = None, name: str = "table"
     ) -> Table:
         """Read a table off a DataFrame: infer every column's kind, check everything, normalise the types.
 
@@ -111,7 +108,7 @@ class Table:
         target : str
             The column to predict: classes of any type; a number counts as a class only in up to 50 values.
         kinds : dict, optional
-            Kinds that override what would be inferred, by column name.
+            Kinds that override what would be inferred, by column name; "drop" leaves a column out.
         name : str
             What errors call the table.
 
@@ -123,10 +120,10 @@ class Table:
         frame = _with_text_names(frame, name)
         target = str(target)
         kinds = {str(column): kind for column, kind in (kinds or {}).items()}
+        frame, kinds = _without_dropped(frame, target, kinds, name)
         if target not in frame.columns:
-            raise TableError(f"{name} has no column '{target}' to predict; it has: {', '.join(frame.columns)}.")
-        for unknown in sorted(set(kinds) - set(frame.columns)):
-            raise TableError(f"kinds name the column '{unknown}', which {name} does not have.")
+            near = next((f"; is it {c!r}?" for c in frame.columns if c.strip() == target.strip()), "")
+            raise TableError(f"{name} has no column '{target}' to predict; it has: {', '.join(frame.columns)}{near}.")
         frame = _without_missing_target(frame, target, name)
         if frame.shape[1] == 1:
             raise TableError(f"{name} has no feature column beside the target '{target}'.")
@@ -139,7 +136,9 @@ class Table:
         columns: list[Column] = []
         data: dict[str, pd.Series[Any]] = {}
         for feature in frame.columns.drop(target):
-            kind = kinds.get(feature) or infer_kind(frame[feature], feature, name)
+            kind: Any = kinds.get(feature) or infer_kind(frame[feature], feature, name)
+            if feature not in kinds and kind == "categorical":
+                _doubt(frame[feature], feature, name)
             data[feature] = _canonical(frame[feature], kind, feature, name)
             columns.append(Column(feature, kind, _levels(data[feature], kind)))
         data[target] = classes
@@ -291,6 +290,18 @@ def _with_text_names(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     return frame.set_axis(names, axis=1)
 
 
+def _without_dropped(
+    frame: pd.DataFrame, target: str, kinds: dict[str, Any], name: str
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The frame without the columns whose kind is "drop", and the kinds that are left."""
+    for unknown in sorted(set(kinds) - set(frame.columns)):
+        raise TableError(f"kinds name the column '{unknown}', which {name} does not have.")
+    dropped = [column for column, kind in kinds.items() if kind == "drop"]
+    if target in dropped:
+        raise TableError(f"{name}: the target '{target}' cannot be dropped.")
+    return frame.drop(columns=dropped), {column: kind for column, kind in kinds.items() if kind != "drop"}
+
+
 def _without_missing_target(frame: pd.DataFrame, target: str, name: str) -> pd.DataFrame:
     missing = frame[target].isna()
     if missing.all():
@@ -303,6 +314,17 @@ def _without_missing_target(frame: pd.DataFrame, target: str, name: str) -> pd.D
         )
         frame = frame[~missing]
     return frame
+
+
+def _doubt(column: pd.Series[Any], feature: str, name: str) -> None:
+    """Say, or refuse, that a column of text is nearly one of numbers."""
+    if isinstance(column.dtype, pd.CategoricalDtype):  # somebody made it one
+        return
+    found = near_numeric(column, feature)
+    if found is not None and found.certain:
+        raise TableError(f"{name}: {found.message}")
+    if found is not None:
+        warnings.warn(f"{name}: {found.message}", TableWarning, stacklevel=4)
 
 
 def _plain(value: Any) -> Any:
@@ -326,7 +348,7 @@ def _sorted_levels(values: Sequence[Any]) -> tuple[Level, ...]:
 
 
 def _as_category(column: pd.Series[Any], feature: str, name: str) -> pd.Series[Any]:
-    values: list[Any] = [_plain(v) for v in column.dropna().astype(object)]
+    _, values = _distinct(column)
     for value in values:
         if isinstance(value, list | tuple | dict | set | frozenset | np.ndarray):
             raise TableError(
@@ -372,7 +394,10 @@ def _check_finite(values: np.ndarray[Any, Any], column: str, source: str, error:
 
 def _numbers(column: pd.Series[Any], kind: Kind, source: str, error: type[Exception]) -> pd.Series[Any]:
     try:
-        numbers = pd.to_numeric(column.astype(object).where(column.notna(), np.nan))
+        if types.is_numeric_dtype(column.dtype) and not types.is_complex_dtype(column.dtype):
+            numbers = pd.Series(column.to_numpy(dtype=np.float64, na_value=np.nan))
+        else:
+            numbers = pd.to_numeric(column.astype(object).where(column.notna(), np.nan))
         if types.is_complex_dtype(numbers.dtype):
             raise TypeError("complex numbers have no order")
         values = numbers.to_numpy(dtype=np.float64)
@@ -437,9 +462,33 @@ def _positions(column: pd.Series[Any], levels: tuple[Level, ...]) -> np.ndarray[
         except TypeError:  # a list or another value that cannot be looked up
             return FOREIGN
 
+    codes, distinct = _distinct(column)
+    found: np.ndarray[Any, np.dtype[np.intp]] = np.array([*map(position, distinct), MISSING], dtype=np.intp)[codes]
+    return found
+
+
+def _distinct(column: pd.Series[Any]) -> tuple[np.ndarray[Any, Any], list[Any]]:
+    """Where each value stands among the distinct ones, -1 where it is missing; and those, as Python's own values.
+
+    Equal values of other types (1, 1.0 and True) are told apart: they may be different levels by their text.
+    """
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        codes, values = column.cat.codes.to_numpy(), [_plain(v) for v in column.cat.categories]
+        kept = np.unique(codes[codes >= 0])
+        place = np.full(len(values) + 1, -1)
+        place[kept] = np.arange(len(kept))
+        return place[codes], [values[code] for code in kept]
     present = column.notna().to_numpy(dtype=bool)
-    found = (position(v) if there else MISSING for v, there in zip(column.astype(object), present, strict=True))
-    return np.fromiter(found, dtype=np.intp, count=len(column))
+    known = column[present].astype(object)
+    codes = np.full(len(column), -1)
+    try:
+        if len({type(v) for v in known}) > 1:
+            raise TypeError("values of several types are looked at one by one")
+        codes[present], uniques = pd.factorize(known)
+        return codes, [_plain(v) for v in uniques]
+    except TypeError:
+        codes[present] = np.arange(len(known))
+        return codes, [_plain(v) for v in known]
 
 
 def _categories(

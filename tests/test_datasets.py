@@ -19,11 +19,11 @@ from tabgen.datasets import (
     file_suite,
     folder_suite,
     quick_datasets,
-    read_frame,
     read_manifest,
     tabgen_register_datasets,
 )
 from tabgen.errors import DataError, TableError
+from tabgen.reader import read_frame
 
 FRAME = pd.DataFrame({"a": [1.5, None, 3.0], "b": ["x", "y", None], "label": [0, 1, 0]})
 
@@ -148,23 +148,6 @@ def test_an_error_of_the_table_names_the_dataset(folder: Path) -> None:
 
 
 # Files
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("t.parquet", b"not parquet", "t.parquet could not be read: "),
-        ("t.csv", b"", "t.csv could not be read: EmptyDataError"),
-        ("t.csv", b"a,b\n\xff\xfe,1\n", "t.csv could not be read: UnicodeDecodeError"),
-        ("t.csv", b'a,b\n"1,2\n', "t.csv could not be read: ParserError"),
-        ("t.xlsx", b"", "t.xlsx is neither .csv nor .parquet; save it as one of them."),
-        ("t", b"", "t is neither .csv nor .parquet"),
-    ],
-)
-def test_unreadable_files_are_refused_by_name(tmp_path: Path, name: str, content: bytes, message: str) -> None:
-    (tmp_path / name).write_bytes(content)
-    with refusal(message):
-        read_frame(tmp_path / name)
 
 
 def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:

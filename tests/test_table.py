@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tabgen.errors import InvalidOutput, TableError
-from tabgen.table import Column, Schema, Table, TableWarning
+from tabgen.errors import InvalidOutput, TableError, TableWarning
+from tabgen.table import Column, Schema, Table
 
 NAN = float("nan")
 

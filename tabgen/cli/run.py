@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from tabgen.cli import tables
 from tabgen.cli.names import split_methods
 from tabgen.errors import ExperimentError
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+
+OF_A_TABLE = ("suite", "data", "target", "kinds", "drop", "reading")
 
 
 def run(
@@ -23,8 +27,15 @@ def run(
     output: Path = typer.Option(..., "-o", "--output", help="Folder of the run; the same folder resumes it."),
     preset: str = typer.Option("", "--preset", help="An embedded experiment file: quick, core, paper, paper-nano."),
     suite: str = typer.Option(None, "--suite", help="A suite by name (core, quick), or a folder with a manifest.json."),
-    data: Path = typer.Option(None, "--data", help="Your own table instead of a suite: .csv or .parquet."),
+    data: Path = typer.Option(None, "--data", help="Your own table instead of a suite (docs/tables.md)."),
     target: str = typer.Option(None, "--target", help="The column of --data to predict."),
+    kind: list[str] = tables.KIND,
+    drop: list[str] = tables.DROP,
+    missing: list[str] = tables.MISSING,
+    delimiter: str = tables.DELIMITER,
+    decimal: str = tables.DECIMAL,
+    encoding: str = tables.ENCODING,
+    day_first: bool = tables.DAY_FIRST,
     methods: str = typer.Option(
         "", "--methods", help="Comma-separated: generator[@mixing][:setting=value;...]. Default: all."
     ),
@@ -92,6 +103,14 @@ def run(
         phase_seconds=dict(part.partition("=")[::2] for part in _words(phase_seconds)),
         fidelity=fidelity,
     )
+    given |= {
+        name: value
+        for name, value in (
+            ("kinds", tables.kinds_of(kind, drop)),
+            ("reading", tables.reading_of(missing, delimiter, decimal, encoding, day_first)),
+        )
+        if value
+    }
     values = _read(experiment_file, preset, given)
     experiment = make_spec(values, str(experiment_file or preset or "run")).build(plugins)
     if len(experiment.suite.datasets) == 1:
@@ -148,7 +167,7 @@ def _read(experiment_file: Path | None, preset: str, given: dict[str, Any]) -> d
         raise ExperimentError("name an experiment file or a --preset, not both.")
     values = read_spec(experiment_file) if experiment_file else read_preset(preset) if preset else {}
     if {"suite", "data"} & set(given):  # another source of tables takes the file's place
-        values = {key: value for key, value in values.items() if key not in ("suite", "data", "target")}
+        values = {key: value for key, value in values.items() if key not in OF_A_TABLE}
     return values | given
 
 
