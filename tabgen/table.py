@@ -359,7 +359,21 @@ def _as_category(column: pd.Series[Any], feature: str, name: str) -> pd.Series[A
             raise TableError(
                 f"{name}: column '{feature}' holds infinity; levels and classes are text, numbers or booleans."
             )
-    return _categories(column, _positions(column, levels := _sorted_levels(values)), levels)
+    levels = _ordered_levels(column, values) or _sorted_levels(values)
+    return _categories(column, _positions(column, levels), levels)
+
+
+def _ordered_levels(column: pd.Series[Any], values: Sequence[Any]) -> tuple[Level, ...]:
+    """The levels that occur in the order of an ordered category, or of intervals; empty for any other column.
+
+    Levels of a table are text, numbers or booleans: anything else, such as an interval, becomes its text.
+    """
+    if not isinstance(column.dtype, pd.CategoricalDtype):
+        return ()
+    if not column.cat.ordered and not isinstance(column.cat.categories.dtype, pd.IntervalDtype):
+        return ()
+    alike = {v: v for v in _sorted_levels(values)}  # numbers or booleans as they are stored, or else texts
+    return tuple(dict.fromkeys(alike[v] if v in alike else _text(v) for v in values))
 
 
 def _labels(column: pd.Series[Any], target: str, name: str) -> pd.Series[Any]:

@@ -10,6 +10,7 @@ import torch
 from tabgen.errors import Unsupported
 from tabgen.models.encoding import TableEncoder
 from tabgen.models.missing import fill_missing, needs_indicator
+from tabgen.models.tab2d import quantile_normalise
 from tabgen.table import Table
 
 
@@ -88,3 +89,62 @@ def test_pretraining_and_tables_fill_alike() -> None:
     assert torch.equal(together, apart)
     assert together.shape == (3, 5, 8)
     assert needs_indicator(x[0]).tolist() == [True] * 4
+
+
+SCALES = {
+    "plain": lambda x: x,
+    "seconds since 1970": lambda x: 1_760_000_000 + x,
+    "julian days": lambda x: 2_460_000.5 + x / 86400,
+    "huge": lambda x: 1e39 * x,
+    "beyond float32's reach below": lambda x: 1e-41 * x,
+    "nearly the largest float64": lambda x: 1e306 * x,
+    "an outlier besides": lambda x: np.where(np.arange(len(x)) == 3, 1e300, x),
+}
+
+
+def signal(scale: str) -> Table:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal(200) * 30
+    x[3] = x.max() + 1  # where the outlier stands
+    y = np.where(x + rng.standard_normal(200) > 0, "late", "early")
+    return Table.from_frame(pd.DataFrame({"noise": rng.standard_normal(200), "when": SCALES[scale](x), "y": y}), "y")
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_scale_of_a_number_does_not_matter_to_the_model(scale: str) -> None:
+    """As the model sees it: float32 cannot tell seconds since 1970 apart, and holds nothing beyond 3e38."""
+    seen = {}
+    for name in ("plain", scale):
+        table = signal(name)
+        context, others = table.take(range(100)), table.take(range(100, 200))
+        encoder = TableEncoder(context, 100)
+        x = quantile_normalise(encoder.encode(context)[None], encoder.encode(others)[None])
+        seen[name] = torch.cat([part[0] for part in x])
+        assert torch.isfinite(encoder.encode(others)).all()
+    torch.testing.assert_close(seen[scale], seen["plain"], atol=0.02, rtol=0)
+
+
+def test_numbers_that_float32_holds_are_cast_as_they_are() -> None:
+    table = signal("plain")
+    encoded = TableEncoder(table, 100).encode(table)
+    assert np.array_equal(encoded.numpy(), table.features.to_numpy().astype(np.float32))
+
+
+def test_missing_and_unseen_numbers_of_a_scale_that_float32_cannot_hold() -> None:
+    rows = table(a=[1e10, 1e10 + 1, np.nan, 1e10 + 5, 1e10 + 9], b=[1.0, 2, 3, 4, 5])
+    encoder = TableEncoder(rows.take([0, 1, 2, 3]), 100)
+    encoded = encoder.encode(rows)
+    # the mean of 0, 1 and 5 lies a quarter of the way from the second place to the third; 9 lies beyond the last
+    assert encoded[:, 0].tolist() == [0, 1, 1.25, 2, 3]
+    assert encoded[:, 2].tolist() == [0, 0, 1, 0, 0]
+    assert torch.isfinite(TableEncoder(table(a=[1.0, 2, 3, 4]), 100).encode(table(a=[1.0, 1e300, -1e300, 4]))).all()
+
+
+def test_ordered_categories_are_encoded_in_their_order() -> None:
+    answers = ["never", "rarely", "often", "always"]
+    codes = np.resize([2, 0, 3, 1, 1], 40)
+    category = pd.Categorical.from_codes(codes, answers, ordered=True)
+    bins = pd.cut(codes.astype(float), [-1, 0, 1, 2, 30])
+    frame = pd.DataFrame({"answer": category, "bins": bins, "n": np.arange(40), "y": ["p", "q"] * 20})
+    ordered = Table.from_frame(frame, "y")
+    assert TableEncoder(ordered, 100).encode(ordered)[:, :2].tolist() == [[c, c] for c in codes]

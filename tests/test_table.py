@@ -660,3 +660,40 @@ def test_observed_says_exactly_what_the_rows_hold(frame: pd.DataFrame, data: st.
     assert seen.observed().schema == seen.schema
     assert seen.like(seen.frame).content_hash == seen.content_hash
     assert table.like(seen.frame).content_hash == rows.content_hash
+
+
+# Order
+
+ORDERED = pd.Categorical(["lo", "hi", "mid", "lo"], ["lo", "mid", "hi", "never seen"], ordered=True)
+
+
+@pytest.mark.parametrize(
+    ("values", "levels"),
+    [
+        (ORDERED, ("lo", "mid", "hi")),
+        (ORDERED.as_unordered(), ("hi", "lo", "mid")),
+        (pd.Categorical([3, 1, 2, 3], [3, 1, 2], ordered=True), (3, 1, 2)),
+        (pd.Categorical([3.0, 1.0, 2.0, 3.0], [3.0, 1.0, 2.0], ordered=True), (3, 1, 2)),
+        (pd.Categorical([True, False, True, True], [True, False], ordered=True), (True, False)),
+        (pd.cut([1, 20, 300, 1], [0, 10, 100, 1000]), ("(0, 10]", "(10, 100]", "(100, 1000]")),
+        (pd.cut([1, 20, 300, 1], [0, 10, 100, 1000], ordered=False, labels=["p", "o", "n"]), ("n", "o", "p")),
+        (pd.cut([1, 20, 300, 1], [0, 10, 100, 1000]).as_unordered(), ("(0, 10]", "(10, 100]", "(100, 1000]")),
+        (pd.Categorical(["a", "1", "b", "a"], ["b", "a", "1"], ordered=True), ("b", "a", "1")),
+    ],
+    ids=str,
+)
+def test_an_ordered_category_keeps_its_order(values: Any, levels: tuple[Any, ...]) -> None:
+    assert read(pd.Series(values)).schema["x"].levels == levels
+    target = read_target(pd.Series(values))
+    assert target.schema.classes == levels
+    assert target.labels.tolist() == [levels.index(_level_of(v, levels)) for v in values]
+    assert target.like(target.frame).content_hash == target.content_hash
+
+
+def _level_of(value: Any, levels: tuple[Any, ...]) -> Any:
+    return value if value in levels else str(value)
+
+
+def test_order_survives_being_observed() -> None:
+    rows = read(pd.Series(ORDERED)).take([0, 1]).observed()
+    assert rows.schema["x"].levels == ("lo", "hi")
