@@ -168,7 +168,7 @@ def generate(
         reading=reading,
         plugins=plugins,
     )
-    return draw_sample(fitted.generator, fitted.table, rows, seed).frame
+    return draw_sample(fitted.generator, fitted.table, rows, seed).local_frame
 
 
 def write_frame(frame: pd.DataFrame, path: Path) -> None:

@@ -127,7 +127,7 @@ def run_cell(
         train = table.take(parts.train).observed()
         encoder = model.encoder(train)
     scorer = Scorer(model, encoder, table, train, parts, [plugins.metrics[name] for name in plugins.metrics])
-    notes: dict[str, Any] = {}
+    notes: dict[str, Any] = dict(encoder.notes)
     outcome: dict[str, Any] = {
         "status": "ok",
         "reason": "",

@@ -77,6 +77,8 @@ class Experiment:
     limits: Limits = field(default_factory=Limits)
     fidelity: bool = True
     """Measure how close each synthetic table is to the real one; no part of a cell's key."""
+    text: str = "nearest"
+    """Where the texts of a synthetic row come from if its generator takes none (``standins.TEXT_RULES``)."""
 
 
 def parse_method(text: str, plugins: Plugins, recipes: Mapping[str, Recipe] = RECIPES) -> Method:
@@ -215,6 +217,7 @@ def plan(experiment: Experiment, plugins: Plugins) -> list[dict[str, Any]]:
                         "recipe": method.recipe or experiment.recipe,
                         "limits": limits,
                         "fidelity": experiment.fidelity,
+                        **({"text": experiment.text} if experiment.text != "nearest" else {}),
                         "protocol": PROTOCOL_VERSION,
                     }
                     cells.append({"key": key_of(cell), **cell})
@@ -271,7 +274,7 @@ def _rows_of(generator: str | None, plugins: Plugins) -> str | None:
 
 def rows_identity(cell: dict[str, Any]) -> dict[str, Any]:
     """What decides, for one training table and seed, which synthetic rows a cell draws: all but how many."""
-    return {name: cell[name] for name in ("rows_of", "plugin", "plugin_version", "settings")}
+    return {n: cell[n] for n in ("rows_of", "plugin", "plugin_version", "settings", "text") if n in cell}
 
 
 def rows_key(cell: dict[str, Any]) -> str | None:
@@ -287,7 +290,7 @@ def method_identity(cell: dict[str, Any]) -> dict[str, Any]:
     if cell["generator"] is None:
         return {"mixing": cell["mixing"]}
     return {
-        **{name: cell[name] for name in ("generator", "plugin", "mixing", "settings", "ratio")},
+        **{n: cell[n] for n in ("generator", "plugin", "mixing", "settings", "ratio", "text") if n in cell},
         "version": cell["plugin_version"],
     }
 

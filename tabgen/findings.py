@@ -20,8 +20,8 @@ AROUND = re.compile(
 """A number with a sign of currency, separators, or a unit around it."""
 ENOUGH = 10
 """Rows with numbers from which a text column is suspected to hold numbers."""
-MANY = 20
-"""Different numbers from which a column is certainly meant as numbers."""
+FEW, MANY = 3, 20
+"""Different numbers up to which a column can be groups, and from which it is certainly meant as numbers."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def near_numeric(column: pd.Series[Any], name: str) -> NearNumeric | None:
             False,
         )
     bins = len(numbers) <= MANY and all(OPEN_BIN.fullmatch(text) for text in odd)
-    if odd and rows >= ENOUGH and rows >= total / 2 and not bins:
+    if odd and rows >= ENOUGH and rows >= total / 2 and len(numbers) > FEW and not bins:
         n_odd = total - rows
         few = len(odd) <= max(3, len(kinds) // 20)
         if few or rows >= 0.9 * total:

@@ -9,13 +9,14 @@ import pandas as pd
 
 from tabgen.errors import InvalidOutput
 from tabgen.generator import FitContext, Generator
+from tabgen.standins import TextRule, stand_back, stand_in
 from tabgen.table import Schema, Table
 
 
 def impute(table: Table) -> tuple[Table, list[str]]:
     """Missing numbers become the column's median, missing levels its most frequent; and which columns those were.
 
-    A column without any value becomes 0, or its first level.
+    A column without any value becomes 0, or its first level; a missing text the empty one.
     """
     frame, filled = table.frame.copy(deep=False), []
     for column in table.schema.columns:
@@ -23,7 +24,9 @@ def impute(table: Table) -> tuple[Table, list[str]]:
         if not values.isna().any():
             continue
         filled.append(column.name)
-        if column.is_discrete:
+        if column.kind == "text":
+            frame[column.name] = values.fillna("")
+        elif column.is_discrete:
             known = values.mode()
             value: Any = known.iloc[0] if len(known) else column.levels[0] if column.levels else None
             if value is None:  # a categorical column that holds nothing at all: give it one level
@@ -45,7 +48,9 @@ def impute(table: Table) -> tuple[Table, list[str]]:
 
 
 def prepare(generator: Generator, table: Table) -> tuple[Table, list[str]]:
-    """The table a generator is fitted on: what the rows themselves show, missing values filled where it must be.
+    """The table a generator is fitted on: what the rows themselves show, in the kinds that generators know.
+
+    Dates stand as numbers and texts are kept back (see :mod:`tabgen.standins`), missing values filled where it must be.
 
     Returns the table and the names of the columns that were filled.
 
@@ -54,21 +59,26 @@ def prepare(generator: Generator, table: Table) -> tuple[Table, list[str]]:
     Unsupported
         If the table is beyond the generator's limits.
     """
-    generator.info.limits.check(table, generator.info.name)
-    observed = table.observed()
+    observed = stand_in(table.observed(), generator.info)
+    generator.info.limits.check(observed, generator.info.name)
     return (observed, []) if generator.info.accepts_missing else impute(observed)
 
 
-def fit_generator(generator: Generator, table: Table, context: FitContext) -> None:
-    """Fit ``generator`` on ``table``; columns that had to be imputed are noted in the context."""
+def fit_generator(generator: Generator, table: Table, context: FitContext, text: TextRule = "nearest") -> None:
+    """Fit ``generator`` on ``table``; columns that were imputed, or kept from it, are noted in the context."""
     prepared, filled = prepare(generator, table)
+    kept_back = [c.name for c in table.schema.columns if c.kind == "text" and not generator.info.accepts_text]
+    if kept_back:
+        context.notes["text_columns"] = dict.fromkeys(kept_back, text)
     if filled:
         context.notes["imputed_columns"] = filled
     generator.fit(prepared, context)
 
 
-def draw_sample(generator: Generator, table: Table, n_rows: int, seed: int) -> Table:
+def draw_sample(generator: Generator, table: Table, n_rows: int, seed: int, text: TextRule = "nearest") -> Table:
     """``n_rows`` rows from a fitted generator, checked against the table it was fitted on.
+
+    Dates are cast back, and texts that the generator does not take are added by the rule ``text``.
 
     Raises
     ------
@@ -81,7 +91,8 @@ def draw_sample(generator: Generator, table: Table, n_rows: int, seed: int) -> T
     frame = drawn.frame if isinstance(drawn, Table) else drawn
     if not isinstance(frame, pd.DataFrame):
         raise InvalidOutput(f"{source} is a {type(frame).__name__}; a Table or a DataFrame is due.")
-    expected = table.observed()
+    observed = table.observed()
+    expected = stand_in(observed, generator.info)
     if not generator.info.accepts_missing:
         expected = _with_filled_levels(expected)
     if generator.info.changes_columns:
@@ -93,7 +104,7 @@ def draw_sample(generator: Generator, table: Table, n_rows: int, seed: int) -> T
         if sample.frame[column.name].isna().any() and not expected.frame[column.name].isna().any():
             raise InvalidOutput(f"column '{column.name}' of {source} has missing values; the real one has none.")
     check_classes(sample, generator)
-    return sample
+    return stand_back(sample, observed, text, seed, source)
 
 
 def check_classes(sample: Table, generator: Generator) -> None:

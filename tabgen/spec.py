@@ -66,8 +66,14 @@ class ExperimentSpec(BaseModel):
         {}, description="Wall time of single phases at most: fit, sample, finetune and others."
     )
     fidelity: bool = Field(True, description="Measure how close each synthetic table is to the real one.")
+    text: Literal["nearest", "leave-out"] = Field(
+        "nearest",
+        description="Texts of the rows of a generator that takes none: those of the nearest real row, or left out.",
+    )
     kinds: dict[str, str] = Field(
-        {}, description="Kinds of columns of `data` that are not as they seem: numeric, integer, categorical, boolean."
+        {},
+        description="Kinds of columns of `data` that are not as they seem:"
+        " numeric, integer, categorical, boolean, datetime, text.",
     )
     drop: Annotated[list[str], OneOrMore] = Field([], description="Columns of `data` to leave out.")
     reading: dict[str, Any] = Field(
@@ -115,6 +121,7 @@ class ExperimentSpec(BaseModel):
                 self.seconds, self.memory, {str(phase): limit for phase, limit in self.phase_seconds.items()}
             ),
             fidelity=self.fidelity,
+            text=self.text,
         )
 
     def _recipes(self) -> dict[str, Recipe]:

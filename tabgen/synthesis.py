@@ -61,6 +61,7 @@ class Synthesis:
             "device": model.device,
         }
         self._fitted = self._used_model = False
+        self._text = cell.get("text", "nearest")
         self._cached: list[Rows] = []
         self.context = FitContext(
             seed=seeds["fit"],
@@ -75,14 +76,14 @@ class Synthesis:
         if not self._fitted:
             with self.clock.phase("fit"):
                 same_start(self.seeds["fit"])
-                fit_generator(self.generator, self.train, self.context)
+                fit_generator(self.generator, self.train, self.context, self._text)
             self._fitted = True
 
     def redraw(self, n_rows: int, step: int) -> Table:
         """New rows for a step of fine-tuning, of a generator that redraws; never cached."""
         self.fit()
         with self.clock.phase("sample"):
-            return draw_sample(self.generator, self.train, n_rows, _spawned(self.seeds["sample"], step))
+            return draw_sample(self.generator, self.train, n_rows, _spawned(self.seeds["sample"], step), self._text)
 
     def draw(self, n_rows: int) -> Table:
         """The first ``n_rows`` rows of the blocks; of less than one block, a random part of it.
@@ -117,7 +118,7 @@ class Synthesis:
         seed = _spawned(self.seeds["sample"], number) if number else self.seeds["sample"]
         with self.clock.phase("sample"):
             same_start(seed)
-            sample = draw_sample(self.generator, self.train, size, seed)
+            sample = draw_sample(self.generator, self.train, size, seed, self._text)
         if self._cache:
             with self.clock.phase("cache"):
                 seconds = self.clock.seconds["fit"], self.clock.seconds["sample"] - began

@@ -21,6 +21,7 @@ from tabgen.datasets import (
     quick_datasets,
     read_manifest,
     tabgen_register_datasets,
+    text_datasets,
 )
 from tabgen.errors import DataError, TableError
 from tabgen.reader import read_frame
@@ -200,8 +201,20 @@ def test_the_suites_are_registered_and_listed_when_asked() -> None:
     suites: list[Any] = []
     tabgen_register_datasets(suites.append)
     embedded = {suite.name: len(suite.datasets) for suite in suites if suite.name != "tabarena-33"}
-    assert embedded == {"core": len(core_datasets()), "quick": 6}
-    assert len(suites) == 3
+    assert embedded == {"core": len(core_datasets()), "quick": 6, "text": 4}
+    assert len(suites) == 4
+
+
+@pytest.mark.parametrize("dataset", text_datasets(), ids=lambda dataset: dataset.name)
+def test_the_text_suite_loads_with_its_texts(dataset: Dataset) -> None:
+    facts, table = dataset.facts, dataset.load()
+    assert len(table) == facts["rows"]
+    assert len(table.schema.columns) == facts["features"]
+    assert [c.name for c in table.schema.columns if c.kind == "text"] == facts["text_columns"]
+    assert set(table.schema.classes) == set(facts["classes"])
+    assert int(table.features.isna().to_numpy().sum()) == facts["missing_cells"]
+    assert facts["licence"]
+    assert facts["licence_evidence"]
 
 
 # Outside tables

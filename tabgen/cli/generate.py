@@ -69,7 +69,7 @@ def generate(
         )
     with console.status(f"drawing {rows} rows"):
         sample = draw_sample(fitted.generator, fitted.table, rows, seed)
-    frame = sample.frame
+    frame = sample.local_frame
     api.write_frame(frame, output)
     seconds = time.perf_counter() - began
     console.print(f"{len(frame)} rows, {frame.shape[1]} columns in {seconds:.1f} s: {output}", highlight=False)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tabgen.table import Table
 
 CORE = Path(__file__).parent / "core"
+TEXT = Path(__file__).parent / "text"
 ENTRY_TYPES: dict[str, type] = {"name": str, "file": str, "target": str, "sha256": str, "kinds": dict, "reading": dict}
 
 
@@ -156,6 +157,10 @@ def quick_datasets() -> list[Dataset]:
     return [dataset for dataset in core_datasets() if dataset.facts.get("quick")]
 
 
+def text_datasets() -> list[Dataset]:
+    return read_manifest(TEXT)
+
+
 def tabarena_datasets() -> list[Dataset]:
     from tabgen.datasets.tabarena import fetch, is_fetched, tabarena_folder
 
@@ -174,5 +179,6 @@ def _tabarena_at_hand() -> bool:
 def tabgen_register_datasets(register: Callable[[Suite], None]) -> None:
     register(Suite("core", "the embedded real tables, all of them", "1", core_datasets))
     register(Suite("quick", "six small tables of core, for a first look", "1", quick_datasets))
+    register(Suite("text", "four real tables with columns of free text, embedded", "1", text_datasets))
     summary = "TabArena v0.1's classification tasks of at most 100 columns, fetched from openml.org when first used"
     register(Suite("tabarena-33", summary, "v0.1", tabarena_datasets, _tabarena_at_hand))
