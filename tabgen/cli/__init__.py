@@ -8,7 +8,21 @@ from typing import Any
 
 import typer
 
-from tabgen.cli import cache, check, doctor, generate, graph, leaderboard, listings, new, pretrain, rank, recover, run
+from tabgen.cli import (
+    cache,
+    check,
+    doctor,
+    generate,
+    graph,
+    leaderboard,
+    listings,
+    look,
+    new,
+    pretrain,
+    rank,
+    recover,
+    run,
+)
 from tabgen.errors import TabgenError, TableWarning
 
 app = typer.Typer(
@@ -44,6 +58,7 @@ def _options(
 app.command("run")(run.run)
 app.command("rank")(rank.rank)
 app.command("generate")(generate.generate)
+app.command("look")(look.look)
 app.command("cache")(cache.cache)
 app.command("recover")(recover.recover)
 app.command("doctor")(doctor.doctor)

@@ -67,6 +67,7 @@ def generate(
             reading=tables.reading_of(missing, delimiter, decimal, encoding, day_first),
             plugins=context.obj,
         )
+    tables.warn_of(fitted.table)
     with console.status(f"drawing {rows} rows"):
         sample = draw_sample(fitted.generator, fitted.table, rows, seed)
     frame = sample.local_frame

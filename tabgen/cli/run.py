@@ -69,7 +69,8 @@ def run(
     """Compare generators: fine-tune the model on each one's output, store every outcome, rank, report.
 
     What to run comes from an experiment file, a preset, or flags; a flag goes before the file's value.
-    Safe to stop at any moment, with Ctrl-C or kill -9: the same line goes on where it was.
+    Safe to stop at any moment, with Ctrl-C or kill -9: the same line goes on where it was. Exit codes: 0 once every
+    cell has ended, with a score or with its reason; 2 for a mistake in what was asked; 130 if it was stopped.
     """
     from rich.console import Console
 
@@ -114,7 +115,9 @@ def run(
     values = _read(experiment_file, preset, given)
     experiment = make_spec(values, str(experiment_file or preset or "run")).build(plugins)
     if len(experiment.suite.datasets) == 1:
-        experiment.suite.datasets[0].load()  # a bad table should be said once, not once per cell
+        table = experiment.suite.datasets[0].load()  # a bad table should be said once, not once per cell
+        if values.get("data"):
+            tables.warn_of(table, experiment.folds)
     console = Console(stderr=False)
     if dry_run:
         _print_plan(plan(experiment, plugins), output, workers or os.cpu_count() or 1, console)
@@ -135,11 +138,11 @@ def run(
     )
     if sum(summary.ran.values()) + summary.done_before:
         from tabgen.cli.rank import print_regimes
-        from tabgen.results import load_results, regimes
+        from tabgen.results import has_scores, load_results, regimes
         from tabgen.statistics import summary as summarise
 
         outcomes = load_results(output)
-        rankings = {rows: summarise(part) for rows, part in regimes(outcomes).items()}
+        rankings = {rows: summarise(part) for rows, part in regimes(outcomes).items() if has_scores(part)}
         print_regimes(rankings, outcomes, console)
         if report:
             from tabgen.leaderboard.report import write_report

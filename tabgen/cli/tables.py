@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from tabgen.errors import TableError
+
+if TYPE_CHECKING:
+    from tabgen.table import Table
+
+WORTH_A_WARNING = ("rare-class", "tells-target", "identifier")
+"""Findings that `run` and `generate` say unasked; `look` says all."""
 
 KIND = typer.Option(
     [], "--kind", metavar="COLUMN=KIND", help="A column's kind, where it is not as it seems; repeatable."
@@ -17,6 +23,15 @@ DELIMITER = typer.Option(None, "--delimiter", help="The character between column
 DECIMAL = typer.Option(None, "--decimal", help="The decimal sign, '.' or ','; the other one groups thousands.")
 ENCODING = typer.Option(None, "--encoding", help="Encoding of the file, such as latin-1.")
 DAY_FIRST = typer.Option(None, "--day-first/--month-first", help="Whether 03/04/2020 is in April or in March.")
+
+
+def warn_of(table: Table, folds: int = 0) -> None:
+    """Say on standard error what of one's own table spoils a comparison, or is copied into synthetic rows."""
+    from tabgen.findings import findings
+
+    for finding in findings(table, folds):
+        if finding.kind in WORTH_A_WARNING:
+            typer.secho(f"tabgen: warning: {finding.message}", fg="yellow", err=True)
 
 
 def kinds_of(kind: list[str], drop: list[str]) -> dict[str, str]:
