@@ -85,7 +85,7 @@ def run_cell(
     seeds = seeds_of(cell)
     same_start(seeds["torch"])
     with clock.phase("load"):
-        table = Dataset(cell.dataset, Path(cell.path), cell.target, cell.sha256, cell.kinds).load()
+        table = Dataset(cell.dataset, Path(cell.path), cell.target, cell.sha256, cell.kinds, cell.reading).load()
         parts = split(table.labels, cell.fold, cell.n_folds, cell.seed, cell.max_train_rows, cell.max_test_rows)
         model = _load_model(cell, plugins, device)
         train = table.take(parts.train).observed()
@@ -99,10 +99,10 @@ def run_cell(
     scores, facts["cached_zero_shot"] = _zero_shot(cell, scorer, plugins, clock, cache)
     measured |= scores
     if cell.mixing == "none":
-        return _result(facts | {"best_step": 0}, measured | scorer.as_tuned(), {}, clock, cache)
+        return _result(facts | {"best_step": 0}, measured | scorer.as_tuned(), dict(encoder.notes), clock, cache)
 
     real = (scorer.x_train, scorer.y_train)
-    notes: dict[str, Any] = {}
+    notes: dict[str, Any] = dict(encoder.notes)
     if cell.mixing == "real":
         pool: DrawTable = lambda step: real  # noqa: E731
     else:
@@ -112,6 +112,7 @@ def run_cell(
         own_model = {"name": cell.model, "checkpoint": cell.checkpoint, "source": source}
         synthesis = Synthesis(cell, host, train, seeds, device, own_model, clock, cache)
         notes = synthesis.notes
+        notes |= encoder.notes
         pool = _synthetic_pool(cell, synthesis, model, encoder, table.take(parts.test), real)
         measured |= {name: value for name, value in synthesis.facts.items() if name not in RESULT_FIELDS}
         facts |= {name: value for name, value in synthesis.facts.items() if name in RESULT_FIELDS}
@@ -159,7 +160,8 @@ def _load_model(cell: Cell, plugins: Plugins, device: str) -> FoundationModel:
 
 def _host_here(cell: Cell, plugins: Plugins, model: FoundationModel) -> Host:
     assert cell.generator is not None
-    return HostHere(make_generator(plugins.generators[cell.generator], cell.settings), lambda: model)
+    generator = make_generator(plugins.generators[cell.generator], cell.settings)
+    return HostHere(generator, lambda: model, cell.text)
 
 
 def _result(

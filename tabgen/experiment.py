@@ -19,6 +19,7 @@ from tabgen.models import DEFAULT_MODEL
 from tabgen.models.recipes import RECIPES, Recipe
 from tabgen.outcome import PROTOCOL_VERSION, Cell, key_of
 from tabgen.plugins import Plugins
+from tabgen.standins import TextRule
 
 METHOD = re.compile(r"(?P<generator>[a-z0-9_-]+)(@(?P<mixing>[a-z]+))?(:(?P<settings>.+))?")
 
@@ -77,6 +78,8 @@ class Experiment:
     limits: Limits = field(default_factory=Limits)
     fidelity: bool = True
     """Measure how close each synthetic table is to the real one; no part of a cell's key."""
+    text: TextRule = "nearest"
+    """Where the texts of a synthetic row come from if its generator takes none (``standins.TEXT_RULES``)."""
 
 
 def parse_method(text: str, plugins: Plugins, recipes: Mapping[str, Recipe] = RECIPES) -> Method:
@@ -175,6 +178,7 @@ def plan(experiment: Experiment, plugins: Plugins) -> list[Cell]:
         "limits": asdict(experiment.limits),
         "protocol": PROTOCOL_VERSION,
         "fidelity": experiment.fidelity,
+        "text": experiment.text,
     }
     of_method = {method.label: _method_fields(method, experiment, plugins) for method in experiment.methods}
     cells = []
@@ -184,6 +188,7 @@ def plan(experiment: Experiment, plugins: Plugins) -> list[Cell]:
             "target": dataset.target,
             "sha256": _hash_of(dataset),
             "kinds": dataset.kinds,
+            "reading": dataset.reading,
             "path": str(dataset.path),
         }
         places = itertools.product(range(experiment.folds), experiment.seeds, range(experiment.draws))

@@ -25,6 +25,7 @@ class Bootstrap(Generator):
         "real rows drawn with replacement",
         citation="Efron 1979, Annals of Statistics 7(1)",
         accepts_missing=True,
+        accepts_text=True,
     )
 
     def fit(self, table: Table, context: FitContext) -> None:  # noqa: ARG002 - nothing to learn
@@ -48,6 +49,7 @@ class Jitter(Bootstrap):
         "real rows with Gaussian noise on the numbers",
         citation="Bishop 1995, Neural Computation 7(1)",
         accepts_missing=True,
+        accepts_text=True,
     )
 
     def __init__(self, noise: float = 0.1) -> None:
@@ -57,7 +59,7 @@ class Jitter(Bootstrap):
         rng = np.random.default_rng(seed)
         frame = self.table.take(rng.integers(0, len(self.table), n_rows)).frame
         for column in self.table.schema.columns:
-            if not column.is_discrete:
+            if column.is_number:
                 spread = np.nan_to_num(self.table.frame[column.name].std()) * self.noise
                 values = frame[column.name] + spread * rng.standard_normal(n_rows)
                 frame[column.name] = values.round() if column.kind == "integer" else values
@@ -67,7 +69,9 @@ class Jitter(Bootstrap):
 class Independent(Bootstrap):
     """Every column drawn on its own: right marginals, no dependence at all. The floor."""
 
-    info = GeneratorInfo("independent", "columns drawn independently of each other", accepts_missing=True)
+    info = GeneratorInfo(
+        "independent", "columns drawn independently of each other", accepts_missing=True, accepts_text=True
+    )
 
     def sample(self, n_rows: int, seed: int) -> pd.DataFrame:
         rng = np.random.default_rng(seed)

@@ -54,6 +54,33 @@ def regimes(outcomes: pd.DataFrame) -> dict[int | None, pd.DataFrame]:
     return parts | ({None: outcomes[caps.isna()]} if caps.isna().any() else {})
 
 
+def has_scores(outcomes: pd.DataFrame) -> bool:
+    """Whether any cell of these ended with a score."""
+    return bool((outcomes["status"] == "ok").any())
+
+
+def reasons(outcomes: pd.DataFrame) -> pd.DataFrame:
+    """Why cells ended without a score: status, reason, how many cells, of which methods and datasets; most cells first.
+
+    Reasons that differ in numbers only, such as the fold, are one.
+    """
+    failed = outcomes[outcomes["status"] != "ok"]
+    alike = failed["reason"].str.replace(r"\d+(\.\d+)?", "#", regex=True)
+    groups = failed.groupby([failed["status"], alike], sort=False)
+    rows = [
+        {
+            "status": part["status"].iloc[0],
+            "reason": part["reason"].iloc[0],
+            "cells": len(part),
+            "methods": ", ".join(dict.fromkeys(part["method"])),
+            "datasets": ", ".join(dict.fromkeys(part["dataset"])),
+        }
+        for _, part in groups
+    ]
+    found = pd.DataFrame(rows, columns=["status", "reason", "cells", "methods", "datasets"])
+    return found.sort_values("cells", ascending=False, kind="stable", ignore_index=True)
+
+
 def regime_name(cap: int | None) -> str:
     """What tables and pages call the regime of a cap on training rows."""
     return "all training rows" if cap is None else f"at most {cap:,} training rows"

@@ -34,7 +34,7 @@ class ExperimentSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     suite: str | None = Field(None, description="A suite by name (core, quick), or a folder with a manifest.json.")
-    data: Path | None = Field(None, description="One table instead of a suite: .csv or .parquet.")
+    data: Path | None = Field(None, description="One table instead of a suite (docs/tables.md).")
     target: str | None = Field(None, description="The column of `data` to predict.")
     methods: Annotated[list[str], OneOrMore] = Field(
         [], description="`generator[@mixing][:setting=value,...]`; both baselines and every generator if empty."
@@ -66,6 +66,19 @@ class ExperimentSpec(BaseModel):
         {}, description="Wall time of single phases at most: fit, sample, finetune and others."
     )
     fidelity: bool = Field(True, description="Measure how close each synthetic table is to the real one.")
+    text: Literal["nearest", "leave-out"] = Field(
+        "nearest",
+        description="Texts of the rows of a generator that takes none: those of the nearest real row, or left out.",
+    )
+    kinds: dict[str, str] = Field(
+        {},
+        description="Kinds of columns of `data` that are not as they seem:"
+        " numeric, integer, categorical, boolean, datetime, text.",
+    )
+    drop: Annotated[list[str], OneOrMore] = Field([], description="Columns of `data` to leave out.")
+    reading: dict[str, Any] = Field(
+        {}, description="How `data` is written: delimiter, decimal, encoding, missing, day_first (docs/tables.md)."
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> ExperimentSpec:
@@ -73,6 +86,8 @@ class ExperimentSpec(BaseModel):
             raise ValueError("name either a suite (core, quick, a folder) or your own data with its target")
         if (self.data is None) != (self.target is None):
             raise ValueError("data and target go together: a file, and its column to predict")
+        if self.data is None and (self.kinds or self.drop or self.reading):
+            raise ValueError("kinds, drop and reading are said of data; a suite says its own in its manifest")
         return self
 
     def build(self, plugins: Plugins) -> Experiment:
@@ -90,7 +105,9 @@ class ExperimentSpec(BaseModel):
         names = with_mixings(list(self.methods) or default_methods(plugins), list(self.mixing))
         names += [with_recipe(name, recipe) for recipe in self.recipe[1:] for name in names if name != "zero-shot"]
         return Experiment(
-            suite=datasets.file_suite(self.data, self.target or "")
+            suite=datasets.file_suite(
+                self.data, self.target or "", {**self.kinds, **dict.fromkeys(self.drop, "drop")}, self.reading
+            )
             if self.data
             else find_suite(self.suite or "", plugins),
             methods=parse_methods(names, plugins, recipes),
@@ -104,6 +121,7 @@ class ExperimentSpec(BaseModel):
                 self.seconds, self.memory, {str(phase): limit for phase, limit in self.phase_seconds.items()}
             ),
             fidelity=self.fidelity,
+            text=self.text,
         )
 
     def _recipes(self) -> dict[str, Recipe]:

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from tabgen.cli import app
 from tabgen.datasets import CORE
 from tabgen.plugins import Plugins
+from tabgen.results import load_results
 from tabgen.statistics import higher_is_better
 
 PLUGIN = """
@@ -241,3 +242,40 @@ def test_caps_on_training_rows_are_ranked_one_by_one(tmp_path: Path) -> None:
 def test_a_metric_of_which_less_is_better_is_ranked_so(built_in: Plugins) -> None:
     for name in built_in.metrics:
         assert higher_is_better(name) == built_in.metrics[name].higher_is_better, name
+
+
+def test_a_run_without_any_score_says_why_and_ends_as_any_other(tmp_path: Path) -> None:
+    rows = "".join(f"{i},{i % 7},k{i % 24}\n" for i in range(160))
+    (tmp_path / "many.csv").write_text("a,b,y\n" + rows)
+    words = ["--no-external-plugins", "run", "--data", tmp_path / "many.csv", "--target", "y", "--folds", "2"]
+    done = tabgen(*words, "--methods", "zero-shot,bootstrap", "-o", tmp_path / "run")
+    told = " ".join(done.stdout.split())
+    assert "No cell with at most 1,000 training rows has a score. Why:" in told
+    assert "bootstrap, zero-shot" in told
+    assert "4 cells: 0 were done before, 4 ran in" in told
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "has a score" in page
+    assert "the model takes at most 10 classes; the table has 24." in page
+    assert "No cell with at most 1,000 training rows has a score." in tabgen("rank", tmp_path / "run").stdout
+    assert "no cell has a score to rank: the model takes" in tabgen("rank", tmp_path / "run", "--json", ok=False).stderr
+
+
+def test_reading_a_table_can_be_told(tmp_path: Path) -> None:
+    rows = "".join(f"{'?' if i % 40 == 3 else i / 7:},{i},{'p' if i % 3 else 'q'}\n" for i in range(120))
+    (tmp_path / "mine.csv").write_text("a,id,y\n" + rows)
+    words = ["--no-external-plugins", "run", "--data", tmp_path / "mine.csv", "--target", "y", "--folds", "2"]
+    words += ["--methods", "zero-shot", "--model", FIXTURE]
+    refused = tabgen(*words, "-o", tmp_path / "a", ok=False)
+    assert "say --missing '?'" in refused.stderr
+    tabgen(*words, "--missing", "?", "--drop", "id", "-o", tmp_path / "b")
+    (outcome, _) = load_results(tmp_path / "b").to_dict("records")
+    assert outcome["kinds"] == {"id": "drop"}
+    assert outcome["reading"] == {"missing": ["?"]}
+    assert (outcome["status"], outcome["n_columns"]) == ("ok", 2)
+    drawn = tmp_path / "new.csv"
+    tabgen("--no-external-plugins", "generate", "jitter", *words[2:6], "--missing", "?", "--drop", "id", "--rows", "30",
+           "-o", drawn)  # fmt: skip
+    assert drawn.read_text().startswith("a,y\n")
+    assert "?" not in drawn.read_text()
+    told = tabgen(*words, "--missing", "?", "--kind", "a=text=x", "-o", tmp_path / "c", ok=False)
+    assert "kinds name the column 'a=text'" in told.stderr

@@ -38,7 +38,8 @@ def rank(
 
     from tabgen.cli.listings import load
     from tabgen.cli.names import split_methods
-    from tabgen.results import keep, load_results, regimes
+    from tabgen.errors import ExperimentError
+    from tabgen.results import has_scores, keep, load_results, reasons, regimes
     from tabgen.statistics import summary
 
     outcomes = keep(load_results(*folders), suite, split_methods(methods) or None, max_train_rows)
@@ -47,7 +48,10 @@ def rank(
     rankings = {
         rows: summary(part, metric, policy, alpha, higher_better=higher_better)  # type: ignore[arg-type]
         for rows, part in regimes(outcomes).items()
+        if has_scores(part)
     }
+    if not rankings and (as_json or as_csv or as_latex):
+        raise ExperimentError(f"no cell has a score to rank: {reasons(outcomes)['reason'].iloc[0]}")
     if as_json:
         data = [{"max_train_rows": rows} | ranking.to_dict(times=False) for rows, ranking in rankings.items()]
         typer.echo(json.dumps(data[0] if len(data) == 1 else {"regimes": data}, indent=2))
@@ -72,8 +76,11 @@ def regimes_frame(rankings: dict[int | None, Ranking]) -> pd.DataFrame:
 
 def print_regimes(rankings: dict[int | None, Ranking], outcomes: pd.DataFrame, console: Console) -> None:
     """The ranking of every regime, what they say side by side, and how close the synthetic rows are."""
-    from tabgen.results import closeness, regime_name
+    from tabgen.results import closeness, has_scores, regime_name, regimes
 
+    for rows, part in regimes(outcomes).items():
+        if not has_scores(part):
+            print_reasons(part, regime_name(rows), console)
     for rows, ranking in rankings.items():
         if len(rankings) > 1:
             console.rule(regime_name(rows), align="left")
@@ -82,6 +89,24 @@ def print_regimes(rankings: dict[int | None, Ranking], outcomes: pd.DataFrame, c
         console.rule("median gain in percent, by training rows", align="left")
         _print_side_by_side(rankings, console)
     print_closeness(closeness(outcomes), console)
+
+
+def print_reasons(outcomes: pd.DataFrame, regime: str, console: Console) -> None:
+    """Why no cell of a regime has a score: there is nothing to rank, and this is what came instead."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from tabgen.results import reasons
+
+    console.print(f"No cell with {regime} has a score. Why:", highlight=False, markup=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_lines=True)
+    for column in ("ended as", "cells", "methods", "datasets", "reason"):
+        table.add_column(column, overflow="fold")
+    for row in reasons(outcomes).to_dict("records"):
+        cells = (row["status"], row["cells"], row["methods"], row["datasets"], row["reason"])
+        table.add_row(*(Text(str(cell)) for cell in cells))
+    console.print(table)
 
 
 def _print_side_by_side(rankings: dict[int | None, Ranking], console: Console) -> None:

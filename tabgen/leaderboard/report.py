@@ -11,7 +11,7 @@ from markupsafe import Markup
 from tabgen.environment import PACKAGES
 from tabgen.leaderboard import figures
 from tabgen.leaderboard.pages import make_environment
-from tabgen.results import closeness, gains_by_regime, load_results, regime_name, regimes
+from tabgen.results import closeness, gains_by_regime, has_scores, load_results, reasons, regime_name, regimes
 from tabgen.statistics import Ranking
 
 FIGURES = (
@@ -44,7 +44,7 @@ CURVES = (
 def write_report(folder: Path, rankings: dict[int | None, Ranking]) -> Path:
     """Write ``report.html`` into a run folder and return its path; replaced whole, never half-written.
 
-    ``rankings`` has one for every regime of the run's outcomes (``tabgen.results.regimes``).
+    ``rankings`` has one for every regime of the run's outcomes (``tabgen.results.regimes``) that has a score.
     """
     outcomes = load_results(folder)
     path = folder / "report.html"
@@ -63,6 +63,11 @@ def render(outcomes: pd.DataFrame, rankings: dict[int | None, Ranking], title: s
         .render(
             title=title,
             regimes=[_regime(cap, parts[cap], ranking) for cap, ranking in rankings.items()],
+            unscored=[
+                {"name": regime_name(cap), "reasons": reasons(part).to_dict("records")}
+                for cap, part in parts.items()
+                if not has_scores(part)
+            ],
             gains_by_regime=gains_by_regime(rankings),
             closeness=closeness(outcomes),
             counts=outcomes["status"].value_counts().to_dict(),
