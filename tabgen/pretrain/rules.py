@@ -80,7 +80,7 @@ def _parity(draw: Draw, x: Tensor, discrete: Tensor, k: int) -> tuple[Tensor, Te
     if k > 4:
         return _lookup(draw, x, discrete, k)
     m = min(f, 2 if draw.integer(0, 9) < 6 else 3)
-    bins = torch.full((b, m), k if k > 2 or draw.integer(0, 3) else draw.integer(3, 4))
+    bins = torch.full((b, m), k if k > 2 or draw.integer(0, 3) else 4)
     x, discrete, cell = _drivers(draw, x, discrete, bins)
     y = (cell.sum(2) + draw.integers(0, k - 1, b, 1)) % k
     return x, discrete, y, _certain(y, k)
