@@ -34,21 +34,14 @@ from tabgen.models.encoding import TableEncoder
 from tabgen.models.files import weights_hash
 from tabgen.models.tab2d import Tab2D, Tab2DConfig
 from tabgen.pretrain import tasks, train
+from tabgen.pretrain.config import PretrainConfig
 from tabgen.pretrain.draws import Drawn
+from tabgen.pretrain.growing import grown
+from tabgen.pretrain.held_out import HeldOut, mean_auc
 from tabgen.pretrain.mechanisms import sample_mechanisms
-from tabgen.pretrain.tasks import PRIORS, Batch, Curriculum, batch_of, make_batch, parse_priors
-from tabgen.pretrain.train import (
-    HeldOut,
-    PretrainConfig,
-    _update,
-    batches,
-    grown,
-    kept_at,
-    loss_of,
-    mean_auc,
-    optimisers,
-    pretrain,
-)
+from tabgen.pretrain.state import save_state
+from tabgen.pretrain.tasks import PRIORS, Batch, Curriculum, batch_of, batches_of, make_batch, parse_priors
+from tabgen.pretrain.train import _update, batches, kept_at, loss_of, optimisers, pretrain
 from tabgen.table import Table
 
 SMALL = Curriculum(rows=(60, 90), features=(3, 6), classes=(3, 4), grow_steps=4, min_rows=40, cells=1500)
@@ -89,6 +82,18 @@ def test_a_batch_is_a_function_of_seed_and_index_in_any_process() -> None:
     assert [equal(a, b) for a, b in zip(ahead, (here[1], here[2], here[0]), strict=True)] == [True] * 3
     others = [make_batch(SMALL, {"mechanisms": 1.0}, 5, 3), here[0]]
     assert digest(here[1]) not in [digest(other) for other in others]
+
+
+def test_a_run_of_few_distinct_tasks_sees_its_first_batches_again() -> None:
+    priors = CONFIG.priors
+    sizes = [len(make_batch(SMALL, priors, 4, index).x_support) for index in range(4)]
+    assert batches_of(SMALL, priors, 4, sum(sizes[:3])) == 3
+    assert batches_of(SMALL, priors, 4, sum(sizes[:3]) + 1) == 4
+    assert batches_of(SMALL, priors, 4, 0) == 0
+    few = replace(CONFIG, distinct_tasks=sum(sizes[:3]))
+    seen = list(batches(few, 1, 8, producers=0))
+    assert [digest(b) for b in seen] == [digest(make_batch(SMALL, priors, 4, i)) for i in (1, 2, 0, 1, 2, 0, 1)]
+    assert equal(next(iter(batches(few, 3, 4, producers=1))), make_batch(SMALL, priors, 4, 0))
 
 
 def test_producers_die_with_the_trainer() -> None:
@@ -472,15 +477,13 @@ def test_a_broken_state_is_named(tmp_path: Path) -> None:
 
 def save_forever(folder: Path) -> None:
     """What the process to be killed does."""
-    from tabgen.pretrain.train import _save
-
     model = Tab2D(Tab2DConfig(64, 10, 4, 4))
     optims = optimisers(model, CONFIG)
     average = deepcopy(model)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     while True:
-        _save(folder, model, average, optims, CONFIG, {"step": 1, "batches": 2, "tasks": 1, "seconds": 1.0})
+        save_state(folder, model, average, optims, CONFIG, {"step": 1, "batches": 2, "tasks": 1, "seconds": 1.0})
 
 
 def test_a_kill_while_saving_leaves_a_state_that_loads(tmp_path: Path) -> None:

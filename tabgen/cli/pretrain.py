@@ -34,6 +34,9 @@ def pretrain(
     priors: str = typer.Option(
         "mechanisms=1", "--priors", metavar="NAME=SHARE,...", help="Share of the batches that each prior makes."
     ),
+    distinct_tasks: int = typer.Option(
+        0, "--distinct-tasks", min=0, help="Go through the first so many tasks again and again; 0: each is new."
+    ),
     start_from: Path | None = typer.Option(
         None, "--from", help="A checkpoint's folder: a new run starts from its weights instead of random ones."
     ),
@@ -53,8 +56,8 @@ def pretrain(
     import torch
 
     from tabgen.models.tab2d import Tab2DConfig
+    from tabgen.pretrain.config import PretrainConfig
     from tabgen.pretrain.tasks import Curriculum, parse_priors
-    from tabgen.pretrain.train import PretrainConfig
     from tabgen.pretrain.train import pretrain as train
 
     torch.set_num_threads(threads)
@@ -70,6 +73,7 @@ def pretrain(
         adamw_lr=adamw_rate,
         warmup_steps=warmup_steps,
         accumulate=accumulate,
+        distinct_tasks=distinct_tasks,
         ema=ema,
         bfloat16=bfloat16,
         seed=seed,

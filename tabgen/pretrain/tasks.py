@@ -115,8 +115,20 @@ def _log_integer(rng: np.random.Generator, low: int, high: int) -> int:
     return int(math.exp(rng.uniform(math.log(low), math.log(high + 1))))
 
 
-def make_batch(curriculum: Curriculum, priors: dict[str, float], seed: int, index: int) -> Batch:
-    """Batch number ``index`` of the run ``seed``."""
+@dataclass(frozen=True)
+class _Layout:
+    """What a batch will be, before its tasks are drawn with what is left of its two sources of randomness."""
+
+    prior: str
+    tasks: int
+    rows: int
+    features: int
+    classes: int
+    rng: np.random.Generator
+    generator: torch.Generator
+
+
+def _layout(curriculum: Curriculum, priors: dict[str, float], seed: int, index: int) -> _Layout:
     rng = np.random.default_rng([seed, index])
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
     rows = _log_integer(rng, curriculum.min_rows, curriculum.limit(curriculum.rows, index))
@@ -126,7 +138,22 @@ def make_batch(curriculum: Curriculum, priors: dict[str, float], seed: int, inde
     classes = 2 if rng.random() < 0.45 else int(rng.integers(2, curriculum.limit(curriculum.classes, index) + 1))
     tasks = max(1 if curriculum.task_cells else 2, min(32, curriculum.cells // (rows * (features + 1))))
     name = str(rng.choice(list(priors), p=np.array(list(priors.values())) / sum(priors.values())))
-    return batch_of(PRIORS[name], tasks, rows, features, classes, rng, generator)
+    return _Layout(name, tasks, rows, features, classes, rng, generator)
+
+
+def make_batch(curriculum: Curriculum, priors: dict[str, float], seed: int, index: int) -> Batch:
+    """Batch number ``index`` of the run ``seed``."""
+    of = _layout(curriculum, priors, seed, index)
+    return batch_of(PRIORS[of.prior], of.tasks, of.rows, of.features, of.classes, of.rng, of.generator)
+
+
+def batches_of(curriculum: Curriculum, priors: dict[str, float], seed: int, tasks: int) -> int:
+    """How many of the first batches of a run hold this many tasks together."""
+    number = 0
+    while tasks > 0:
+        tasks -= _layout(curriculum, priors, seed, number).tasks
+        number += 1
+    return number
 
 
 def batch_of(
