@@ -169,10 +169,10 @@ def _sites(draw: Draw, x: Tensor, discrete: Tensor, k: int) -> tuple[Tensor, Ten
 
 
 KINDS: dict[str, tuple[Rule, float]] = {
-    "parity": (_parity, 0.25),
-    "tree": (_tree, 0.27),
-    "lookup": (_lookup, 0.18),
-    "conjunction": (_conjunction, 0.1),
+    "parity": (_parity, 0.33),
+    "tree": (_tree, 0.25),
+    "lookup": (_lookup, 0.16),
+    "conjunction": (_conjunction, 0.06),
     "products": (_products, 0.1),
     "sites": (_sites, 0.1),
 }
