@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from tabgen.metrics import Labels, Probabilities, roc_auc
 from tabgen.table import Table
@@ -85,11 +86,9 @@ class _Encoder:
     """Columns as numbers that a forest can take, whatever they hold: fitted on the training rows."""
 
     def __init__(self, train: Table, names: list[str]) -> None:
-        self.columns = [train.schema[name] for name in names]
+        self.columns = [column for column in map(train.schema.__getitem__, names) if column.kind != "text"]
         self.known = {
-            c.name: np.unique(train.frame[c.name].dropna().to_numpy(dtype=np.float64))
-            for c in self.columns
-            if not c.is_discrete
+            c.name: np.unique(_numbers(train.frame[c.name].dropna())) for c in self.columns if not c.is_discrete
         }
 
     def __call__(self, table: Table) -> Array:
@@ -102,9 +101,18 @@ class _Encoder:
                 known = values.astype(object)
                 columns.append(known.map(place).fillna(-1.0).where(known.notna()).to_numpy(dtype=np.float64))
                 continue
-            numbers, knots = values.to_numpy(dtype=np.float64), self.known[column.name]
+            numbers, knots = _numbers(values), self.known[column.name]
             columns.append(np.interp(numbers, knots, np.linspace(0, 1, len(knots))) if len(knots) else 0 * numbers)
-        return np.column_stack(columns)
+        return np.column_stack(columns) if columns else np.zeros((len(table), 1))
+
+
+def _numbers(values: pd.Series[Any]) -> Array:
+    """Numbers, and times as microseconds; NaN where missing."""
+    if values.dtype.kind != "M":
+        return values.to_numpy(dtype=np.float64)
+    moments: Array = values.to_numpy().astype("datetime64[us]").astype(np.int64).astype(np.float64)
+    moments[values.isna().to_numpy()] = np.nan
+    return moments
 
 
 class _Learner:

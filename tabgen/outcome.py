@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
 
+from tabgen.arms import tunes
 from tabgen.text import MOST_LOG, clean, kept_notes, one_line
 
 PROTOCOL_VERSION = 5
@@ -256,7 +257,7 @@ def key_of(cell: Cell) -> str:
             "draw": cell.draw,
             "arms": sorted(cell.arms),
             "checkpoint": cell.checkpoint,
-            "recipe": None if cell.mixing == "none" else recipe,
+            "recipe": recipe if cell.mixing != "none" and tunes(cell.arms) else None,
             "tuning_seeds": cell.tuning_seeds,
         }
     )

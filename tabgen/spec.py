@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from tabgen import datasets
+from tabgen.arms import ARMS
 from tabgen.clock import Phase
 from tabgen.errors import ExperimentError, UnknownNameError
 from tabgen.experiment import Experiment, Limits, default_methods, find_suite, parse_methods
@@ -43,6 +44,11 @@ class ExperimentSpec(BaseModel):
         [], description="Run every generator under each of these, instead of its own."
     )
     folds: int = Field(3, ge=2, description="Folds; each is the test part once.")
+    arms: Annotated[list[str], OneOrMore] = Field(
+        list(ARMS), min_length=1, description=f"The uses of synthetic rows to measure: {', '.join(ARMS)}."
+    )
+    tuning_seeds: int = Field(3, ge=1, le=100, description="Fine-tuning runs of a cell; its scores are their means.")
+    draws: int = Field(1, ge=1, description="Fits and draws of every generator on each split.")
     seeds: int = Field(1, ge=1, description="Repeats of every fold with other seeds.")
     model: str = Field(DEFAULT_MODEL, description="A foundation model by name, or a directory with a checkpoint.")
     recipe: Annotated[list[str], OneOrMore] = Field(
@@ -113,6 +119,9 @@ class ExperimentSpec(BaseModel):
             methods=parse_methods(names, plugins, recipes),
             folds=self.folds,
             seeds=tuple(range(self.seeds)),
+            arms=tuple(self.arms),
+            tuning_seeds=self.tuning_seeds,
+            draws=self.draws,
             model=self.model,
             recipe=recipes[self.recipe[0]].to_dict(),
             max_train_rows=tuple(rows or None for rows in self.max_train_rows),

@@ -43,6 +43,11 @@ def run(
     ),
     mixing: str = typer.Option("", "--mixing", help="Run every generator under each: replace,augment."),
     folds: int = typer.Option(3, "--folds", help="Folds; each is the test part once."),
+    arms: str = typer.Option(
+        "", "--arms", help="Uses of synthetic rows to measure: fine-tune,fixed-steps,context,augmented. Default: all."
+    ),
+    tuning_seeds: int = typer.Option(3, "--tuning-seeds", help="Fine-tuning runs of a cell, averaged."),
+    draws: int = typer.Option(1, "--draws", help="Fits and draws of every generator on each split."),
     seeds: int = typer.Option(1, "--seeds", help="Repeats of every fold with other seeds."),
     model: str = typer.Option("tabgen-nano", "--model", help="A model by name, or a directory with a checkpoint."),
     recipe: str = typer.Option("nano", "--recipe", help="How to fine-tune: autogluon, mitra-v2, nano; or several."),
@@ -96,6 +101,9 @@ def run(
         methods=split_methods(methods),
         mixing=_words(mixing),
         folds=folds,
+        arms=_words(arms),
+        tuning_seeds=tuning_seeds,
+        draws=draws,
         seeds=seeds,
         model=model,
         recipe=split_methods(recipe),
