@@ -47,7 +47,7 @@ class ExperimentSpec(BaseModel):
     arms: Annotated[list[str], OneOrMore] = Field(
         list(ARMS), min_length=1, description=f"The uses of synthetic rows to measure: {', '.join(ARMS)}."
     )
-    tuning_seeds: int = Field(3, ge=1, le=100, description="Fine-tuning runs of a cell; its scores are their means.")
+    tuning_seeds: int = Field(2, ge=1, le=100, description="Fine-tuning runs of a cell; its scores are their means.")
     draws: int = Field(1, ge=1, description="Fits and draws of every generator on each split.")
     seeds: int = Field(1, ge=1, description="Repeats of every fold with other seeds.")
     model: str = Field(DEFAULT_MODEL, description="A foundation model by name, or a directory with a checkpoint.")

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
 
+    from tabgen.comparable import Ranked
     from tabgen.statistics import Ranking
 
 
@@ -25,6 +26,9 @@ def rank(
     alpha: float = typer.Option(0.05, "--alpha", min=0.0001, max=0.5, help="Family-wise error of the verdicts."),
     suite: str = typer.Option(None, "--suite", help="Only outcomes of this suite."),
     methods: str = typer.Option("", "--methods", help="Only these methods, comma-separated: the pool shrinks to them."),
+    arm: str = typer.Option(
+        "", "--arm", help="fine-tune, fixed-steps, context or augmented. Default: context, if it was measured."
+    ),
     max_train_rows: int = typer.Option(None, "--max-train-rows", help="Only outcomes with this cap on training rows."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON, without times: equal for equal scores."),
     as_csv: bool = typer.Option(False, "--csv", help="Print the table as CSV."),
@@ -36,70 +40,86 @@ def rank(
     """
     from rich.console import Console
 
+    from tabgen.arms import ARMS
     from tabgen.cli.listings import load
     from tabgen.cli.names import split_methods
-    from tabgen.errors import ExperimentError
-    from tabgen.results import has_scores, keep, load_results, reasons, regimes
-    from tabgen.statistics import summary
+    from tabgen.comparable import arms_of
+    from tabgen.errors import ExperimentError, UnknownNameError
+    from tabgen.results import default_arm, keep, load_results, rank_pools, reasons
 
     outcomes = keep(load_results(*folders), suite, split_methods(methods) or None, max_train_rows)
+    if arm and arm not in ARMS:
+        raise UnknownNameError("arm", arm, ARMS)
+    if arm and arm not in arms_of(outcomes):
+        raise ExperimentError(f"no cell here measured the arm '{arm}'; measured were: {', '.join(arms_of(outcomes))}.")
+    shown = arm or default_arm(outcomes)
     metrics = load(context).metrics
     higher_better = metrics[metric].higher_is_better if metric in metrics else None
-    rankings = {
-        rows: summary(part, metric, policy, alpha, higher_better=higher_better)  # type: ignore[arg-type]
-        for rows, part in regimes(outcomes).items()
-        if has_scores(part)
-    }
-    if not rankings and (as_json or as_csv or as_latex):
+    plain = as_json or as_csv or as_latex
+    arms = [shown] if arm or plain else None
+    ranked = rank_pools(outcomes, metric, policy, alpha, arms, higher_better)  # type: ignore[arg-type]
+    if plain and not any(each.ranking for each in ranked):
         raise ExperimentError(f"no cell has a score to rank: {reasons(outcomes)['reason'].iloc[0]}")
     if as_json:
-        data = [{"max_train_rows": rows} | ranking.to_dict(times=False) for rows, ranking in rankings.items()]
+        data = [
+            {"pool": each.pool.name, "max_train_rows": each.pool.max_train_rows} | each.ranking.to_dict(times=False)
+            for each in ranked
+            if each.ranking
+        ]
         typer.echo(json.dumps(data[0] if len(data) == 1 else {"regimes": data}, indent=2))
     elif as_csv:
-        typer.echo(regimes_frame(rankings).to_csv(index=False), nl=False)
+        typer.echo(pools_frame(ranked).to_csv(index=False), nl=False)
     elif as_latex:
-        typer.echo(latex_table(regimes_frame(rankings)), nl=False)
+        typer.echo(latex_table(pools_frame(ranked)), nl=False)
     else:
-        print_regimes(rankings, outcomes, Console())
+        print_ranked(ranked, outcomes, shown, Console())
 
 
-def regimes_frame(rankings: dict[int | None, Ranking]) -> pd.DataFrame:
-    """The rankings' rows below each other; with several, the first column says under which cap."""
+def pools_frame(ranked: list[Ranked]) -> pd.DataFrame:
+    """The rankings' rows below each other; with several, the first column says of which pool."""
     import pandas as pd
 
-    frames = [ranking_frame(ranking) for ranking in rankings.values()]
-    if len(rankings) > 1:
-        for rows, frame in zip(rankings, frames, strict=True):
-            frame.insert(0, "max_train_rows", "no limit" if rows is None else str(rows))
+    frames = []
+    for each in [each for each in ranked if each.ranking]:
+        frames.append(ranking_frame(each.ranking))  # type: ignore[arg-type]
+        if len(ranked) > 1:
+            frames[-1].insert(0, "pool", each.pool.name)
     return pd.concat(frames, ignore_index=True)
 
 
-def print_regimes(rankings: dict[int | None, Ranking], outcomes: pd.DataFrame, console: Console) -> None:
-    """The ranking of every regime, what they say side by side, and how close the synthetic rows are."""
-    from tabgen.results import closeness, has_scores, regime_name, regimes
+def print_ranked(ranked: list[Ranked], outcomes: pd.DataFrame, arm: str, console: Console) -> None:
+    """Every pool's ranking in one arm, the arms and pools side by side, and how close the synthetic rows are."""
+    from tabgen.results import closeness, gains_side_by_side
 
-    for rows, part in regimes(outcomes).items():
-        if not has_scores(part):
-            print_reasons(part, regime_name(rows), console)
-    for rows, ranking in rankings.items():
-        if len(rankings) > 1:
-            console.rule(regime_name(rows), align="left")
-        print_ranking(ranking, console)
-    if len(rankings) > 1:
-        console.rule("median gain in percent, by training rows", align="left")
-        _print_side_by_side(rankings, console)
+    names = list(dict.fromkeys(each.pool.name for each in ranked))
+    for name in names:
+        mine = [each for each in ranked if each.pool.name == name]
+        if len(names) > 1:
+            console.rule(name, align="left")
+        if not any(each.ranking for each in mine):
+            print_reasons(mine[0].pool.outcomes, name, console)
+            continue
+        scored = [each for each in mine if each.ranking]
+        if len(scored) > 1:
+            console.print("Median gain over zero-shot in percent, by arm (--arm ranks in any of them):")
+            _print_side_by_side(gains_side_by_side(scored, "arm"), console)
+        for each in [each for each in scored if each.arm == arm] or scored[:1]:
+            print_ranking(each.ranking, console)  # type: ignore[arg-type]
+    if len(names) > 1:
+        console.rule(f"median gain in percent by pool, arm '{arm}'", align="left")
+        _print_side_by_side(gains_side_by_side([each for each in ranked if each.arm == arm], "pool"), console)
     print_closeness(closeness(outcomes), console)
 
 
-def print_reasons(outcomes: pd.DataFrame, regime: str, console: Console) -> None:
-    """Why no cell of a regime has a score: there is nothing to rank, and this is what came instead."""
+def print_reasons(outcomes: pd.DataFrame, pool: str, console: Console) -> None:
+    """Why no cell of a pool has a score: there is nothing to rank, and this is what came instead."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     from tabgen.results import reasons
 
-    console.print(f"No cell with {regime} has a score. Why:", highlight=False, markup=False)
+    console.print(f"No cell with {pool} has a score. Why:", highlight=False, markup=False)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_lines=True)
     for column in ("ended as", "cells", "methods", "datasets", "reason"):
         table.add_column(column, overflow="fold")
@@ -109,13 +129,10 @@ def print_reasons(outcomes: pd.DataFrame, regime: str, console: Console) -> None
     console.print(table)
 
 
-def _print_side_by_side(rankings: dict[int | None, Ranking], console: Console) -> None:
+def _print_side_by_side(gains: pd.DataFrame, console: Console) -> None:
     from rich import box
     from rich.table import Table
 
-    from tabgen.results import gains_by_regime
-
-    gains = gains_by_regime(rankings)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("method", overflow="fold")
     for name in gains.columns:

@@ -46,7 +46,7 @@ def run(
     arms: str = typer.Option(
         "", "--arms", help="Uses of synthetic rows to measure: fine-tune,fixed-steps,context,augmented. Default: all."
     ),
-    tuning_seeds: int = typer.Option(3, "--tuning-seeds", help="Fine-tuning runs of a cell, averaged."),
+    tuning_seeds: int = typer.Option(2, "--tuning-seeds", help="Fine-tuning runs of a cell, averaged."),
     draws: int = typer.Option(1, "--draws", help="Fits and draws of every generator on each split."),
     seeds: int = typer.Option(1, "--seeds", help="Repeats of every fold with other seeds."),
     model: str = typer.Option("tabgen-nano", "--model", help="A model by name, or a directory with a checkpoint."),
@@ -147,17 +147,16 @@ def run(
         cache_limit_mb=cache_limit,
     )
     if sum(summary.ran.values()) + summary.done_before:
-        from tabgen.cli.rank import print_regimes
-        from tabgen.results import has_scores, load_results, regimes
-        from tabgen.statistics import summary as summarise
+        from tabgen.cli.rank import print_ranked
+        from tabgen.results import default_arm, load_results, rank_pools
 
         outcomes = load_results(output)
-        rankings = {rows: summarise(part) for rows, part in regimes(outcomes).items() if has_scores(part)}
-        print_regimes(rankings, outcomes, console)
+        ranked = rank_pools(outcomes)
+        print_ranked(ranked, outcomes, default_arm(outcomes), console)
         if report:
             from tabgen.leaderboard.report import write_report
 
-            console.print(f"Report: {write_report(output, rankings)}", soft_wrap=True, highlight=False)
+            console.print(f"Report: {write_report(output, ranked)}", soft_wrap=True, highlight=False)
     console.print(summary.sentence(), highlight=False, soft_wrap=True)
     if summary.stopped:
         raise typer.Exit(130)

@@ -13,16 +13,14 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
+from tabgen.comparable import pools
 from tabgen.errors import ExperimentError
 from tabgen.leaderboard.schema import MEASURED
-from tabgen.outcome import Cell, canonical_json, method_identity
+from tabgen.outcome import canonical_json
 from tabgen.plugins import Plugins
 from tabgen.statistics import Policy, Ranking, StatisticsError, higher_is_better, normalised_scores, summary
-from tabgen.statistics.summary import PHASES
 
 Row = dict[str, Any]
-COMPARABLE = ("model", "checkpoint", "n_folds", "max_train_rows", "max_test_rows", "protocol")
-"""Outcomes that differ in one of these are not ranked together."""
 FIRST_METRIC = "roc_auc"
 ALPHA, POWER, SEED = 0.05, 0.8, 0
 #: Decimals of a gain in the page: the statistics round to 6 themselves.
@@ -55,67 +53,16 @@ def make_boards(rows: Sequence[Row], plugins: Plugins, policy: Policy) -> list[B
     ExperimentError
         If no board has a metric to rank by.
     """
-    groups: dict[str, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(canonical_json([row[name] for name in COMPARABLE]), []).append(row)
-    parts = [part for group in groups.values() for part in _by_recipe(_distinct_datasets(group))]
-    parts = [_distinct_methods(part) for part in parts]
+    parts = []
+    for pool in pools(pd.DataFrame(rows)):
+        told = zip(pool.outcomes.index, pool.outcomes["dataset"], pool.outcomes["method"], strict=True)
+        parts.append([rows[place] | {"dataset": dataset, "method": method} for place, dataset, method in told])
     parts.sort(key=lambda part: (-len(part), part[0]["key"]))
     boards = [_board(part, parts, plugins, policy) for part in parts]
     boards = [board for board in boards if board.rankings]
     if not boards:
         raise ExperimentError("no outcome has a score yet: there is nothing to rank.")
     return boards
-
-
-def _distinct_datasets(rows: list[Row]) -> list[Row]:
-    files: dict[str, set[str]] = {}
-    for row in rows:
-        files.setdefault(row["dataset"], set()).add(str(row["sha256"]))
-    return [
-        row if len(files[row["dataset"]]) == 1 else row | {"dataset": f"{row['dataset']} ({str(row['sha256'])[:8]})"}
-        for row in rows
-    ]
-
-
-def _cell_name(row: Row) -> tuple[Any, ...]:
-    return row["dataset"], row["fold"], row["seed"], row["method"]
-
-
-def _by_recipe(rows: list[Row]) -> list[list[Row]]:
-    """One pool per recipe where the same method was tuned by several; zero-shot, which needs none, is in each."""
-    if len({_cell_name(row) for row in rows}) == len(rows):
-        return [rows]
-    recipes: dict[str, list[Row]] = {}
-    untuned = [row for row in rows if row["mixing"] == "none"]
-    for row in rows:
-        if row["mixing"] != "none":
-            recipes.setdefault(canonical_json(row["recipe"]), []).append(row)
-    return [untuned + tuned for tuned in recipes.values()] or [rows]
-
-
-def _distinct_methods(rows: list[Row]) -> list[Row]:
-    """Rows whose method names tell apart what is different, and where two keys of one cell are left, one of them."""
-    variants: dict[str, dict[str, Row]] = {}
-    for row in rows:
-        variants.setdefault(row["method"], {}).setdefault(canonical_json(method_identity(Cell.from_dict(row))), row)
-    renamed = []
-    for row in rows:
-        mine = variants[row["method"]]
-        if len(mine) > 1:
-            identity = canonical_json(method_identity(Cell.from_dict(row)))
-            versions = [other["plugin_version"] for other in mine.values()]
-            short = hashlib.sha256(identity.encode()).hexdigest()[:6]
-            which = row["plugin_version"] if len(set(versions)) == len(versions) else short
-            row = row | {"method": f"{row['method']} ({which})"}
-        renamed.append(row)
-    repeated = len(renamed) - len({_cell_name(row) for row in renamed})
-    if repeated:
-        raise ExperimentError(
-            f"{repeated} outcomes repeat a cell of the same method, data and setting under other keys; "
-            "build the site from fewer folders, or merge them first."
-        )
-    return renamed
 
 
 def _board(rows: list[Row], all_parts: list[list[Row]], plugins: Plugins, policy: Policy) -> Board:
@@ -193,7 +140,7 @@ def payload(board: Board, policy: Policy, plugins: Plugins) -> dict[str, Any]:
     """The board's cells, column by column, and the sentences of the whole board."""
     outcomes = board.outcomes.reset_index(drop=True)
     methods, datasets = sorted(outcomes["method"].unique()), sorted(outcomes["dataset"].unique())
-    seconds = [f"seconds_{phase}" for phase in PHASES if f"seconds_{phase}" in outcomes.columns]
+    nothing = pd.Series(np.nan, outcomes.index)
     gains = {}
     for metric in board.metrics:
         scores = normalised_scores(outcomes, metric, higher_better=direction(metric, plugins)).sort_index()
@@ -209,7 +156,7 @@ def payload(board: Board, policy: Policy, plugins: Plugins) -> dict[str, Any]:
         "fold": outcomes["fold"].astype(int).tolist(),
         "seed": outcomes["seed"].astype(int).tolist(),
         "ok": (outcomes["status"] == "ok").astype(int).tolist(),
-        "seconds": _numbers(outcomes[seconds].sum(axis=1, min_count=1), 4) if seconds else [None] * len(outcomes),
+        "seconds": _numbers(outcomes.get("seconds_total", nothing), 4),
         "gains": gains,
         "sentences": {metric: verdicts_of(ranking) for metric, ranking in board.rankings.items()},
     }

@@ -22,7 +22,7 @@ PRIVATE = ("path",)
 MEASURED: dict[str, tuple[str, str]] = {
     r"(zero_shot|tuned|fixed(_[0-9]+)?|context|augmented)_(validation|test)_[a-z0-9_]+": (
         "number",
-        "A score: zero-shot, or of an arm (docs/protocol.md), on validation or test rows, by this metric; null: undefined.",
+        "A score: zero-shot, or of an arm (docs/protocol.md), on validation or test rows, by this metric; null: none.",
     ),
     r"seconds_[a-z_]+": (
         "number",

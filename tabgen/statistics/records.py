@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tabgen.statistics.controls import Controls
 from tabgen.statistics.ranks import Duels, Interval
+from tabgen.statistics.ruler import Resolution
 from tabgen.statistics.scores import Incomplete, Policy
 from tabgen.statistics.significance import FriedmanTest
 from tabgen.statistics.verdicts import Comparison, Verdict
@@ -95,6 +97,9 @@ class Ranking:
     `gains_low` and `gains_high` the lowest and highest fold of each, `ranks` the ranks within each dataset.
     """
 
+    arm: str
+    controls: Controls | None
+    resolution: Resolution | None
     metric: str
     policy: Policy
     alpha: float
@@ -129,6 +134,9 @@ class Ranking:
         omnibus = self.tests.friedman
         tests = asdict(self.tests) | {"friedman": None if omnibus is None else asdict(omnibus) | {"p": omnibus.p}}
         data: Any = {
+            "arm": self.arm,
+            "controls": None if self.controls is None else asdict(self.controls),
+            "resolution": None if self.resolution is None else asdict(self.resolution),
             "metric": self.metric,
             "policy": self.policy,
             "alpha": self.alpha,

@@ -9,8 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tabgen.arms import FIRST_ARM
+from tabgen.clock import PHASES
+from tabgen.statistics.controls import gate, judge_controls
 from tabgen.statistics.ranks import Duels, bootstrap_intervals, dataset_ranks, duels, spreads
 from tabgen.statistics.records import MethodRecord, PairRecord, Pool, Ranking, Tests
+from tabgen.statistics.ruler import read_ruler
 from tabgen.statistics.scores import (
     TIE_DECIMALS,
     DatasetMeans,
@@ -30,8 +34,6 @@ from tabgen.statistics.significance import (
 )
 from tabgen.statistics.verdicts import FEWEST_DATASETS, REFERENCES, Verdict, judge
 
-PHASES = ("fit", "sample", "zero_shot", "finetune", "score")
-
 
 def summary(
     outcomes: pd.DataFrame,
@@ -45,6 +47,7 @@ def summary(
     power: float = 0.8,
     resamples: int = 2000,
     higher_better: bool | None = None,
+    arm: str = FIRST_ARM,
 ) -> Ranking:
     """Rank the methods of one experiment and say what can be said about them.
 
@@ -70,6 +73,8 @@ def summary(
         Bootstrap resamples.
     higher_better : bool, optional
         Direction of the metric where its name does not tell.
+    arm : str
+        The use of the synthetic rows whose scores count (`tabgen.arms.ARMS`).
 
     Returns
     -------
@@ -83,7 +88,7 @@ def summary(
 
     """
     outcomes = outcomes.reset_index(drop=True)
-    scores = normalised_scores(outcomes, metric, higher_better=higher_better)
+    scores = normalised_scores(outcomes, metric, higher_better=higher_better, arm=arm)
     means = dataset_means(scores, "gain_test", policy)
     matrix = means.matrix
     names = [str(name) for name in matrix.columns]
@@ -92,7 +97,12 @@ def summary(
     pairs = len(names) * (len(names) - 1) // 2
     counts = duels(matrix)
     low, high = _fold_range(scores, matrix)
+    controls = judge_controls(outcomes, matrix)
+    ruler = read_ruler(outcomes, matrix, alpha)
     return Ranking(
+        arm=arm,
+        controls=controls,
+        resolution=ruler,
         metric=metric,
         policy=policy,
         alpha=alpha,
@@ -111,7 +121,7 @@ def summary(
             else None,
         ),
         pairwise=_pair_records(matrix, counts),
-        verdicts=_missing_verdicts(means, references) + verdicts,
+        verdicts=_missing_verdicts(means, references) + gate(verdicts, controls, arm),
         pool=Pool(
             datasets=[str(name) for name in matrix.index],
             methods=names,
@@ -235,10 +245,11 @@ def _status_counts(scores: pd.DataFrame, means: DatasetMeans) -> dict[str, dict[
 def _machine_medians(outcomes: pd.DataFrame) -> dict[str, dict[str, float]]:
     """Medians per method of the seconds of each phase, of their `total` per cell, and of `peak_memory_mb`."""
     columns = {phase: f"seconds_{phase}" for phase in PHASES if f"seconds_{phase}" in outcomes.columns}
-    machine = {phase: pd.to_numeric(outcomes[column]).astype(float) for phase, column in columns.items()}
-    if machine:
-        # A phase that a method does not have (zero-shot fits nothing) takes no time.
-        machine["total"] = pd.DataFrame(machine).sum(axis=1, min_count=1)
+    machine: dict[str, pd.Series[float]] = {}
+    for phase, column in columns.items():
+        machine[phase] = pd.to_numeric(outcomes[column]).astype(float)
+    if "seconds_total" in outcomes.columns:
+        machine["total"] = pd.to_numeric(outcomes["seconds_total"]).astype(float)
     if "peak_memory_mb" in outcomes.columns:
         machine["peak_memory_mb"] = pd.to_numeric(outcomes["peak_memory_mb"]).astype(float)
     methods = outcomes["method"].astype(str)
