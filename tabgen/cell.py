@@ -21,7 +21,7 @@ from tabgen.environment import package_versions, peak_memory_mb
 from tabgen.errors import InvalidOutput, ModelError
 from tabgen.generator import make_generator
 from tabgen.host.client import Host, HostHere
-from tabgen.metrics import Labels, Metric, Probabilities
+from tabgen.metrics import Labels, Metric, Probabilities, roc_auc
 from tabgen.models.base import Encoder, FoundationModel
 from tabgen.models.finetune import DrawTable, FineTuned, fine_tune
 from tabgen.models.recipes import Recipe
@@ -31,9 +31,9 @@ from tabgen.randomness import same_start, spawned
 from tabgen.splits import Split, split
 from tabgen.synthesis import Synthesis
 from tabgen.table import Table
+from tabgen.worth import ORDERS, SIZES, LearningCurve, learning_curve
 
 PURPOSES = ("split", "fit", "sample", "finetune", "torch", "curve")
-"""(Nothing draws for "curve" any more; it keeps its place, so that the others keep their seeds.)"""
 MOST_CONTEXT = 8192
 """Rows of a context at most; the rest of a larger sample is left out, and the outcome says how many there were."""
 Tensor = torch.Tensor
@@ -124,6 +124,8 @@ def run_cell(
         for arm in [arm for arm in asked if not arm.tunes]:
             with clock.phase("arms"):
                 measured |= synthetic.as_context(arm.stage, with_real=arm.name == "augmented")
+        if any(not arm.tunes for arm in asked):
+            measured |= _worth(cell, scorer, measured, seeds["curve"], clock, cache)
         pool = synthetic.pool
         notes = synthesis.notes
         notes |= encoder.notes
@@ -269,6 +271,39 @@ def _zero_shot(
     return scores, False
 
 
+def _worth(
+    cell: Cell, scorer: Scorer, measured: dict[str, Any], seed: int, clock: Clock, cache: Cache | None
+) -> dict[str, Any]:
+    """What the rows are worth in real ones, by the learning curve of the fold, which is computed once."""
+    key = hash_of(
+        {
+            **split_identity(cell),
+            "checkpoint": cell.checkpoint,
+            "device": scorer.model.device,
+            "packages": package_versions(),
+            "learning curve": [SIZES, ORDERS, seed],
+        }
+    )
+    with clock.phase("cache"):
+        found, _ = (cache and cache.scores(key)) or ({}, 0.0)
+    if found:
+        curve = LearningCurve(tuple(map(int, found)), tuple(found.values()))
+    else:
+        with clock.phase("worth"):
+            curve = learning_curve(scorer.y_train.numpy(), scorer.n_classes, seed, scorer.test_score)
+        if cache:
+            with clock.phase("cache"):
+                entry = {str(size): score for size, score in zip(curve.sizes, curve.scores, strict=True)}
+                cache.add_scores(key, entry, clock.seconds["worth"])
+    worths: dict[str, Any] = {"curve_worth_rows": list(curve.sizes), "curve_worth_score": list(curve.scores)}
+    for stage in ("context", "augmented"):
+        score = measured.get(f"{stage}_test_roc_auc")
+        if score is not None and np.isfinite(score):
+            worth = curve.worth(score)
+            worths |= {f"worth_{stage}_rows": worth.rows, f"worth_{stage}_censored": worth.censored}
+    return worths
+
+
 class Scorer:
     """Encoded parts of the fold, and the model's scores on validation and test with real train rows as context."""
 
@@ -303,6 +338,11 @@ class Scorer:
         """Keep the zero-shot scores for :meth:`unchanged`."""
         self._zero_shot = zero_shot
         return zero_shot
+
+    def test_score(self, rows: np.ndarray[Any, Any]) -> float:
+        """ROC-AUC on the test rows with these train rows as context."""
+        x, y = self.x_train[rows], self.y_train[rows]
+        return roc_auc(self.y["test"].numpy(), self.model.predict(x, y, self.x["test"], self.n_classes))
 
     def of(self, probabilities: Probabilities, stage: str) -> dict[str, float]:
         """Scores of what was predicted for validation and test rows together."""

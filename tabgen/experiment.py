@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tabgen import datasets
 from tabgen.arms import ARMS, FIRST_ARM, tunes
@@ -20,7 +20,6 @@ from tabgen.models import DEFAULT_MODEL
 from tabgen.models.recipes import RECIPES, Recipe
 from tabgen.outcome import PROTOCOL_VERSION, Cell, key_of
 from tabgen.plugins import Plugins
-from tabgen.standins import TextRule
 
 METHOD = re.compile(r"(?P<generator>[a-z0-9_-]+)(@(?P<mixing>[a-z]+))?(:(?P<settings>.+))?")
 
@@ -83,7 +82,7 @@ class Experiment:
     limits: Limits = field(default_factory=Limits)
     fidelity: bool = True
     """Measure how close each synthetic table is to the real one; no part of a cell's key."""
-    text: TextRule = "nearest"
+    text: Literal["nearest", "leave-out"] = "nearest"
     """Where the texts of a synthetic row come from if its generator takes none (``standins.TEXT_RULES``)."""
 
 

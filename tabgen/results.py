@@ -118,7 +118,6 @@ def gains_side_by_side(ranked: Sequence[Ranked], by: Literal["arm", "pool"]) -> 
 
 CLOSENESS = {
     "adequacy_tstr": "TSTR",
-    "adequacy_real": "train on real",
     "fidelity_column_shapes": "column shapes",
     "fidelity_pair_trends": "pair trends",
     "fidelity_detection_auc": "detection AUC",

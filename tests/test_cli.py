@@ -78,7 +78,7 @@ def test_a_plugin_of_fifteen_lines_joins_the_comparison(plugin: Path, tmp_path: 
     first = tabgen(*words)
     assert "6 cells: 0 were done before, 6 ran in" in first.stdout
     assert (tmp_path / "run" / "report.html").is_file()
-    ranking = json.loads(tabgen("rank", tmp_path / "run", "--json").stdout)
+    ranking = json.loads(tabgen("rank", tmp_path / "run", "--arm", "fine-tune", "--json").stdout)
     assert {record["method"] for record in ranking["methods"]} == {"zero-shot", "real", "shuffled"}
     assert "seconds" not in ranking["methods"][0]
     again = tabgen(*words)
@@ -228,15 +228,15 @@ def test_caps_on_training_rows_are_ranked_one_by_one(tmp_path: Path) -> None:
     words = [*common, "--methods", "real,bootstrap", "--folds", "2", "--model", FIXTURE, "-o", tmp_path / "run"]
     done = tabgen("--no-external-plugins", "run", *words, "--max-train-rows", "30,60", "--no-fidelity")
     assert "at most 30 training rows" in done.stdout
-    assert "by training rows" in done.stdout
+    assert "in percent by pool" in done.stdout
     regimes = json.loads(tabgen("rank", tmp_path / "run", "--json").stdout)["regimes"]
     assert [regime["max_train_rows"] for regime in regimes] == [30, 60]
     one = json.loads(tabgen("rank", tmp_path / "run", "--json", "--max-train-rows", "60").stdout)
     assert one == regimes[1]
     table = tabgen("rank", tmp_path / "run", "--csv").stdout.splitlines()
-    assert table[0].startswith("max_train_rows,method,")
+    assert table[0].startswith("pool,method,")
     assert len(table) == 5
-    assert (tmp_path / "run" / "report.html").read_text().count('<h1 class="regime">') == 2
+    assert (tmp_path / "run" / "report.html").read_text().count('<h1 class="regime">') == 8  # two caps in four arms
 
 
 def test_a_metric_of_which_less_is_better_is_ranked_so(built_in: Plugins) -> None:
@@ -268,7 +268,7 @@ def test_reading_a_table_can_be_told(tmp_path: Path) -> None:
     refused = tabgen(*words, "-o", tmp_path / "a", ok=False)
     assert "say --missing '?'" in refused.stderr
     tabgen(*words, "--missing", "?", "--drop", "id", "-o", tmp_path / "b")
-    (outcome, _) = load_results(tmp_path / "b").to_dict("records")
+    (_, outcome) = load_results(tmp_path / "b").to_dict("records")  # the fold that has a missing value to learn from
     assert outcome["kinds"] == {"id": "drop"}
     assert outcome["reading"] == {"missing": ["?"]}
     assert (outcome["status"], outcome["n_columns"]) == ("ok", 2)

@@ -14,7 +14,7 @@ import pytest
 from leaderboard_rows import PROVENANCE
 
 from tabgen.leaderboard.report import render
-from tabgen.results import regimes
+from tabgen.results import rank_pools
 from tabgen.statistics import summary
 
 EVIL = '<script>alert(1)</script>"><img src=x onerror=alert(2)>'
@@ -56,7 +56,7 @@ def outcomes(methods: tuple[str, ...] = ("zero-shot", "real", "ctgan", "scm"), d
 
 
 def page(rows: pd.DataFrame, title: str = "demo") -> str:
-    return render(rows, {cap: summary(part) for cap, part in regimes(rows).items()}, title)
+    return render(rows, rank_pools(rows), title)
 
 
 class Structure(HTMLParser):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from tabgen.comparable import Ranked
-    from tabgen.statistics import Ranking
+    from tabgen.statistics import MethodRecord, Ranking
 
 
 def rank(
@@ -194,15 +194,19 @@ def print_ranking(ranking: Ranking, console: Console) -> None:
     from rich import box
     from rich.table import Table
 
+    from tabgen.arms import ARMS
+
     pool = ranking.pool
     console.print(
-        f"Gain in {ranking.metric} over zero-shot, in percent of it: median over {len(pool.datasets)} datasets"
-        f" (folds averaged first), policy '{ranking.policy}'.",
+        f"Arm '{ranking.arm}': {ARMS[ranking.arm].summary}. Gain in {ranking.metric} over zero-shot, in percent of it:"
+        f" median over {len(pool.datasets)} datasets (folds averaged first), policy '{ranking.policy}'.",
         highlight=False,
     )
+    tunes = ARMS[ranking.arm].tunes
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("method", overflow="fold", min_width=14)
-    for column in ("rank", "gain", f"{1 - ranking.alpha:.0%} interval", "w/t/l", "optimism", "ok", "s/cell"):
+    last = ("optimism",) if tunes else ("worth",)
+    for column in ("rank", "gain", f"{1 - ranking.alpha:.0%} interval", "w/t/l", *last, "ok", "s/cell"):
         table.add_column(column, justify="right", no_wrap=True)
     for record in ranking.methods:
         interval = record.median_gain_interval
@@ -213,18 +217,43 @@ def print_ranking(ranking: Ranking, console: Console) -> None:
             _number(record.median_gain, 3, signed=True),
             f"{interval.low:+.2f} .. {interval.high:+.2f}" if interval else "",
             "" if None in against else "/".join(map(str, against)),
-            _number(record.optimism, 3, signed=True),
+            *([_number(record.optimism, 3, signed=True)] if tunes else [_worth(record)]),
             f"{record.cells_ok}/{record.cells}",
             _number(record.seconds_total, 1),
         )
     console.print(table)
-    console.print(
-        "w/t/l: datasets won, tied, lost against 'real'. optimism: validation gain minus test gain.", highlight=False
+    meaning = (
+        "optimism: validation gain minus test gain."
+        if tunes
+        else "worth: how many of the real rows give the same score as context; < and >: beyond the learning curve"
+        " on more than half of the cells."
     )
+    console.print(f"w/t/l: datasets won, tied, lost against 'real'. {meaning}", highlight=False)
+    if ranking.resolution is not None:
+        console.print(resolution_line(ranking), highlight=False, markup=False)
     for line in omnibus_lines(ranking):
         console.print(line, highlight=False, markup=False)
     for sentence in ranking.sentences():
         console.print(f"- {sentence}", highlight=False, markup=False)
+
+
+def _worth(record: MethodRecord) -> str:
+    """Rows, and the share of the real rows, that a method's rows are worth."""
+    if record.worth is None:
+        return ""
+    beyond = "<" if record.worth.below > 0.5 else ">" if record.worth.above > 0.5 else ""
+    return f"{beyond}{record.worth.rows:.0f} ({record.worth.share:.0%})"
+
+
+def resolution_line(ranking: Ranking) -> str:
+    """What the ruler's cells say of this arm at the datasets of this pool, in a sentence."""
+    ruler = ranking.resolution
+    assert ruler is not None
+    seen = "no dose was detected" if ruler.detected is None else f"{ruler.detected:.0%} broken was detected"
+    return (
+        f"Resolution on the ruler of real rows with broken {ruler.what}, at {ruler.datasets} datasets: {seen};"
+        f" {ruler.right_order:.0%} of neighbouring doses stand in the right order."
+    )
 
 
 def print_closeness(table: pd.DataFrame, console: Console) -> None:

@@ -33,6 +33,10 @@ MEASURED: dict[str, tuple[str, str]] = {
         "Closeness of synthetic and real rows, and what they teach (docs/fidelity.md).",
     ),
     r"[a-z]+_seconds": ("number", "Processor seconds of the cell; seconds that the cache spared; those of a step."),
+    r"worth_[a-z_]+": (
+        "number",
+        "Real rows that the rows are worth as context; `censored`: -1 below the curve, 1 above.",
+    ),
     r"n_[a-z]+": ("number", "Counts: train, validation, test, synthetic rows; encoded columns."),
     r"curve_[a-z_]+": (
         "numbers",

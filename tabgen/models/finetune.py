@@ -211,9 +211,9 @@ def fine_tune(
             if result.validation_losses[-1] < best_loss and not stopped:
                 best_loss, result.best_step = result.validation_losses[-1], step
                 result.weights, result.probabilities = _copy(module), probabilities
+            stopped = stopped or step - result.best_step >= recipe.patience
         seconds.append(time.perf_counter() - began)
         after_step(step)
-        stopped = stopped or step - result.best_step >= recipe.patience
         if stopped and step >= at_least:
             break
     module.load_state_dict(result.weights)

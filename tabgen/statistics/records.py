@@ -21,6 +21,21 @@ MACHINE_FIELDS = ("seconds", "seconds_total", "peak_memory_mb")
 
 
 @dataclass(frozen=True)
+class WorthRecord:
+    """What a method's rows are worth as context, in real rows: medians over datasets, folds averaged first.
+
+    `share` is of all real training rows; `interval` is a bootstrap interval of it over datasets. `below` and `above`
+    are the shares of cells whose worth lies beyond the learning curve's ends, where it counts as the end.
+    """
+
+    rows: float
+    share: float
+    interval: Interval
+    below: float
+    above: float
+
+
+@dataclass(frozen=True)
 class MethodRecord:
     """What is known about one method. Gains and spreads are in percent of the zero-shot score ("points").
 
@@ -47,6 +62,7 @@ class MethodRecord:
     seconds: dict[str, float]
     seconds_total: float | None
     peak_memory_mb: float | None
+    worth: WorthRecord | None = None
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from tabgen.arms import FIRST_ARM
 from tabgen.clock import PHASES
 from tabgen.statistics.controls import gate, judge_controls
 from tabgen.statistics.ranks import Duels, bootstrap_intervals, dataset_ranks, duels, spreads
-from tabgen.statistics.records import MethodRecord, PairRecord, Pool, Ranking, Tests
+from tabgen.statistics.records import MethodRecord, PairRecord, Pool, Ranking, Tests, WorthRecord
 from tabgen.statistics.ruler import read_ruler
 from tabgen.statistics.scores import (
     TIE_DECIMALS,
@@ -108,7 +108,7 @@ def summary(
         alpha=alpha,
         rope=rope,
         seed=seed,
-        methods=_method_records(outcomes, scores, means, counts, alpha=alpha, resamples=resamples, seed=seed),
+        methods=_method_records(outcomes, scores, means, counts, alpha=alpha, resamples=resamples, seed=seed, arm=arm),
         tests=Tests(
             friedman=omnibus,
             post_hoc_allowed=post_hoc,
@@ -180,6 +180,7 @@ def _method_records(
     alpha: float,
     resamples: int,
     seed: int,
+    arm: str,
 ) -> list[MethodRecord]:
     matrix = means.matrix
     ranks = dataset_ranks(matrix)
@@ -196,6 +197,7 @@ def _method_records(
     disagreement = _values(observed_means(pooled, "disagreement").median(axis=0))
     machine = _machine_medians(outcomes.loc[pooled.index[(pooled["status"] == "ok").to_numpy()]])
     statuses = _status_counts(scores, means)
+    worths = _worths(outcomes[in_pool_of(outcomes, matrix)], arm, settings)
     against_real: dict[str, dict[str, int]] = {}
     if "real" in matrix.columns and len(matrix):
         for outcome, counted in zip(counts._fields, counts, strict=True):
@@ -224,9 +226,41 @@ def _method_records(
             seconds={phase: machine[phase][name] for phase in PHASES if name in machine.get(phase, {})},
             seconds_total=machine.get("total", {}).get(name),
             peak_memory_mb=machine.get("peak_memory_mb", {}).get(name),
+            worth=worths.get(name),
         )
         for name in [*ordered, *means.excluded_methods]
     ]
+
+
+def in_pool_of(outcomes: pd.DataFrame, matrix: pd.DataFrame) -> pd.Series[bool]:
+    return outcomes["dataset"].astype(str).isin([str(name) for name in matrix.index])
+
+
+def _worths(outcomes: pd.DataFrame, arm: str, settings: dict[str, Any]) -> dict[str, WorthRecord]:
+    """What each method's rows are worth in this arm; nothing where that was not measured."""
+    column = f"worth_{arm}_rows"
+    if column not in outcomes.columns:
+        return {}
+    measured = outcomes[outcomes[column].notna()]
+    places = [measured["dataset"].astype(str), measured["method"].astype(str)]
+    rows = pd.to_numeric(measured[column]).astype(float)
+    share = rows / measured["n_train"].astype(float)
+    shares, by_rows = (
+        as_matrix(values.groupby(places).mean().rename_axis(["dataset", "method"])) for values in (share, rows)
+    )
+    censored = measured[f"worth_{arm}_censored"]
+    found = {}
+    for name in shares.columns:
+        mine = shares[[name]].dropna()
+        side = censored[places[1] == name]
+        found[str(name)] = WorthRecord(
+            rows=float(by_rows[name].median()),
+            share=float(mine[name].median()),
+            interval=bootstrap_intervals(mine, "median", **settings)[str(name)],
+            below=float((side < 0).mean()),
+            above=float((side > 0).mean()),
+        )
+    return found
 
 
 def _status_counts(scores: pd.DataFrame, means: DatasetMeans) -> dict[str, dict[str, int]]:
