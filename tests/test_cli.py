@@ -8,11 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from leaderboard_rows import made_row
 from paths import FIXTURE, TABARENA
 from typer.testing import CliRunner
 
 from tabgen.cli import app
 from tabgen.datasets import CORE
+from tabgen.outcome import Outcome
 from tabgen.plugins import Plugins
 from tabgen.results import load_results
 from tabgen.statistics import higher_is_better
@@ -165,7 +167,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("finished")
     with Store(folder, write=True) as store:
         for number, row in enumerate(outcomes(("zero-shot", "real", "a_b&c")).to_dict("records")):
-            store.add(row | {"key": f"{number:064d}"})
+            store.add(Outcome.from_dict(made_row() | row | {"key": f"{number:064d}"}))
     return folder
 
 

@@ -62,7 +62,7 @@ def rank(
         raise ExperimentError(f"no cell has a score to rank: {reasons(outcomes)['reason'].iloc[0]}")
     if as_json:
         data = [
-            {"pool": each.pool.name, "max_train_rows": each.pool.max_train_rows} | each.ranking.to_dict(times=False)
+            {"name": each.pool.name, "max_train_rows": each.pool.max_train_rows} | each.ranking.to_dict(times=False)
             for each in ranked
             if each.ranking
         ]
