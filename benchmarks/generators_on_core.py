@@ -43,7 +43,7 @@ def measure(generator_name: str, table_name: str, n_rows: int, limit: float, mod
     """Fit, sample and check in this process; what came of it goes into the pipe."""
     import torch
 
-    from tabgen.cell import status_of
+    from tabgen.errors import status_of
     from tabgen.generator import FitContext
     from tabgen.plugins import find_model, get_plugins
     from tabgen.sampling import draw_sample, fit_generator

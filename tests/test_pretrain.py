@@ -31,7 +31,7 @@ from tabgen.cli import app
 from tabgen.errors import TabgenError, UnknownNameError
 from tabgen.models.checkpoints import load_directory
 from tabgen.models.encoding import TableEncoder
-from tabgen.models.files import weights_hash
+from tabgen.models.files import checkpoint_hash, weights_hash
 from tabgen.models.tab2d import Tab2D, Tab2DConfig
 from tabgen.pretrain import tasks, train
 from tabgen.pretrain.config import PretrainConfig
@@ -464,7 +464,7 @@ def test_a_new_run_may_start_from_a_checkpoint_of_the_same_sizes(tmp_path: Path)
     frozen = replace(CONFIG, muon_lr=0.0, adamw_lr=0.0)
     second = pretrain(frozen, tmp_path / "second", start_from=tmp_path / "first")
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
-    assert log_of(tmp_path / "second")[0]["start_from"] == weights_hash(tmp_path / "first")
+    assert log_of(tmp_path / "second")[0]["start_from"] == checkpoint_hash(tmp_path / "first")
     with pytest.raises(TabgenError, match=r"holds Tab2DConfig.* this run trains Tab2DConfig"):
         pretrain(CONFIG, tmp_path / "third", start_from=FIXTURE)
 

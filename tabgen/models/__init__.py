@@ -21,9 +21,9 @@ def directory_model(name: str, folder: Path, summary: str, licence: str = "") ->
         return load_directory(folder, device)
 
     def fingerprint() -> str:
-        from tabgen.models.files import weights_hash
+        from tabgen.models.files import checkpoint_hash
 
-        return weights_hash(folder)
+        return checkpoint_hash(folder)
 
     return ModelInfo(name, summary, licence, load, fingerprint)
 
@@ -38,9 +38,9 @@ def hub_model(name: str, repository: str, summary: str) -> ModelInfo:
         return load_directory(hub_directory(repository), device)
 
     def fingerprint() -> str:
-        from tabgen.models.files import hub_directory, weights_hash
+        from tabgen.models.files import checkpoint_hash, hub_directory
 
-        return weights_hash(hub_directory(repository))
+        return checkpoint_hash(hub_directory(repository))
 
     return ModelInfo(name, summary, "Apache-2.0", load, fingerprint)
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from tabgen.errors import ModelError, Unsupported
 from tabgen.models.base import FoundationModel
 from tabgen.models.encoding import TableEncoder
-from tabgen.models.files import weights_hash
+from tabgen.models.files import checkpoint_hash
 from tabgen.models.tab2d import Tab2D, Tab2DConfig
 from tabgen.table import Table
 
@@ -82,4 +82,4 @@ def load_directory(folder: Path, device: str = "cpu") -> Tab2DModel:
         module.load_state_dict(load_file(weights))
     except (SafetensorError, RuntimeError) as error:
         raise ModelError(f"the weights in {weights} do not fit its config.json: {error}") from error
-    return Tab2DModel(module.eval(), weights_hash(folder), device)
+    return Tab2DModel(module.eval(), checkpoint_hash(folder), device)
