@@ -11,7 +11,8 @@ import pandas as pd
 
 from tabgen import datasets
 from tabgen.errors import DataError, ExperimentError
-from tabgen.generator import FitContext, Generator, make_generator
+from tabgen.generator import FitContext, Generator
+from tabgen.host.elsewhere import make_where_it_runs
 from tabgen.models import DEFAULT_MODEL
 from tabgen.plugins import PluginChoice, find_model, get_plugins
 from tabgen.results import load_results
@@ -98,7 +99,7 @@ def fit(
     registry = get_plugins(plugins or PluginChoice())
     frame = data if isinstance(data, pd.DataFrame) else datasets.read_frame(Path(data))
     table = Table.from_frame(frame, target, name="the data")
-    chosen = make_generator(registry.generators[generator], settings or {})
+    chosen = make_where_it_runs(registry.generators[generator], settings or {})
     context = FitContext(seed=seed, load_model=lambda: find_model(model, registry).load("cpu"))
     fit_generator(chosen, table, context)
     return Fitted(chosen, table, context)

@@ -6,7 +6,21 @@ import sys
 
 import typer
 
-from tabgen.cli import cache, check, doctor, generate, graph, leaderboard, listings, new, pretrain, rank, recover, run
+from tabgen.cli import (
+    cache,
+    check,
+    doctor,
+    generate,
+    graph,
+    leaderboard,
+    listings,
+    new,
+    plugins,
+    pretrain,
+    rank,
+    recover,
+    run,
+)
 from tabgen.errors import TabgenError
 
 app = typer.Typer(
@@ -48,11 +62,11 @@ app.command("doctor")(doctor.doctor)
 app.command("graph")(graph.graph)
 app.command("new")(new.new)
 app.command("check")(check.check)
-app.command("plugins")(listings.list_plugins)
 app.command("generators")(listings.list_generators)
 app.command("models")(listings.list_models)
 app.command("datasets")(listings.list_datasets)
 app.command("pretrain")(pretrain.pretrain)
+app.add_typer(plugins.app, name="plugins")
 app.add_typer(leaderboard.app, name="leaderboard")
 
 

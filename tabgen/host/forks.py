@@ -62,6 +62,7 @@ def serve(control: socket.socket, bodies: dict[str, Body]) -> None:
                     os.close(file)
                 running[pid] = message["id"]
                 send_message(control, {"id": message["id"], "pid": pid})
+    signal.set_wakeup_fd(-1)
     for pid in [*running, *descendants(os.getpid())]:
         kill_group(pid)
 
