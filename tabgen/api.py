@@ -12,7 +12,8 @@ import pandas as pd
 
 from tabgen.datasets import file_suite
 from tabgen.errors import DataError, ExperimentError
-from tabgen.generator import FitContext, Generator, make_generator
+from tabgen.generator import FitContext, Generator
+from tabgen.host.elsewhere import make_where_it_runs
 from tabgen.models import DEFAULT_MODEL
 from tabgen.plugins import PluginChoice, find_model, get_plugins
 from tabgen.results import load_results
@@ -103,7 +104,7 @@ def fit(
         table = Table.from_frame(data, target, kinds, name="the data")
     else:
         table = file_suite(Path(data), target, kinds, reading).datasets[0].load()
-    chosen = make_generator(registry.generators[generator], settings or {})
+    chosen = make_where_it_runs(registry.generators[generator], settings or {})
     context = FitContext(seed=seed, load_model=lambda: find_model(model, registry).load("cpu"))
     fit_generator(chosen, table, context)
     return Fitted(chosen, table, context)

@@ -57,11 +57,11 @@ class StoreError(TabgenError):
 
 
 class GeneratorFailed(TabgenError):  # noqa: N818 - how a cell ended
-    """What went wrong in a generator's process, told by the status that its cell ends with."""
+    """What went wrong in a generator's process, told by the status that its cell ends with, and in which line."""
 
-    def __init__(self, status: str, reason: str) -> None:
+    def __init__(self, status: str, reason: str, place: str = "") -> None:
         super().__init__(reason)
-        self.status = status
+        self.status, self.place = status, place
 
 
 def status_of(error: BaseException) -> str:

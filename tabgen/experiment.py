@@ -15,7 +15,7 @@ from tabgen import datasets
 from tabgen.arms import ARMS, FIRST_ARM, tunes
 from tabgen.errors import ExperimentError, TabgenError, UnknownNameError
 from tabgen.generator import BASELINES, MIXINGS, make_generator, settings_of
-from tabgen.host.environments import lock_of
+from tabgen.host.environments import how_to_install, is_built, lock_of
 from tabgen.models import DEFAULT_MODEL
 from tabgen.models.recipes import RECIPES, Recipe
 from tabgen.outcome import PROTOCOL_VERSION, Cell, key_of
@@ -148,8 +148,19 @@ def _parse_settings(text: str, where: str) -> dict[str, Any]:
 
 
 def default_methods(plugins: Plugins) -> list[str]:
-    """Both baselines and every generator that is registered."""
-    return [*BASELINES, *plugins.generators]
+    """Both baselines and every generator that can run: all but those of :func:`without_environment`."""
+    absent = without_environment(plugins)
+    return [*BASELINES, *(name for name in plugins.generators if name not in absent)]
+
+
+def without_environment(plugins: Plugins) -> dict[str, str]:
+    """The generators whose environment is not on this machine, each with what to type to have it."""
+    absent = {}
+    for name in plugins.generators:
+        plugin, environment = plugins.generators.plugin_of(name), plugins.generators[name].info.environment
+        if environment is not None and not is_built(plugin.name, environment):
+            absent[name] = how_to_install(plugin)
+    return absent
 
 
 def find_suite(name: str, plugins: Plugins) -> datasets.Suite:
@@ -232,7 +243,7 @@ def _method_fields(method: Method, experiment: Experiment, plugins: Plugins) -> 
         plugin, info = plugins.generators.plugin_of(method.generator), plugins.generators[method.generator].info
         fields |= {"plugin": plugin.name, "plugin_version": plugin.version}
         # the generator whose rows these are: itself, or the one it says it shares them with
-        fields |= {"rows_of": info.same_rows_as or method.generator, "environment": lock_of(plugin.name, info)}
+        fields |= {"rows_of": info.same_rows_as or method.generator, "environment": lock_of(plugin, info)}
     return fields
 
 

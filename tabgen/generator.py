@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from tabgen.errors import ExperimentError, Unsupported
+from tabgen.errors import ExperimentError, PluginError, Unsupported
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,11 +62,21 @@ class Environment:
     requirements : tuple of str
         As pip takes them: ``("dpmm==0.1.9",)``.
     python : str
-        The interpreter's version, as ``3.11``; empty: the one that tabgen runs with.
+        The interpreter's version, as ``3.11``, the first that tabgen's own code runs on; empty: the one that tabgen
+        runs with.
     """
 
     requirements: tuple[str, ...]
     python: str = ""
+
+    def __post_init__(self) -> None:
+        given: Any = self.requirements
+        if isinstance(given, str) or not all(isinstance(each, str) and each.strip() for each in given):
+            raise PluginError(f"an environment's requirements are texts such as ('dpmm==0.1.9',); not {given!r}.")
+        object.__setattr__(self, "requirements", tuple(given))
+        version = re.fullmatch(r"3\.(\d+)", self.python)
+        if self.python and (not version or int(version[1]) < 11):
+            raise PluginError(f"an environment's python is 3.11 or a later version, as '3.12'; not '{self.python}'.")
 
 
 @dataclass(frozen=True)

@@ -74,4 +74,5 @@ def _own(name: str, folder: Path) -> Path | None:
 
 
 def _is_installed(path: Path) -> bool:
-    return any(path.is_relative_to(folder) for folder in _INSTALLED)
+    # in an environment of its own a plugin that is installed beside tabgen is found through a link to another one
+    return "site-packages" in path.parts or any(path.is_relative_to(folder) for folder in _INSTALLED)

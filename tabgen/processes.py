@@ -39,7 +39,8 @@ def children(pid: int) -> list[int]:
         threads = list(Path(f"/proc/{pid}/task").iterdir())
         return [int(child) for thread in threads for child in (thread / "children").read_text().split()]
     except OSError:
-        pass
+        if Path("/proc/self/task").is_dir():  # then it is the process that is gone
+            return []
     import psutil
 
     try:

@@ -34,8 +34,10 @@ import numpy as np
 import pandas as pd
 import psutil
 
-from tabgen.errors import TabgenError, Unsupported
-from tabgen.generator import FitContext, Generator, make_generator, settings_of
+from tabgen.blame import place_of
+from tabgen.errors import GeneratorFailed, TabgenError, Unsupported
+from tabgen.generator import FitContext, Generator, settings_of
+from tabgen.host.elsewhere import make_where_it_runs
 from tabgen.plugins import NAME, _import_file, get_plugins
 from tabgen.sampling import draw_sample, fit_generator, prepare
 from tabgen.table import Table
@@ -79,12 +81,15 @@ class CheckResult:
     reason : str
         Why it failed; or, of a hard table that was refused with a reason, that reason. Else empty.
     seconds : float
+    place : str
+        Of an error: the generator's own line, and the library that raised it.
     """
 
     name: str
     passed: bool
     reason: str
     seconds: float
+    place: str = ""
 
 
 @dataclass(frozen=True)
@@ -143,6 +148,7 @@ def check_generator(
     model: str = DEFAULT_MODEL,
     seconds: float = DEFAULT_SECONDS,
     started: Callable[[str], None] = lambda _: None,
+    stop: bool = False,
 ) -> list[CheckResult]:
     """Run every check, whatever comes of the others; none after ``time-limit`` if the generator does not end.
 
@@ -152,6 +158,8 @@ def check_generator(
         As for :func:`conformance_checks`.
     started : callable
         Told the name of each check when it starts, for progress displays.
+    stop : bool
+        End with the first check that fails.
     """
     results: list[CheckResult] = []
     for check in conformance_checks(generator, settings, model, seconds):
@@ -160,14 +168,27 @@ def check_generator(
             continue
         started(check.name)
         start = time.perf_counter()
+        place = ""
         try:
             passed, reason = True, check()
-        except ConformanceError as failure:
-            passed, reason = False, str(failure)
         except Exception as error:  # noqa: BLE001 - a generator may raise anything; that is a failed check
-            passed, reason = False, f"{type(error).__name__}: {error}"
-        results.append(CheckResult(check.name, passed, reason, time.perf_counter() - start))
+            broken_rule = isinstance(error, ConformanceError)
+            passed, reason = False, str(error) if broken_rule else f"{type(error).__name__}: {error}"
+            place = _place_of(error, generator)
+        results.append(CheckResult(check.name, passed, reason, time.perf_counter() - start, place))
+        if stop and not passed:
+            break
     return results
+
+
+def _place_of(error: BaseException, generator: type[Generator]) -> str:
+    """Where what lies behind a failed check was raised: in this process, or in the generator's own environment."""
+    while isinstance(error.__cause__, Exception) and isinstance(error, TabgenError | ConformanceError | MemoryError):
+        error = error.__cause__
+    if isinstance(error, GeneratorFailed):
+        return error.place
+    file = getattr(sys.modules[generator.__module__], "__file__", None)
+    return "" if isinstance(error, ConformanceError) else place_of(error, Path(file) if file else None)
 
 
 # --- the tables ---------------------------------------------------------------------------------------------
@@ -370,7 +391,7 @@ class _Bench:
         self.table = easy_table()
 
     def new(self) -> Generator:
-        return make_generator(self.generator, self.settings)
+        return make_where_it_runs(self.generator, self.settings)
 
     @cached_property
     def foundation_model(self) -> FoundationModel:

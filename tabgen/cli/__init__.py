@@ -18,6 +18,7 @@ from tabgen.cli import (
     listings,
     look,
     new,
+    plugins,
     pretrain,
     rank,
     recover,
@@ -65,11 +66,11 @@ app.command("doctor")(doctor.doctor)
 app.command("graph")(graph.graph)
 app.command("new")(new.new)
 app.command("check")(check.check)
-app.command("plugins")(listings.list_plugins)
 app.command("generators")(listings.list_generators)
 app.command("models")(listings.list_models)
 app.command("datasets")(listings.list_datasets)
 app.command("pretrain")(pretrain.pretrain)
+app.add_typer(plugins.app, name="plugins")
 app.add_typer(leaderboard.app, name="leaderboard")
 
 

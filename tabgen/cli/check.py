@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ def check(
     name: str = typer.Argument(..., help="A generator, with settings if need be (ctgan:epochs=5), or a plugin file."),
     model: str = typer.Option("tabgen-nano", "--model", help="The foundation model, for generators that use one."),
     seconds: float = typer.Option(300.0, "--seconds", min=1.0, help="Limit of one fit and draw of a table of 60 rows."),
+    stop: bool = typer.Option(False, "-x", "--stop", help="End with the first check that fails."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
     """Run the conformance kit on a generator, or on all of a plugin file; exit code 1 if a check fails."""
@@ -46,7 +48,9 @@ def check(
     results = {}
     for generator, settings in chosen.items():
         with console.status(generator) as status:
-            results[generator] = check_generator(plugins.generators[generator], settings, model, seconds, status.update)
+            results[generator] = check_generator(
+                plugins.generators[generator], settings, model, seconds, status.update, stop
+            )
         if not as_json:
             _print(generator, results[generator], console)
     if as_json:
@@ -63,9 +67,17 @@ def _print(generator: str, results: list[Any], console: Any) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in ("check", "", "s", "reason"):
         table.add_column(column, overflow="fold")
+    times = Counter((result.passed, result.reason) for result in results)
+    said = set()
     for result in results:
         mark = "[green]pass[/green]" if result.passed else "[bold red]FAIL[/bold red]"
-        table.add_row(result.name, mark, f"{result.seconds:.1f}", escape(result.reason))
+        what = result.passed, result.reason
+        reason = "the same" if what in said else result.reason
+        if result.reason and what not in said:
+            reason += f" ({times[what]} times)" if times[what] > 1 else ""
+            reason += f"\nat {result.place}" if result.place else ""
+            said.add(what)
+        table.add_row(result.name, mark, f"{result.seconds:.1f}", escape(reason))
     console.print(table)
     passed = sum(result.passed for result in results)
     console.print(f"{generator}: {passed} of {len(results)} checks passed.", highlight=False)

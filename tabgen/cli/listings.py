@@ -1,4 +1,4 @@
-"""`tabgen plugins`, `generators`, `models`, `datasets`: what is there, as a table or as JSON."""
+"""`tabgen generators`, `models`, `datasets`: what is there, as a table or as JSON."""
 
 from __future__ import annotations
 
@@ -39,40 +39,6 @@ def show(rows: list[dict[str, Any]], columns: list[str], as_json: bool, key: str
     for row in rows:
         table.add_row(*("" if row[column] is None else str(row[column]) for column in columns))
     Console().print(table)
-
-
-def list_plugins(context: typer.Context, as_json: bool = AS_JSON) -> None:
-    """List the plugins, where they come from, their licence, and the error of any that is broken."""
-    plugins = load(context)
-    rows = []
-    for plugin in plugins.plugins:
-        offers = {
-            kind: sorted(name for name in registry if registry.plugin_of(name) is plugin)
-            for kind, registry in _registries(plugins).items()
-        }
-        rows.append(
-            {
-                "name": plugin.name,
-                "version": plugin.version,
-                "licence": plugin.licence,
-                "source": plugin.source,
-                "offers": ", ".join(name for names in offers.values() for name in names),
-                **offers,
-                "status": "broken" if plugin.error else "ok",
-                "error": plugin.error,
-            }
-        )
-    show(rows, ["name", "version", "licence", "offers", "status"], as_json, "plugins")
-
-
-def _registries(plugins: Plugins) -> dict[str, Any]:
-    return {
-        "generators": plugins.generators,
-        "models": plugins.models,
-        "suites": plugins.suites,
-        "metrics": plugins.metrics,
-        "engines": plugins.engines,
-    }
 
 
 def list_generators(context: typer.Context, as_json: bool = AS_JSON) -> None:

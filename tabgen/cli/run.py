@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from tabgen.outcome import Cell
+    from tabgen.plugins import Plugins
 
 
 OF_A_TABLE = ("suite", "data", "target", "kinds", "drop", "reading")
@@ -129,6 +130,8 @@ def run(
         if values.get("data"):
             tables.warn_of(table, experiment.folds)
     console = Console(stderr=False)
+    if not values.get("methods"):
+        _say_what_is_left_out(plugins)
     if dry_run:
         _print_plan(plan(experiment, plugins), output, workers or os.cpu_count() or 1, console)
         return
@@ -181,6 +184,17 @@ def _read(experiment_file: Path | None, preset: str, given: dict[str, Any]) -> d
     if {"suite", "data"} & set(given):  # another source of tables takes the file's place
         values = {key: value for key, value in values.items() if key not in OF_A_TABLE}
     return values | given
+
+
+def _say_what_is_left_out(plugins: Plugins) -> None:
+    """Of "all generators": those that cannot run here yet."""
+    from tabgen.experiment import without_environment
+
+    absent = without_environment(plugins)
+    for command in dict.fromkeys(absent.values()):
+        names = ", ".join(name for name, its in absent.items() if its == command)
+        text = f"tabgen: left out: {names}, whose environment is not built yet: {command}"
+        typer.secho(text, fg="yellow", err=True)
 
 
 def _words(text: str) -> list[str]:

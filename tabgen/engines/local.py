@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from tabgen.engines import EngineSettings
 from tabgen.engines.servers import Server, Servers
-from tabgen.errors import TabgenError
+from tabgen.errors import ExperimentError, TabgenError
 from tabgen.host import environments
 from tabgen.outcome import Cell, Result, rows_key
 from tabgen.plugins import Plugins, get_plugins
@@ -121,11 +121,7 @@ class LocalEngine:
         self._servers = self._servers or self._start()
         try:
             while running or ended or (waiting and not self._stopping):
-                while waiting and self._has_room(running, waiting[0]) and not self._stopping:
-                    cell = next_cell(waiting, [state.cell for state in running.values()], self.settings)
-                    running[cell.key] = self._begin(cell, _freest(gpus, running), self._servers)
-                    if self._attempts[cell.key] == 1:
-                        started(cell)
+                self._start_cells(waiting, running, ended, gpus, started)
                 while ended:  # handed over once their places are taken: storing them keeps nobody waiting
                     yield ended.popleft()
                 for server, message in self._servers.answers(POLL_SECONDS if running else 0):
@@ -158,6 +154,26 @@ class LocalEngine:
         """Whether another cell can start; one that lost its server before runs alone, to cost no neighbour its work."""
         suspects = [key for key in (*running, following.key) if self._attempts[key] > (key in running)]
         return len(running) < (1 if suspects else self.workers)
+
+    def _start_cells(
+        self,
+        waiting: deque[Cell],
+        running: dict[str, Running],
+        ended: deque[tuple[Cell, Result]],
+        gpus: list[str],
+        started: Callable[[Cell], None],
+    ) -> None:
+        """Start as many cells as there is room for; one that cannot run on this machine has ended."""
+        assert self._servers is not None
+        while waiting and self._has_room(running, waiting[0]) and not self._stopping:
+            cell = next_cell(waiting, [state.cell for state in running.values()], self.settings)
+            obstacle = _obstacle(cell, self._plugins)
+            if obstacle:
+                ended.append((cell, obstacle))
+            else:
+                running[cell.key] = self._begin(cell, _freest(gpus, running), self._servers)
+            if self._attempts[cell.key] <= 1:
+                started(cell)
 
     def _begin(self, cell: Cell, gpu: str | None, servers: Servers) -> Running:
         """Ask for an evaluator, and for a host where there is a generator, with a connection between the two."""
@@ -221,18 +237,27 @@ def _hosts_of(cell: Cell, plugins: Plugins) -> tuple[str, str | None, dict[str, 
     assert cell.generator is not None
     plugin, info = plugins.generators.plugin_of(cell.generator), plugins.generators[cell.generator].info
     names = [name for name in plugins.generators if plugins.generators.plugin_of(name) is plugin]
-    preload = sorted({module for name in names for module in plugins.generators[name].info.preload})
+    infos = [plugins.generators[name].info for name in names]
+    preload = {module for other in infos if other.environment == info.environment for module in other.preload}
     source = plugin.origin if plugin.origin and plugin.origin.kind != "built in" else None
-    python = None
-    if info.environment is not None and source is not None:
-        environments.link(source, info.environment)
-        python = environments.interpreter(plugin.name, info.environment)
-    order = {
-        "source": asdict(source) if source else None,
-        "preload": [] if python else preload,
-        "environment": cell.environment,
-    }
-    return f"{plugin.name} {cell.environment or ''}".strip(), python, order
+    order = {"source": asdict(source) if source else None, "preload": sorted(preload)}
+    if info.environment is None or source is None:
+        return plugin.name, None, order
+    folder = environments.folder_of(plugin.name, info.environment)
+    python = environments.interpreter(plugin.name, info.environment)
+    return f"{plugin.name} {folder}", python, order | {"variables": environments.variables(source, info.environment)}
+
+
+def _obstacle(cell: Cell, plugins: Plugins) -> Result | None:
+    """Why a cell cannot run on this machine: its generator's environment may be on the one that planned it alone."""
+    if cell.environment is None or cell.generator is None:
+        return None
+    plugin, info = plugins.generators.plugin_of(cell.generator), plugins.generators[cell.generator].info
+    try:
+        environments.lock_of(plugin, info)
+    except ExperimentError as error:
+        return Result("error", str(error))
+    return None
 
 
 def _take_in(server: Server, message: dict[str, Any], running: dict[str, Running]) -> None:

@@ -78,9 +78,8 @@ def _serve_hosts(message: dict[str, Any], files: list[int]) -> None:
     order = message["order"]
     if message["python"]:
         os.set_inheritable(number, True)
-        clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
         command = [message["python"], "-m", "tabgen.host.server", str(number), json.dumps(order)]
-        os.execve(message["python"], command, clean)  # noqa: S606
+        os.execve(message["python"], command, order["variables"])  # noqa: S606
     close_all_but(number)
     source = Source(**order["source"]) if order["source"] else None
     serve_plugin(socket.socket(fileno=number), source, order["preload"])

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import importlib.util
+import inspect
 import os
 import socket
 import time
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from tabgen.arrow import from_arrow, to_arrow
+from tabgen.blame import place_of
 from tabgen.environment import peak_memory_mb
-from tabgen.errors import InvalidOutput, TabgenError, reason_of, status_of
+from tabgen.errors import InvalidOutput, TabgenError, Unsupported, reason_of, status_of
 from tabgen.generator import FitContext, Generator, make_generator
 from tabgen.host.channel import ChannelClosed, receive_rows, send_rows
 from tabgen.host.forks import FAULT
@@ -32,11 +36,12 @@ class Answers:
     plugins : Plugins
         With the one plugin that the generator comes from.
     environment : str or None
-        SHA-256 of the locked versions that this process runs with, if it has an environment of its own.
+        SHA-256 of the versions that this process runs with, if it has an environment of its own.
     """
 
     def __init__(self, plugins: Plugins, environment: str | None = None) -> None:
         self.plugins, self.environment = plugins, environment
+        self.home: Path | None = None
         self.generator: Generator
         self.train: Table
         self.context: FitContext
@@ -46,6 +51,7 @@ class Answers:
         """Make the generator and fit it on these rows."""
         self._check_identity(request)
         self.train = from_arrow(rows, Schema.from_dict(request["schema"]), "the training table")
+        self.home = Path(inspect.getfile(self.plugins.generators[request["generator"]]))
         self.generator = make_generator(self.plugins.generators[request["generator"]], request["settings"])
         self.context = FitContext(
             seed=request["seed"],
@@ -73,12 +79,17 @@ class Answers:
             )
         if self.environment != request["environment"]:
             raise TabgenError(
-                f"the environment of '{plugin.name}' is not the one that was planned: its locked versions have the hash"
-                f" {str(self.environment)[:12]} here and {str(request['environment'])[:12]} in the plan."
+                f"the environment of '{plugin.name}' is not the one that was planned: the hash of its versions is"
+                f" {str(self.environment)[:12]} here and {str(request['environment'])[:12]} in the plan. Build it anew"
+                f" with the versions of the plan: tabgen plugins install {plugin.name} --rebuild --lock LOCK.txt"
             )
 
     def _load_model(self, model: dict[str, Any], device: str) -> Any:
         self.used_model = True
+        if self.environment is not None and importlib.util.find_spec("torch") is None:
+            raise Unsupported("the foundation model needs torch, which is not in this generator's own environment.")
+        if not model:
+            raise Unsupported("a generator with its own environment has the foundation model at hand in a run only.")
         if model["source"] is not None:
             self.plugins.load(Source(**model["source"]), required=True)
         loaded = self.plugins.model(model["name"]).load(device)
@@ -116,7 +127,8 @@ def answer(channel: socket.socket, make: Callable[[], Answers]) -> None:
         except BaseException as error:  # noqa: BLE001 - plugins raise anything; all of it is an outcome
             if os.getpid() == me:
                 traceback.print_exc()
-            reply = {"error": {"status": status_of(error), "reason": one_line(reason_of(error))}}
+            place = place_of(error, answers.home if answers else None)
+            reply = {"error": {"status": status_of(error), "reason": one_line(reason_of(error)), "place": place}}
         if os.getpid() != me:  # a plugin forked, and its child came back here
             os._exit(FAULT)
         measured = {

@@ -136,7 +136,9 @@ class RemoteHost:
             spent.peak_mb, spent.processor = float(reply.get("peak_mb", 0)), float(reply.get("processor", 0))
             spent.last_seconds = float(reply.get("seconds", 0))
             if failure := reply.get("error"):
-                raise GeneratorFailed(_status(failure["status"]), one_line(failure["reason"]))
+                raise GeneratorFailed(
+                    _status(failure["status"]), one_line(failure["reason"]), one_line(failure.get("place", ""))
+                )
             kept_back = texts_kept_back(self.info, self._train, self._text) if self._ready else {}
             spent.notes = kept_back | kept_notes(dict(reply.get("notes", {})))
             spent.used_model = bool(reply.get("used_model", spent.used_model))

@@ -53,11 +53,14 @@ def serve_plugin(
 
 def main() -> None:
     """Serve on the socket whose number is the first argument, what the second, a JSON object, says."""
+    from tabgen.host.environments import lock_here
+
     order = json.loads(sys.argv[2])
     os.set_inheritable(int(sys.argv[1]), False)
     control = socket.socket(fileno=int(sys.argv[1]))
     source = Source(**order["source"]) if order["source"] else None
-    serve_plugin(control, source, order["preload"], order["environment"])
+    os.dup2(2, 1)  # what a plugin prints while it is imported is no output of tabgen's
+    serve_plugin(control, source, order["preload"], lock_here())
 
 
 if __name__ == "__main__":
