@@ -142,24 +142,24 @@ def _numbers(column: pa.Array, name: str, file: _File) -> pd.Series[Any] | None:
     if pc.any(pc.starts_with(column, "+")).as_py():
         column = pc.replace_substring_regex(column, r"^\+(\d)", r"\1")
     whole = _cast(column, pa.int64())
-    if whole is not None and not pc.any(pc.match_substring(column, "x", ignore_case=True)).as_py():
-        if pc.any(_matches(column, r"0\d+")).as_py() and _all(column, CODE):
+    if whole is not None and not any(pc.any(pc.match_substring(column, x)).as_py() for x in "xX"):  # 0x1F
+        zeros = column.filter(pc.fill_null(pc.starts_with(column, "0"), False))
+        if pc.any(_matches(zeros, r"0\d+")).as_py() and _all(column, CODE):
             file.say("its codes with leading zeros were kept as text.", name)
             return None
         return _whole(whole)
     values = _cast(column, pa.float64())
     if values is None:
         return None
-    if not _all(column, NUMBER):  # an id such as 8e2569614270, or the word nan
+    numbers = values.to_numpy(zero_copy_only=False).astype(np.float64)
+    known = numbers[~pc.is_null(values).to_numpy(zero_copy_only=False)]
+    finite = np.isfinite(known)
+    if not finite.any() or not (finite.all() or _all(column, NUMBER)):  # an id such as 8e2569614270, or the word nan
         return None
-    if _all(column, WHOLE):
+    if np.abs(known).max() >= 2**63 and _all(column, WHOLE):
         file.say("whole numbers beyond 64 bits were kept as text; leave the column out if it is an id (--drop).", name)
         return None
-    numbers = values.to_numpy(zero_copy_only=False).astype(np.float64)
     _mention_underflow(column, numbers, name, file)
-    infinite = int(np.isinf(numbers).sum())
-    if infinite and infinite == int((~np.isnan(numbers)).sum()):
-        return None
     return pd.Series(numbers)
 
 
@@ -180,8 +180,8 @@ def _whole(values: pa.Array) -> pd.Series[Any]:
 
 
 def _mention_underflow(column: pa.Array, numbers: np.ndarray[Any, Any], name: str, file: _File) -> None:
-    zeros = pa.array(numbers == 0)
-    lost = column.filter(pc.and_(zeros, pc.fill_null(_matches(column, r"[+-]?[0.]*[1-9].*"), False)))
+    zeros = column.filter(pa.array(numbers == 0))
+    lost = zeros.filter(_matches(zeros, r"[+-]?[0.]*[1-9].*"))
     if len(lost):
         file.say(f"{lost[0].as_py()!r} is too small for a float64 and was read as 0.", name)
 

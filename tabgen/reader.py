@@ -208,11 +208,11 @@ def _read_excel(path: Path) -> pd.DataFrame:
 
 def _read_text(path: Path, ending: str, options: ReadOptions, as_text: frozenset[str]) -> pd.DataFrame:
     content = _decoded(_decompressed(path), options, path)
-    if not content.strip():
+    if not content or content.isspace():
         raise DataError(f"{path} is empty.")
     delimiter = options.delimiter or _delimiter(content, ending, path)
     names, n_lines, body = _cut_header(content, delimiter)
-    if not body.strip():
+    if not body or body.isspace():
         raise DataError(f"{path} has a header and no rows.")
     spaced = len(names) > 1 and all(name.startswith(" ") for name in names[1:])  # "a, b, c"
     names = [name.lstrip(" ") for name in names] if spaced else names
