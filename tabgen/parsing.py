@@ -26,6 +26,8 @@ CERTAINLY_GROUPED = r"[+-]?\d{1,3}(,\d{3})+(\.\d+|,\d{3})"
 MARKERS = frozenset({"NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NAN", "null", "NULL", "None"})
 """What programs write for a missing number. Among words they are words: Namibia's code is NA."""
 TRUTHS = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False}
+HEAD = 100
+"""Values that are looked at before all of a column is."""
 ISO_TIME = r"([ T]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?"
 ISO = r"\d{4}-\d{2}-\d{2}" + ISO_TIME
 ZONE = r"\s?(Z|[+-]\d{2}:?\d{2})"
@@ -103,12 +105,12 @@ def _matches(texts: pa.Array, pattern: str) -> pa.Array:
 
 
 def _parse(column: pa.Array, name: str, decimal: str | None, file: _File) -> pd.Series[Any]:
-    trimmed = pc.utf8_trim_whitespace(column)
     if column.null_count == len(column):
         return pd.Series(np.full(len(column), np.nan))
-    numbers = _numbers(trimmed, name, file)
+    numbers = _numbers(column, name, file)
     if numbers is not None:
         return numbers
+    trimmed = pc.utf8_trim_whitespace(column)
     known = pc.unique(trimmed.drop_null())
     if _is_prose(known):
         return _text(column)
@@ -117,7 +119,7 @@ def _parse(column: pa.Array, name: str, decimal: str | None, file: _File) -> pd.
     if len(levels) == 0:
         return _text(column)
     parsers: tuple[Callable[[], pd.Series[Any] | None], ...] = (
-        lambda: _numbers(words, name, file) if len(levels) < len(known) else None,
+        lambda: None if words.equals(column) else _numbers(words, name, file),
         lambda: _comma_numbers(words, levels, name, decimal, file),
         lambda: _truths(words, levels),
         lambda: _dates(words, levels, name, file),
@@ -139,9 +141,10 @@ def _is_prose(texts: pa.Array) -> bool:
 
 def _numbers(column: pa.Array, name: str, file: _File) -> pd.Series[Any] | None:
     """Numbers with a decimal point, or None if some value is none."""
-    if pc.any(pc.starts_with(column, "+")).as_py():
-        column = pc.replace_substring_regex(column, r"^\+(\d)", r"\1")
-    whole = _cast(column, pa.int64())
+    head = column.slice(0, HEAD).drop_null()
+    if len(head) and not _all(head, NUMBER):  # a cast that fails takes ten times as long as one that does not
+        return None
+    whole = _cast(column, pa.int64()) if not len(head) or _all(head, WHOLE) else None
     if whole is not None and not any(pc.any(pc.match_substring(column, x)).as_py() for x in "xX"):  # 0x1F
         zeros = column.filter(pc.fill_null(pc.starts_with(column, "0"), False))
         if pc.any(_matches(zeros, r"0\d+")).as_py() and _all(column, CODE):
@@ -151,6 +154,9 @@ def _numbers(column: pa.Array, name: str, file: _File) -> pd.Series[Any] | None:
     values = _cast(column, pa.float64())
     if values is None:
         return None
+    if pc.any(pc.starts_with(column, "+")).as_py():  # of a whole number the plus sign alone keeps it from being one
+        bare = pc.replace_substring_regex(column, r"^\+(\d)", r"\1")
+        return _numbers(bare, name, file)
     numbers = values.to_numpy(zero_copy_only=False).astype(np.float64)
     known = numbers[~pc.is_null(values).to_numpy(zero_copy_only=False)]
     finite = np.isfinite(known)

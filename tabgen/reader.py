@@ -313,8 +313,9 @@ def _delimiter(content: str, ending: str, path: Path) -> str:
 
 def _cut_header(content: str, delimiter: str) -> tuple[list[str], int, str]:
     """The names, the lines they take, and the rest of the file."""
-    n_lines, names = next(_records(content, delimiter), (0, [""]))
-    lines = io.StringIO(content, newline="")
+    start = content[: 100 * SAMPLE]
+    n_lines, names = next(_records(start, delimiter), (0, [""]))
+    lines = io.StringIO(start, newline="")
     length = sum(len(next(lines)) for _ in range(n_lines))
     return names, n_lines, content[length:]
 
