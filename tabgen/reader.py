@@ -147,7 +147,7 @@ def read_frame(path: Path, options: ReadOptions | None = None, text: Collection[
     except DataError:
         raise
     except Exception as error:  # parsers raise dozens of types for a broken file
-        raise DataError(f"{path} could not be read: {type(error).__name__}: {error}") from error
+        raise DataError(f"{path} could not be read: {type(error).__name__}: {str(error).rstrip('.')}.") from error
 
 
 def _ending(path: Path) -> str:
