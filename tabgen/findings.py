@@ -49,7 +49,8 @@ def near_numeric(column: pd.Series[Any], name: str) -> NearNumeric | None:
         Texts, or texts beside numbers; missing values do not count.
     name : str
     """
-    counts = column.dropna().map(lambda v: v if isinstance(v, str) else str(v)).value_counts(sort=False)
+    counts = column.dropna().value_counts(sort=False)
+    counts = counts.groupby(counts.index.map(str), sort=False).sum()
     total = int(counts.sum())
     kinds = {text: _looks_like(text) for text in counts.index}
     numbers = [text for text, kind in kinds.items() if kind == "number"]

@@ -26,6 +26,8 @@ CERTAINLY_GROUPED = r"[+-]?\d{1,3}(,\d{3})+(\.\d+|,\d{3})"
 MARKERS = frozenset({"NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NAN", "null", "NULL", "None"})
 """What programs write for a missing number. Among words they are words: Namibia's code is NA."""
 TRUTHS = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False}
+HEAD = 100
+"""Values that are looked at before all of a column is."""
 ISO_TIME = r"([ T]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?"
 ISO = r"\d{4}-\d{2}-\d{2}" + ISO_TIME
 ZONE = r"\s?(Z|[+-]\d{2}:?\d{2})"
@@ -103,12 +105,12 @@ def _matches(texts: pa.Array, pattern: str) -> pa.Array:
 
 
 def _parse(column: pa.Array, name: str, decimal: str | None, file: _File) -> pd.Series[Any]:
-    trimmed = pc.utf8_trim_whitespace(column)
     if column.null_count == len(column):
         return pd.Series(np.full(len(column), np.nan))
-    numbers = _numbers(trimmed, name, file)
+    numbers = _numbers(column, name, file)
     if numbers is not None:
         return numbers
+    trimmed = pc.utf8_trim_whitespace(column)
     known = pc.unique(trimmed.drop_null())
     if _is_prose(known):
         return _text(column)
@@ -117,7 +119,7 @@ def _parse(column: pa.Array, name: str, decimal: str | None, file: _File) -> pd.
     if len(levels) == 0:
         return _text(column)
     parsers: tuple[Callable[[], pd.Series[Any] | None], ...] = (
-        lambda: _numbers(words, name, file) if len(levels) < len(known) else None,
+        lambda: None if words.equals(column) else _numbers(words, name, file),
         lambda: _comma_numbers(words, levels, name, decimal, file),
         lambda: _truths(words, levels),
         lambda: _dates(words, levels, name, file),
@@ -139,27 +141,31 @@ def _is_prose(texts: pa.Array) -> bool:
 
 def _numbers(column: pa.Array, name: str, file: _File) -> pd.Series[Any] | None:
     """Numbers with a decimal point, or None if some value is none."""
-    if pc.any(pc.starts_with(column, "+")).as_py():
-        column = pc.replace_substring_regex(column, r"^\+(\d)", r"\1")
-    whole = _cast(column, pa.int64())
-    if whole is not None and not pc.any(pc.match_substring(column, "x", ignore_case=True)).as_py():
-        if pc.any(_matches(column, r"0\d+")).as_py() and _all(column, CODE):
+    head = column.slice(0, HEAD).drop_null()
+    if len(head) and not _all(head, NUMBER):  # a cast that fails takes ten times as long as one that does not
+        return None
+    whole = _cast(column, pa.int64()) if not len(head) or _all(head, WHOLE) else None
+    if whole is not None and not any(pc.any(pc.match_substring(column, x)).as_py() for x in "xX"):  # 0x1F
+        zeros = column.filter(pc.fill_null(pc.starts_with(column, "0"), False))
+        if pc.any(_matches(zeros, r"0\d+")).as_py() and _all(column, CODE):
             file.say("its codes with leading zeros were kept as text.", name)
             return None
         return _whole(whole)
     values = _cast(column, pa.float64())
     if values is None:
         return None
-    if not _all(column, NUMBER):  # an id such as 8e2569614270, or the word nan
+    if pc.any(pc.starts_with(column, "+")).as_py():  # of a whole number the plus sign alone keeps it from being one
+        bare = pc.replace_substring_regex(column, r"^\+(\d)", r"\1")
+        return _numbers(bare, name, file)
+    numbers = values.to_numpy(zero_copy_only=False).astype(np.float64)
+    known = numbers[~pc.is_null(values).to_numpy(zero_copy_only=False)]
+    finite = np.isfinite(known)
+    if not finite.any() or not (finite.all() or _all(column, NUMBER)):  # an id such as 8e2569614270, or the word nan
         return None
-    if _all(column, WHOLE):
+    if np.abs(known).max() >= 2**63 and _all(column, WHOLE):
         file.say("whole numbers beyond 64 bits were kept as text; leave the column out if it is an id (--drop).", name)
         return None
-    numbers = values.to_numpy(zero_copy_only=False).astype(np.float64)
     _mention_underflow(column, numbers, name, file)
-    infinite = int(np.isinf(numbers).sum())
-    if infinite and infinite == int((~np.isnan(numbers)).sum()):
-        return None
     return pd.Series(numbers)
 
 
@@ -180,8 +186,8 @@ def _whole(values: pa.Array) -> pd.Series[Any]:
 
 
 def _mention_underflow(column: pa.Array, numbers: np.ndarray[Any, Any], name: str, file: _File) -> None:
-    zeros = pa.array(numbers == 0)
-    lost = column.filter(pc.and_(zeros, pc.fill_null(_matches(column, r"[+-]?[0.]*[1-9].*"), False)))
+    zeros = column.filter(pa.array(numbers == 0))
+    lost = zeros.filter(_matches(zeros, r"[+-]?[0.]*[1-9].*"))
     if len(lost):
         file.say(f"{lost[0].as_py()!r} is too small for a float64 and was read as 0.", name)
 

@@ -41,7 +41,7 @@ def with_plain_type(column: pd.Series[Any], feature: str, name: str) -> pd.Serie
 
 def _objects(column: pd.Series[Any], feature: str, name: str) -> pd.Series[Any]:
     known = column.dropna()
-    seen = {type(value) for value in known}
+    seen = set(map(type, known))
 
     def all_are(*kinds: type) -> bool:
         return bool(seen) and all(issubclass(t, kinds) for t in seen)

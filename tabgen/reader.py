@@ -147,7 +147,7 @@ def read_frame(path: Path, options: ReadOptions | None = None, text: Collection[
     except DataError:
         raise
     except Exception as error:  # parsers raise dozens of types for a broken file
-        raise DataError(f"{path} could not be read: {type(error).__name__}: {error}") from error
+        raise DataError(f"{path} could not be read: {type(error).__name__}: {str(error).rstrip('.')}.") from error
 
 
 def _ending(path: Path) -> str:
@@ -208,11 +208,11 @@ def _read_excel(path: Path) -> pd.DataFrame:
 
 def _read_text(path: Path, ending: str, options: ReadOptions, as_text: frozenset[str]) -> pd.DataFrame:
     content = _decoded(_decompressed(path), options, path)
-    if not content.strip():
+    if not content or content.isspace():
         raise DataError(f"{path} is empty.")
     delimiter = options.delimiter or _delimiter(content, ending, path)
     names, n_lines, body = _cut_header(content, delimiter)
-    if not body.strip():
+    if not body or body.isspace():
         raise DataError(f"{path} has a header and no rows.")
     spaced = len(names) > 1 and all(name.startswith(" ") for name in names[1:])  # "a, b, c"
     names = [name.lstrip(" ") for name in names] if spaced else names
@@ -313,8 +313,9 @@ def _delimiter(content: str, ending: str, path: Path) -> str:
 
 def _cut_header(content: str, delimiter: str) -> tuple[list[str], int, str]:
     """The names, the lines they take, and the rest of the file."""
-    n_lines, names = next(_records(content, delimiter), (0, [""]))
-    lines = io.StringIO(content, newline="")
+    start = content[: 100 * SAMPLE]
+    n_lines, names = next(_records(start, delimiter), (0, [""]))
+    lines = io.StringIO(start, newline="")
     length = sum(len(next(lines)) for _ in range(n_lines))
     return names, n_lines, content[length:]
 

@@ -123,6 +123,7 @@ CLOSENESS = {
     "fidelity_detection_auc": "detection AUC",
     "privacy_closer_to_train": "closer to train",
     "privacy_exact_copies": "exact copies",
+    "privacy_copied_texts": "copied texts",
 }
 """Columns of an outcome that say how close the synthetic table is to the real one, and what tables call them."""
 

