@@ -1,12 +1,12 @@
 """What generators teach: TSTR, labels within the sample and class shares, on tables outside the suites or on a suite.
 
 For every generator, table and fold: the training rows of the fold, at most --rows of them; as many rows sampled;
-`tabgen.adequacy` against the fold's test rows. Settings are written as in methods (``ctgan:steps=1000``); generators
-are chosen on `outside` (benchmarks/outside.py, which says what to install) and on `synthetic-oracle`, and looked at
-once on `core`. Results go to a JSON Lines file as they come; the same command goes on where it stopped, and prints the
-means at the end. Recorded results: docs/generators.
+`tabgen.adequacy` against the fold's test rows. Settings are written as in methods (``ctgan:steps=1000,pac=1``).
+Generators are chosen on `outside` (benchmarks/outside.py, which says what to install) and on `synthetic-oracle`, and
+looked at once on `core`. Results go to a JSON Lines file as they come; the same command goes on where it stopped, and
+prints the means at the end. Recorded results: docs/generators.
 
-    OMP_NUM_THREADS=1 python benchmarks/adequacy.py -o adequacy.jsonl --tables outside --generators scm,mixed-model
+    OMP_NUM_THREADS=1 python benchmarks/adequacy.py -o adequacy.jsonl --tables outside --generators scm mixed-model
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="JSON Lines; what is in it is not run again")
     parser.add_argument("--tables", default="outside", help="outside, or a suite")
     parser.add_argument("--only", help="names of tables, with commas; default: all")
-    parser.add_argument("--generators", default="bootstrap,independent", help="generators with settings, with commas")
+    parser.add_argument("--generators", nargs="+", default=["bootstrap", "independent"], help="with settings")
     parser.add_argument("--rows", type=int, default=250, help="training rows, at most")
     parser.add_argument("--folds", type=int, default=1, help="of the three folds, how many")
     parser.add_argument("--seed", type=int, default=0)
@@ -110,7 +110,7 @@ def main() -> None:
     lines = arguments.output.read_text(encoding="utf-8").splitlines() if arguments.output.is_file() else []
     results = [json.loads(line) for line in lines]
     done = {(r["method"], r["table"], r["fold"], r["seed"]) for r in results}
-    methods = arguments.generators.split(",")
+    methods = arguments.generators
     for name, load in tables_of(arguments.tables).items():
         if arguments.only and name not in arguments.only.split(","):
             continue

@@ -71,15 +71,14 @@ def adequacy(train: Table, holdout: Table, sample: Table, seed: int) -> dict[str
 def untrained(scores: dict[str, float]) -> bool:
     """Whether a sample teaches nothing of a label that the real rows teach well.
 
-    The real rows give a ROC-AUC of :data:`LEARNABLE` or more, and of their gain over chance the sample gives less than
-    the part :data:`LIFT`, on the hold-out or within itself (noise in few columns can be right on the hold-out by
-    luck; it cannot be predictable within itself).
+    The real rows give a ROC-AUC of :data:`LEARNABLE` or more on the hold-out, and of their gain over chance the sample
+    gives less than the part :data:`LIFT` there, or within itself of what the training rows give within themselves
+    (noise in few columns can be right on the hold-out by luck; it cannot be predictable within itself).
     """
-    real = scores["adequacy_real"]
-    if not real >= LEARNABLE:
+    if not scores["adequacy_real"] >= LEARNABLE:
         return False
-    bar = 0.5 + LIFT * (real - 0.5)
-    return not (scores["adequacy_tstr"] >= bar and scores["adequacy_within"] >= bar)
+    pairs = (("adequacy_tstr", "adequacy_real"), ("adequacy_within", "adequacy_within_real"))
+    return not all(scores[sample] >= 0.5 + LIFT * (scores[real] - 0.5) for sample, real in pairs)
 
 
 class _Encoder:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tabgen.datasets.oracle import Oracle
 from tabgen.generator import FitContext, Generator, GeneratorInfo
 from tabgen.marker import hookimpl
 
@@ -206,5 +207,5 @@ class Corrupted(Bootstrap):
 
 @hookimpl
 def tabgen_register_generators(register: Callable[[type[Generator]], None]) -> None:
-    for generator in (Bootstrap, Jitter, Mixup, Independent, Noise, ShuffledLabels, Corrupted):
+    for generator in (Bootstrap, Jitter, Mixup, Independent, Noise, ShuffledLabels, Corrupted, Oracle):
         register(generator)

@@ -117,19 +117,21 @@ def test_one_class_alone_is_untrained(parts: tuple[Table, Table]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("real", "tstr", "within", "verdict"),
+    ("real", "tstr", "within_real", "within", "verdict"),
     [
-        (0.69, 0.5, 0.5, False),  # nothing to learn from the real rows either
-        (0.9, 0.61, 0.9, False),
-        (0.9, 0.59, 0.9, True),
-        (0.9, 0.9, 0.59, True),
-        (0.9, 0.2, 0.9, True),
-        (float("nan"), 0.5, 0.5, False),
-        (0.9, 0.9, float("nan"), True),
+        (0.69, 0.5, 0.9, 0.5, False),  # nothing to learn from the real rows either
+        (0.9, 0.61, 0.9, 0.9, False),
+        (0.9, 0.59, 0.9, 0.9, True),
+        (0.9, 0.9, 0.9, 0.59, True),
+        (0.9, 0.9, 0.6, 0.53, False),  # as hard to predict within the real rows
+        (0.9, 0.2, 0.9, 0.9, True),
+        (float("nan"), 0.5, 0.9, 0.5, False),
+        (0.9, 0.9, 0.9, float("nan"), True),
     ],
 )
-def test_the_rule(real: float, tstr: float, within: float, verdict: bool) -> None:
-    scores = {"adequacy_real": real, "adequacy_tstr": tstr, "adequacy_within": within}
+def test_the_rule(real: float, tstr: float, within_real: float, within: float, verdict: bool) -> None:
+    scores = {"adequacy_real": real, "adequacy_tstr": tstr}
+    scores |= {"adequacy_within_real": within_real, "adequacy_within": within}
     assert untrained(scores) == verdict
 
 
