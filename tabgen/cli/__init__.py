@@ -6,7 +6,21 @@ import sys
 
 import typer
 
-from tabgen.cli import cache, check, doctor, generate, graph, leaderboard, listings, new, pretrain, rank, recover, run
+from tabgen.cli import (
+    cache,
+    check,
+    doctor,
+    generate,
+    graph,
+    leaderboard,
+    listings,
+    new,
+    pretrain,
+    pretrain_scale,
+    rank,
+    recover,
+    run,
+)
 from tabgen.errors import TabgenError
 
 app = typer.Typer(
@@ -53,6 +67,7 @@ app.command("generators")(listings.list_generators)
 app.command("models")(listings.list_models)
 app.command("datasets")(listings.list_datasets)
 app.command("pretrain")(pretrain.pretrain)
+app.add_typer(pretrain_scale.app, name="scale")
 app.add_typer(leaderboard.app, name="leaderboard")
 
 
