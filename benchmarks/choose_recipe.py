@@ -1,6 +1,6 @@
 """Choose the `nano` recipe - learning rate, rows of a step, steps, patience - on tasks no model was trained on.
 
-Every task is a table of 200-1,500 rows, 5-20 columns and 2-5 classes from the `mechanisms` prior, cut into
+Every task is a table of 200-1,500 rows, 5-20 columns and 2-5 classes from pre-training priors (`mechanisms` unless told otherwise), cut into
 train, validation and test by `tabgen.splits` and fine-tuned on its own train rows (mixing `real`), once for
 each learning rate and number of rows. What a run with fewer steps or less patience would have kept is read
 off the same run: the rate does not depend on the number of steps.
@@ -179,7 +179,7 @@ def header(options: argparse.Namespace, fingerprint: str) -> dict[str, Any]:
     """What must be equal for records to belong together."""
     varied = {"learning_rate": 0.0, "max_support": 0, "max_query": 0}
     base = get_recipe("nano", steps=max(STEPS), patience=max(PATIENCES), **varied).to_dict()
-    return {"checkpoint_sha256": fingerprint, "prior": options.prior, "seed": SEED, "recipe": base}
+    return {"checkpoint_sha256": fingerprint, "priors": options.priors, "seed": SEED, "recipe": base}
 
 
 def earlier(path: Path, head: dict[str, Any]) -> list[dict[str, Any]]:
