@@ -1,9 +1,9 @@
 """Choose the `nano` recipe - learning rate, rows of a step, steps, patience - on tasks no model was trained on.
 
-Every task is a table of 200-1,500 rows, 5-20 columns and 2-5 classes from pre-training priors (`mechanisms` unless told otherwise), cut into
-train, validation and test by `tabgen.splits` and fine-tuned on its own train rows (mixing `real`), once for
-each learning rate and number of rows. What a run with fewer steps or less patience would have kept is read
-off the same run: the rate does not depend on the number of steps.
+Every task is a table of 200-1,500 rows, 5-20 columns and 2-5 classes from the pre-training priors, by default
+`mechanisms`, cut into train, validation and test by `tabgen.splits` and fine-tuned on its own train rows (mixing
+`real`), once for each learning rate and number of rows. What a run with fewer steps or less patience would have kept
+is read off the same run: the rate does not depend on the number of steps.
 
 The gain is that of the statistics: 100 (tuned / zero-shot - 1) of the test ROC-AUC. Chosen is the best mean
 gain; "fewest steps" names the one that takes the fewest steps among those within one standard error of it.
