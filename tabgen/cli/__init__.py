@@ -20,6 +20,7 @@ from tabgen.cli import (
     new,
     plugins,
     pretrain,
+    pretrain_scale,
     rank,
     recover,
     run,
@@ -71,6 +72,7 @@ app.command("models")(listings.list_models)
 app.command("datasets")(listings.list_datasets)
 app.command("pretrain")(pretrain.pretrain)
 app.add_typer(plugins.app, name="plugins")
+app.add_typer(pretrain_scale.app, name="scale")
 app.add_typer(leaderboard.app, name="leaderboard")
 
 

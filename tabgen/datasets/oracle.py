@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tabgen.datasets.tabarena import cache_folder
+from tabgen.environment import cache_home
 from tabgen.errors import Unsupported
 from tabgen.generator import FitContext, Generator, GeneratorInfo
 
@@ -191,7 +191,7 @@ class Oracle(Generator):
 
 
 def oracle_folder() -> Path:
-    return cache_folder() / f"synthetic-oracle-{VERSION}"
+    return cache_home() / f"synthetic-oracle-{VERSION}"
 
 
 def write_suite(folder: Path) -> None:
