@@ -45,6 +45,7 @@ def measure(generator_name: str, table_name: str, n_rows: int, limit: float, mod
 
     from tabgen.errors import status_of
     from tabgen.generator import FitContext
+    from tabgen.host.elsewhere import make_where_it_runs
     from tabgen.plugins import find_model, get_plugins
     from tabgen.sampling import draw_sample, fit_generator
 
@@ -57,7 +58,7 @@ def measure(generator_name: str, table_name: str, n_rows: int, limit: float, mod
     start = time.perf_counter()
     fitted = None
     try:
-        generator = plugins.generators[generator_name]()
+        generator = make_where_it_runs(plugins.generators[generator_name], {})
         fit_generator(generator, table, context)
         fitted = time.perf_counter()
         sample = draw_sample(generator, table, len(table), 1)

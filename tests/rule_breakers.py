@@ -33,6 +33,13 @@ class NoDefault(Honest):
         self.rate = rate
 
 
+class Raising(Honest):
+    """It breaks on every table."""
+
+    def fit(self, table: Table, context: FitContext) -> None:
+        self.rate = 1 / (len(table) - len(table))
+
+
 class Endless(Honest):
     def fit(self, table: Table, context: FitContext) -> None:
         time.sleep(3600)

@@ -34,7 +34,7 @@ def blocks(page: str) -> list[str]:
 
 
 def test_the_tutorials_generator_passes_the_conformance_kit(tmp_path: Path) -> None:
-    module, its_test = blocks("docs/write-a-generator.md")
+    module, _, its_test = blocks("docs/write-a-generator.md")  # test_environments.py runs the second
     (tmp_path / "blend.py").write_text(module)
     (tmp_path / "test_blend.py").write_text(its_test)
     done = subprocess.run(
@@ -70,6 +70,25 @@ def test_check_passes_a_good_file_and_fails_a_bad_one(tmp_path: Path) -> None:
     code, output = invoke("--no-external-plugins", "check", tmp_path / "bad.py")
     assert code == 1
     assert re.search(r"same-seed\s+FAIL", output)
+
+
+def test_check_says_once_what_fails_everywhere_and_in_which_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    (module,) = blocks("README.md")
+    broken = module.replace("self.table = table", "self.table = [][1]")
+    Path("raises.py").write_text(broken)
+    line = next(number for number, text in enumerate(broken.splitlines(), 1) if "[][1]" in text)
+    code, output = invoke("--no-external-plugins", "check", "raises.py")
+    assert code == 1
+    assert output.count("refused with errors.Unsupported") == 1  # of 18 hard tables, each of which it fails
+    assert output.count("the same") > 20
+    assert f"at raises.py:{line}, fit()" in output
+    code, first = invoke("--no-external-plugins", "check", "raises.py", "-x")
+    assert code == 1
+    assert first.count("FAIL") == 1
 
 
 def test_a_new_plugin_installs_into_a_fresh_environment_and_joins_a_run(tmp_path: Path, teaching: Dataset) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import psutil
 import pytest
-from rule_breakers import BREAKERS, DeclaredLimit, Endless, Honest
+from rule_breakers import BREAKERS, DeclaredLimit, Endless, Honest, Raising
 
 from tabgen.generator import Generator
 from tabgen.plugins import _import_file
@@ -48,6 +49,18 @@ def test_a_generator_that_never_ends_is_stopped_and_the_kit_ends() -> None:
     after = results[results.index(late) + 1 :]
     assert all(not r.passed and r.reason.startswith("not tried") for r in after)
     assert {r.name for r in results} == {c.name for c in conformance_checks(Endless)}
+
+
+def test_the_first_failure_ends_it_if_asked_and_an_error_has_a_place() -> None:
+    results = check_generator(Raising, stop=True)
+    assert [result.passed for result in results][-1] is False
+    assert all(result.passed for result in results[:-1])
+    whole = {result.name: result for result in check_generator(Raising)}
+    assert len(whole) > len(results)
+    for name in ("valid-sample", "hard-table:20-rows"):
+        assert "division by zero" in whole[name].reason
+        assert re.fullmatch(r"(.*/)?tests/rule_breakers\.py:\d+, fit\(\)", whole[name].place)
+    assert whole["information"].place == ""
 
 
 def test_what_outlives_a_check_is_killed() -> None:

@@ -125,7 +125,7 @@ def answer(channel: socket.socket, make: Callable[[], Answers]) -> None:
                 drawn = answers.sample(request)
             reply = {"notes": answers.notes(), "used_model": answers.used_model}
         except BaseException as error:  # noqa: BLE001 - plugins raise anything; all of it is an outcome
-            if os.getpid() == me:
+            if os.getpid() == me and not isinstance(error, Unsupported):  # which is an answer, not a fault
                 traceback.print_exc()
             place = place_of(error, answers.home if answers else None)
             reply = {"error": {"status": status_of(error), "reason": one_line(reason_of(error)), "place": place}}

@@ -11,7 +11,8 @@ import inspect
 import json
 import socket
 import subprocess
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -57,11 +58,14 @@ class Elsewhere(Generator):
         self._plugin, self._environment, self._settings = plugin, environment, settings
         self._lock = environments.lock_of(plugin, self.info)
         self._host: RemoteHost
+        self._close: Callable[[], object] = lambda: None
 
     def fit(self, table: Table, context: FitContext) -> None:
         assert self._plugin.origin is not None
         server = _server(self._plugin.origin, self._environment, self.info.preload)
-        self._host = RemoteHost(server.host(), self.info)
+        self._close()
+        channel = server.host()
+        self._host, self._close = RemoteHost(channel, self.info), weakref.finalize(self, channel.close)
         order = FitOrder(
             generator=self.info.name,
             plugin_version=self._plugin.version,

@@ -1,0 +1,144 @@
+"""PrivBayes and MST in their own environment, which is built if it is not there."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from tabgen_dp import DPMM, MST, PrivBayes, _Coder
+
+from tabgen import FitContext, Table
+from tabgen.errors import PluginError, Unsupported
+from tabgen.host import environments
+from tabgen.host.elsewhere import make_where_it_runs
+from tabgen.plugins import PluginChoice, get_plugins
+from tabgen.sampling import draw_sample, fit_generator
+from tabgen.testing import HARD_TABLES, conformance_checks, easy_table
+
+BOTH = (PrivBayes, MST)
+QUICK = {"epsilon": 50.0, "iterations": 10}
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory):
+    """The environment, built if need be; without an index there is none, and nothing to test."""
+    origin = get_plugins(PluginChoice()).generators.plugin_of("mst").origin
+    if not environments.is_built(origin.name, DPMM):
+        try:
+            environments.install(origin, DPMM)
+        except PluginError as error:
+            folder = str(tmp_path_factory.mktemp("probe"))
+            probe = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", folder, "pluggy"]
+            if subprocess.run(probe, capture_output=True, check=False).returncode == 0:
+                raise  # an index is there: it is the environment that cannot be built
+            pytest.skip(f"pip reaches no index: {error}")
+    return environments.state_of(origin.name, DPMM)
+
+
+@pytest.mark.parametrize("check", conformance_checks(PrivBayes, QUICK), ids=str)
+@pytest.mark.usefixtures("environment")
+def test_conformance_of_privbayes(check):
+    check()
+
+
+@pytest.mark.parametrize("check", conformance_checks(MST, QUICK), ids=str)
+@pytest.mark.usefixtures("environment")
+def test_conformance_of_mst(check):
+    check()
+
+
+def sample_of(table, generator, n_rows=300, fit_seed=0, seed=0, **settings):
+    made, context = make_where_it_runs(generator, QUICK | settings), FitContext(seed=fit_seed)
+    fit_generator(made, table, context)
+    return draw_sample(made, table, n_rows, seed)
+
+
+def test_the_pins_are_what_cannot_live_beside_tabgen(environment):
+    assert {"numpy==1.26.4", "pandas==2.1.0", "scikit-learn==1.5.0"} <= set(environment.packages)
+    assert pd.__version__ != "2.1.0"
+    assert not [package for package in environment.packages if package.startswith("torch")]
+
+
+@pytest.mark.parametrize("generator", BOTH)
+@pytest.mark.usefixtures("environment")
+def test_a_larger_budget_brings_the_marginals_nearer(generator):
+    table = easy_table(300)
+    shares = table.frame["colour"].value_counts(normalize=True).sort_index()
+
+    def distance(epsilon):
+        errors = []
+        for seed in range(3):
+            sample = sample_of(table, generator, fit_seed=seed, epsilon=epsilon)
+            errors.append((sample.frame["colour"].value_counts(normalize=True).sort_index() - shares).abs().sum())
+        return np.mean(errors)
+
+    assert distance(100.0) < 0.1 < distance(0.05)
+
+
+@pytest.mark.parametrize("generator", BOTH)
+@pytest.mark.usefixtures("environment")
+def test_the_noise_is_of_the_seed_of_the_fit(generator):
+    table = easy_table(100)
+    same = [sample_of(table, generator, fit_seed=seed, epsilon=1.0) for seed in (1, 1, 2)]
+    assert same[0].content_hash == same[1].content_hash != same[2].content_hash
+
+
+@pytest.mark.usefixtures("environment")
+def test_missing_values_are_learnt_and_not_filled():
+    sample = sample_of(HARD_TABLES["missing-values"](), MST)
+    assert 0.05 < sample.frame["x0"].isna().mean() < 0.6
+    assert sample.frame["x2"].isna().any()
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_table_of_classes_alone_is_refused():
+    frame = pd.DataFrame({"one": [1.5] * 20, "label": ["a", "b"] * 10})
+    with pytest.raises(Unsupported, match="more than one value beside the classes"):
+        sample_of(Table.from_frame(frame, "label"), MST)
+
+
+def coder_of(values, bins=16, kinds=None):
+    table = Table.from_frame(pd.DataFrame({"x": values, "y": ["a", "b"] * (len(values) // 2)}), "y", kinds)
+    column = table.schema.columns[0]
+    return _Coder(column, table.frame["x"], bins), table.frame["x"]
+
+
+def test_integers_of_few_values_keep_each_as_its_own():
+    coder, values = coder_of([3, 4, 7, 9] * 5)
+    assert coder.size == 7
+    assert (coder.decode(coder.encode(values), np.random.default_rng(0)) == values).all()
+
+
+def test_numbers_stay_in_their_bin_and_in_the_range():
+    numbers = np.random.default_rng(0).normal(size=200)
+    coder, values = coder_of(numbers)
+    codes = coder.encode(values)
+    back = coder.decode(codes, np.random.default_rng(1))
+    assert coder.size == 16
+    assert np.abs(back - numbers).max() <= np.ptp(numbers) / 16
+    assert numbers.min() <= back.min() <= back.max() <= numbers.max()
+
+
+def test_large_integers_stay_whole_and_in_the_range():
+    coder, values = coder_of([0, 10**6, 31, 77] * 5)
+    back = coder.decode(coder.encode(values), np.random.default_rng(1))
+    assert (back % 1 == 0).all()
+    assert back.min() >= 0
+    assert back.max() <= 10**6
+
+
+def test_missing_is_a_value_of_its_own_where_there_is_some():
+    coder, values = coder_of([1.0, 2.0, np.nan, 4.0] * 5)
+    assert coder.size == 17
+    back = coder.decode(coder.encode(values), np.random.default_rng(1))
+    assert (np.isnan(back) == values.isna()).all()
+    empty, nothing = coder_of(pd.Series([np.nan] * 20, dtype=float))
+    assert empty.size == 1
+    assert np.isnan(empty.decode(empty.encode(nothing), np.random.default_rng(1))).all()
+
+
+@pytest.mark.parametrize("wrong", [{"epsilon": 0.0}, {"delta": 1.0}, {"bins": 1}, {"iterations": 0}])
+def test_settings_that_make_no_sense_are_refused(wrong):
+    with pytest.raises(ValueError, match="are due"):
+        MST(**wrong)
