@@ -80,7 +80,8 @@ def near_numeric(column: pd.Series[Any], name: str) -> NearNumeric | None:
         besides = f" (and {words[0][:30]!r}: if it means missing, say --missing {_quoted(words[0])})" if words else ""
         return NearNumeric(
             f"column '{name}' holds numbers with more around them, such as {around[0]!r}{besides}:"
-            f" taken as {len(kinds)} categories; leave digits, sign and point only, or say --kind {_quoted(name)}=categorical.",
+            f" taken as {len(kinds)} categories; leave digits, sign and point only,"
+            f" or say --kind {_quoted(name)}=categorical.",
             False,
         )
     return None
