@@ -76,9 +76,12 @@ def near_numeric(column: pd.Series[Any], name: str) -> NearNumeric | None:
             )
     around = [text for text, kind in kinds.items() if kind == "around"]
     if len(around) > MANY and int(counts[[*numbers, *around]].sum()) >= 0.9 * total:
+        words = [text for text, kind in kinds.items() if kind == "word"]
+        besides = f" (and {words[0][:30]!r}: if it means missing, say --missing {_quoted(words[0])})" if words else ""
         return NearNumeric(
-            f"column '{name}' holds numbers with more around them, such as {around[0]!r}: taken as {len(kinds)}"
-            f" categories; leave digits, sign and decimal point only, or say --kind {_quoted(name)}=categorical.",
+            f"column '{name}' holds numbers with more around them, such as {around[0]!r}{besides}:"
+            f" taken as {len(kinds)} categories; leave digits, sign and point only,"
+            f" or say --kind {_quoted(name)}=categorical.",
             False,
         )
     return None

@@ -78,10 +78,11 @@ def parse_columns(columns: dict[str, pa.Array], style: TextStyle, as_text: froze
         What warnings call the file.
     """
     file = _File(source, style, {})
+    if style.missing:
+        columns = {name: _without(column, style.missing) for name, column in columns.items()}
     decimal = style.decimal or _decimal_of([c for name, c in columns.items() if name not in as_text], style)
     data = {}
     for name, column in columns.items():
-        column = _without(column, style.missing) if style.missing else column
         data[name] = _text(column) if name in as_text else _parse(column, name, decimal, file)
     file.warn()
     return pd.DataFrame(data)

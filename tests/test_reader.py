@@ -484,6 +484,18 @@ def test_numbers_with_more_around_them_are_said(tmp_path: Path, value: str) -> N
         file_suite(write(tmp_path / "t.csv", "a,b,y\n" + rows), "y").datasets[0].load()
 
 
+def test_decimal_commas_beside_an_odd_value_are_said_with_both_mends(tmp_path: Path) -> None:
+    rows = "".join(f"{'?' if i == 5 else f'{i},5'};{i % 7};{'yes' if i % 2 else 'no'}\n" for i in range(60))
+    path = write(tmp_path / "t.csv", "a;b;y\n" + rows)
+    with pytest.warns(TableWarning) as warned:
+        file_suite(path, "y").datasets[0].load()
+    told = "\n".join(str(w.message) for w in warned)
+    assert "such as '0,5' (and '?': if it means missing, say --missing '?')" in told
+    with said("'0,5' was read with a decimal comma"), said("read with ';'"):
+        table = file_suite(path, "y", reading={"missing": ["?"]}).datasets[0].load()
+    assert table.schema["a"].kind == "numeric"
+
+
 def test_numbers_written_as_text_in_a_typed_file_are_said(tmp_path: Path) -> None:
     frame = pd.DataFrame({"a": [str(i / 2) for i in range(30)], "b": range(30), "y": ["p", "q"] * 15})
     frame.to_parquet(tmp_path / "t.parquet")
