@@ -9,6 +9,7 @@ import pandas as pd
 
 from tabgen.errors import InvalidOutput
 from tabgen.generator import FitContext, Generator
+from tabgen.missingness import NOTE, draw_missing
 from tabgen.table import Schema, Table
 
 
@@ -63,12 +64,15 @@ def fit_generator(generator: Generator, table: Table, context: FitContext) -> No
     """Fit ``generator`` on ``table``; columns that had to be imputed are noted in the context."""
     prepared, filled = prepare(generator, table)
     if filled:
-        context.notes["imputed_columns"] = filled
+        context.notes |= {"imputed_columns": filled, "missing_values": NOTE}
     generator.fit(prepared, context)
 
 
-def draw_sample(generator: Generator, table: Table, n_rows: int, seed: int) -> Table:
+def draw_sample(generator: Generator, table: Table, n_rows: int, seed: int, marks: bool = True) -> Table:
     """``n_rows`` rows from a fitted generator, checked against the table it was fitted on.
+
+    Rows of a generator that takes no missing values miss what rows of the table miss
+    (:func:`tabgen.missingness.draw_missing`), unless ``marks`` is False.
 
     Raises
     ------
@@ -93,7 +97,7 @@ def draw_sample(generator: Generator, table: Table, n_rows: int, seed: int) -> T
         if sample.frame[column.name].isna().any() and not expected.frame[column.name].isna().any():
             raise InvalidOutput(f"column '{column.name}' of {source} has missing values; the real one has none.")
     check_classes(sample, generator)
-    return sample
+    return draw_missing(sample, table, seed) if marks and not generator.info.accepts_missing else sample
 
 
 def check_classes(sample: Table, generator: Generator) -> None:
