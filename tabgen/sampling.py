@@ -10,6 +10,7 @@ import pandas as pd
 
 from tabgen.errors import InvalidOutput
 from tabgen.generator import FitContext, Generator, GeneratorInfo
+from tabgen.missingness import NOTE, draw_missing
 from tabgen.standins import TextRule, stand_back, stand_in
 from tabgen.table import Schema, Table
 
@@ -76,14 +77,18 @@ def fit_generator(generator: Generator, table: Table, context: FitContext, text:
     prepared, filled = prepare(generator, table)
     context.notes |= texts_kept_back(generator.info, table, text)
     if filled:
-        context.notes["imputed_columns"] = filled
+        context.notes |= {"imputed_columns": filled, "missing_values": NOTE}
     generator.fit(prepared, context)
 
 
-def draw_sample(generator: Generator, table: Table, n_rows: int, seed: int, text: TextRule = "nearest") -> Table:
+def draw_sample(
+    generator: Generator, table: Table, n_rows: int, seed: int, text: TextRule = "nearest", marks: bool = True
+) -> Table:
     """``n_rows`` rows from a fitted generator, checked against the table it was fitted on.
 
-    Dates are cast back, and texts that the generator does not take are added by the rule ``text``.
+    Rows of a generator that takes no missing values miss what rows of the table miss
+    (:func:`tabgen.missingness.draw_missing`), unless ``marks`` is False. Dates are cast back, and texts that the
+    generator does not take are added by the rule ``text``.
 
     Raises
     ------
@@ -97,9 +102,12 @@ def draw_sample(generator: Generator, table: Table, n_rows: int, seed: int, text
     if not isinstance(frame, pd.DataFrame):
         raise InvalidOutput(f"{_source(info)} is a {type(frame).__name__}; a Table or a DataFrame is due.")
     observed = table.observed()
-    expected = expected_table(info, stand_in(observed, info), [str(name) for name in frame.columns])
+    given = stand_in(observed, info)
+    expected = expected_table(info, given, [str(name) for name in frame.columns])
     sample = expected.like(frame, _source(info))
     check_sample(sample, expected, info, n_rows)
+    if marks and not info.accepts_missing:
+        sample = draw_missing(sample, given, seed)
     return stand_back(sample, observed, text, seed, _source(info))
 
 
