@@ -41,7 +41,7 @@ class _Marginals(Generator):
         Steps in which the model is fitted to the noisy marginals (dpmm: 5,000); they cost time, and no budget.
     """
 
-    def __init__(self, epsilon: float = 1.0, delta: float = 1e-5, bins: int = 16, iterations: int = 500) -> None:
+    def __init__(self, epsilon: float = 1.0, delta: float = 1e-5, bins: int = 16, iterations: int = 200) -> None:
         if not (epsilon > 0 and 0 < delta < 1 and bins >= 2 and iterations >= 1):
             raise ValueError(
                 f"epsilon={epsilon}, delta={delta}, bins={bins}, iterations={iterations}: epsilon above 0, delta"
