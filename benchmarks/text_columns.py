@@ -1,6 +1,8 @@
 """What free text is worth: zero-shot scores of the suite `text` with its texts and without them.
 
-python benchmarks/text_columns.py [--model tabgen-nano] [--rows 300] [--folds 5]
+    python benchmarks/text_columns.py [--model tabgen-nano] [--rows 300] [--folds 5]
+
+Prints a table for docs/tables.md; `--model tabgen-nano-sentences` reads the texts by a sentence encoder.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ WHOLE = re.compile(r"\s*[+-]?\d+\s*")
 OPEN_BIN = re.compile(r"\s*([<>≤≥]=?\s*\d+|\d+\s*\+)\s*")
 """The last of a few ordered groups (1, 2, 3+): such a column is meant as it is."""
 AROUND = re.compile(
-    r"\s*[^\w\s.,+-]?\s?[+-]?(0x[\da-fA-F]+|\d[\d.,' _\u00a0\u202f]*)([eE][+-]?\d{1,4})?\s?(%|[^\W\d_]{1,3}|[€$£])?\s*"
+    r"\s*[^\w\s.,+-]?\s?[+-]?(0x[\da-fA-F]+|\d[\d.,' _\u00a0\u202f]*)([eE][+-]?\d{1,4})?\s?(%|[^\W\d_]{1,3}|[€$£)])?\s*"
 )
 """A number with a sign of currency, separators, or a unit around it."""
 MISSING_WORDS = frozenset(

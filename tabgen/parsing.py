@@ -31,6 +31,9 @@ HEAD = 100
 ISO_TIME = r"([ T]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?"
 ISO = r"\d{4}-\d{2}-\d{2}" + ISO_TIME
 ZONE = r"\s?(Z|[+-]\d{2}:?\d{2})"
+ANY_DATE = r"(\d{4}[-/]\d{1,2}[-/]\d{1,2}|\d{1,2}[./-]\d{1,2}[./-]\d{4})([ T].*)?"
+TIME_OF_DAY = r"\d{1,2}:\d{2}(:\d{2})?"
+MANY_TIMES = 20
 LOCAL_DATE = re.compile(
     r"(?P<a>\d{1,2})(?P<sign>[./-])(?P<b>\d{1,2})(?P=sign)(?P<year>\d{4})([ T](?P<time>\d{1,2}:\d{2}(:\d{2})?))?"
 )
@@ -52,6 +55,7 @@ class _File:
 
     source: str
     style: TextStyle
+    categories: frozenset[str]
     said: dict[str, list[str]]
 
     def say(self, what: str, column: str) -> None:
@@ -64,7 +68,13 @@ class _File:
             warnings.warn(f"{self.source}: {plural}: {what}", TableWarning, stacklevel=2)
 
 
-def parse_columns(columns: dict[str, pa.Array], style: TextStyle, as_text: frozenset[str], source: str) -> pd.DataFrame:
+def parse_columns(
+    columns: dict[str, pa.Array],
+    style: TextStyle,
+    as_text: frozenset[str],
+    source: str,
+    categories: frozenset[str] = frozenset(),
+) -> pd.DataFrame:
     """The columns of a text file as numbers, truth values, dates or text, each by all of its values.
 
     Parameters
@@ -76,8 +86,10 @@ def parse_columns(columns: dict[str, pa.Array], style: TextStyle, as_text: froze
         Columns that stay as they are.
     source : str
         What warnings call the file.
+    categories : frozenset of str
+        Columns in which NA and the like are words, though all else be numbers.
     """
-    file = _File(source, style, {})
+    file = _File(source, style, categories, {})
     if style.missing:
         columns = {name: _without(column, style.missing) for name, column in columns.items()}
     decimal = style.decimal or _decimal_of([c for name, c in columns.items() if name not in as_text], style)
@@ -115,7 +127,7 @@ def _parse(column: pa.Array, name: str, decimal: str | None, file: _File) -> pd.
     known = pc.unique(trimmed.drop_null())
     if _is_prose(known):
         return _text(column)
-    words = _without(trimmed, MARKERS | {""})
+    words = trimmed if name in file.categories else _without(trimmed, MARKERS | {""})
     levels = pc.unique(words.drop_null())
     if len(levels) == 0:
         return _text(column)
@@ -130,7 +142,7 @@ def _parse(column: pa.Array, name: str, decimal: str | None, file: _File) -> pd.
         if values is not None:
             taken = pc.unique(trimmed.filter(pc.fill_null(pc.is_in(trimmed, pa.array(sorted(MARKERS))), False)))
             for marker in taken.to_pylist():
-                file.say(f"{marker!r} was taken as missing; to keep it as text, make the column categorical.", name)
+                file.say(f"{marker!r} was taken as missing; if it is a value, say --kind COLUMN=categorical.", name)
             return values
     return _text(column)
 
@@ -223,6 +235,8 @@ def _comma_numbers(
     if decimal != "," and _all(levels, COMMA_GROUPED):
         if file.style.decimal is None:
             if not pc.any(_matches(levels, CERTAINLY_GROUPED)).as_py():
+                example = levels.filter(pc.match_substring(levels, ","))[0].as_py()
+                file.say(f"{example!r} can be a decimal or thousands: kept as text. Say --decimal ',' or '.'.", name)
                 return None
             file.say(
                 "commas between thousands were left out of its numbers; if that is wrong, say --decimal ','.", name
@@ -240,12 +254,29 @@ def _truths(column: pa.Array, levels: pa.Array) -> pd.Series[Any] | None:
 
 def _dates(column: pa.Array, levels: pa.Array, name: str, file: _File) -> pd.Series[Any] | None:
     """Dates and times, to the microsecond: ISO 8601 with or without zones, or days and months in a telling order."""
-    if _all(levels, ISO):
-        return _timestamps(pc.replace_substring(column, "T", " "), name, file)
-    if _all(levels, ISO + ZONE):
-        return _zoned(column, levels, name, file)
+    are_dates = _matches(levels, ANY_DATE)
+    n_dates = pc.sum(are_dates).as_py()
+    if len(levels) > MANY_TIMES and _all(levels, TIME_OF_DAY):
+        file.say(f"times of day such as {levels[0].as_py()!r} were kept as text; turn them into numbers.", name)
+    if n_dates < 0.9 * len(levels):
+        return None
+    if n_dates < len(levels):
+        odd = levels.filter(pc.invert(are_dates))[0].as_py()
+        file.say(f"dates but for {odd[:30]!r}: kept as text. If that means missing, say --missing '{odd[:30]}'.", name)
+        return None
+    n_said = sum(map(len, file.said.values()))
     first = LOCAL_DATE.fullmatch(levels[0].as_py())
-    return _local_dates(column, levels, first["sign"], name, file) if first else None
+    if _all(levels, ISO):
+        times = _timestamps(pc.replace_substring(column, "T", " "), name, file)
+    elif _all(levels, ISO + ZONE):
+        times = _zoned(column, levels, name, file)
+    else:
+        times = _local_dates(column, levels, first["sign"], name, file) if first else None
+    if times is None and sum(map(len, file.said.values())) == n_said:
+        file.say(
+            f"dates such as {levels[0].as_py()!r} are not all of one form and of the calendar: kept as text.", name
+        )
+    return times
 
 
 def _timestamps(column: pa.Array, name: str, file: _File, zone: str | None = None) -> pd.Series[Any] | None:

@@ -109,7 +109,9 @@ class ReadOptions:
         return cls(**{**values, "missing": tuple(values.get("missing", ()))})
 
 
-def read_frame(path: Path, options: ReadOptions | None = None, text: Collection[str] = ()) -> pd.DataFrame:
+def read_frame(
+    path: Path, options: ReadOptions | None = None, text: Collection[str] = (), categories: Collection[str] = ()
+) -> pd.DataFrame:
     """A table's file as a DataFrame; its ending says what it is, and compression (gz, bz2, xz, zst, zip) is seen.
 
     Of a text file, types are decided on whole columns: numbers, True and False, dates, or else text. A field is
@@ -124,6 +126,8 @@ def read_frame(path: Path, options: ReadOptions | None = None, text: Collection[
         For text files.
     text : collection of str
         Columns to leave as the texts they are.
+    categories : collection of str
+        Columns in which NA and the like are levels, though all else be numbers.
 
     Raises
     ------
@@ -140,11 +144,11 @@ def read_frame(path: Path, options: ReadOptions | None = None, text: Collection[
         )
     try:
         if ending in TEXT_ENDINGS:
-            return _read_text(path, ending, options or ReadOptions(), frozenset(text))
+            return _read_text(path, ending, options or ReadOptions(), frozenset(text), frozenset(categories))
         if ending in EXCEL_ENDINGS:
             return _read_excel(path)
         return _read_arrow(path, ending)
-    except DataError:
+    except (DataError, TableWarning):  # a warning, where somebody made them errors
         raise
     except Exception as error:  # parsers raise dozens of types for a broken file
         raise DataError(f"{path} could not be read: {type(error).__name__}: {str(error).rstrip('.')}.") from error
@@ -206,11 +210,15 @@ def _read_excel(path: Path) -> pd.DataFrame:
 # --- text -----------------------------------------------------------------------------------------------------
 
 
-def _read_text(path: Path, ending: str, options: ReadOptions, as_text: frozenset[str]) -> pd.DataFrame:
+def _read_text(
+    path: Path, ending: str, options: ReadOptions, as_text: frozenset[str], categories: frozenset[str]
+) -> pd.DataFrame:
     content = _decoded(_decompressed(path), options, path)
     if not content or content.isspace():
         raise DataError(f"{path} is empty.")
-    delimiter = options.delimiter or _delimiter(content, ending, path)
+    told = re.match(r"sep=(.)\r?\n", content)  # as Excel writes
+    content = content[told.end() :] if told else content
+    delimiter = options.delimiter or (told[1] if told else _delimiter(content, ending, path))
     names, n_lines, body = _cut_header(content, delimiter)
     if not body or body.isspace():
         raise DataError(f"{path} has a header and no rows.")
@@ -225,7 +233,7 @@ def _read_text(path: Path, ending: str, options: ReadOptions, as_text: frozenset
     if any(re.fullmatch(r"[+-]?\d*\.\d+", names[i].strip()) for i in keep):
         _say(f"{path.name}: the first line names columns such as numbers; if it is data, write a line of names above.")
     style = TextStyle(options.decimal, frozenset(options.missing), options.day_first, delimiter)
-    return parse_columns({names[i]: arrow[i] for i in keep}, style, as_text, path.name)
+    return parse_columns({names[i]: arrow[i] for i in keep}, style, as_text, path.name, categories)
 
 
 def _decompressed(path: Path) -> bytes:

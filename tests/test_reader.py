@@ -89,7 +89,6 @@ def test_numbers_and_truth_values(tmp_path: Path, values: list[str], expected: l
         ["0x1F", "0x2A", "0x00"],
         ["1_000", "2_000", "3_000"],
         ["12:30", "9:15", "23:59"],
-        ["2020-13-01", "2020-01-01", "2020-01-02"],
         ["yes", "no", "Inf"],
         ["  ", "a", " a "],
     ],
@@ -157,7 +156,8 @@ def test_semicolons_with_decimal_commas(tmp_path: Path) -> None:
 def test_thousands_are_read_only_where_they_are_certain(tmp_path: Path) -> None:
     with said("commas between thousands were left out"):
         assert read(tmp_path, 'a,b\n"1,234.50",1\n"12,000.00",2\n')["a"].tolist() == [1234.5, 12000.0]
-    assert read(tmp_path, 'a,b\n"1,234",1\n"2,345",2\n')["a"].tolist() == ["1,234", "2,345"]
+    with said("'1,234' can be a decimal or thousands: kept as text. Say --decimal ',' or '.'."):
+        assert read(tmp_path, 'a,b\n"1,234",1\n"2,345",2\n')["a"].tolist() == ["1,234", "2,345"]
     assert read(tmp_path, 'a,b\n"1,234",1\n"2,345",2\n', decimal=".")["a"].tolist() == [1234, 2345]
     assert read(tmp_path, 'a,b\n"1,234",1\n"2,345",2\n', decimal=",")["a"].tolist() == [1.234, 2.345]
     assert read(tmp_path, "a;b\n1.234.567;1\n2.000.000;2\n", delimiter=";", decimal=",")["a"].tolist() == [1234567, 2e6]
@@ -202,7 +202,30 @@ def test_days_and_months_are_told_by_the_whole_column_or_not_at_all(tmp_path: Pa
     with said("of dates such as '03/04/2020' either number can be the month: kept as text. Say --day-first"):
         assert column(tmp_path, ["03/04/2020", "05/06/2020"])[0] == "03/04/2020"
     assert column(tmp_path, ["03/04/2020", "05/06/2020"], day_first=True)[0] == pd.Timestamp("2020-04-03")
-    assert column(tmp_path, ["13/14/2020", "05/06/2020"], day_first=True)[0] == "13/14/2020"
+    with said("dates such as '13/14/2020' are not all of one form and of the calendar: kept as text."):
+        assert column(tmp_path, ["13/14/2020", "05/06/2020"], day_first=True)[0] == "13/14/2020"
+
+
+def test_what_is_nearly_a_date_is_said(tmp_path: Path) -> None:
+    days = [f"2020-01-{i:02}" for i in range(1, 31)]
+    with said("dates but for 'unknown': kept as text. If that means missing, say --missing 'unknown'."):
+        assert column(tmp_path, [*days, "unknown"]).tolist()[-1] == "unknown"
+    assert column(tmp_path, [*days, "unknown"], missing=("unknown",))[0] == pd.Timestamp("2020-01-01")
+    with said("'NA' was taken as missing"):
+        assert column(tmp_path, [*days, "NA"]).isna().sum() == 1
+    for odd in ("2020-02-30", "2020-13-01", "31/12/2020", "2020-01-01T25:00"):
+        with said("dates such as '2020-01-01' are not all of one form and of the calendar: kept as text."):
+            assert column(tmp_path, [*days, odd]).tolist()[-1] == odd
+    with said("times of day such as '0:05' were kept as text"):
+        column(tmp_path, [f"{i}:05" for i in range(24)])
+
+
+def test_na_stays_a_level_where_somebody_says_so(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", "a,y\n" + "".join(f"{v},{i % 3}\n" for i, v in enumerate(["1", "2", "NA"] * 8)))
+    table = file_suite(path, "y", {"a": "categorical"}).datasets[0].load()
+    assert table.schema["a"].levels == ("1", "2", "NA")
+    path = write(tmp_path / "u.csv", "a,y\n" + "".join(f"{v},{i % 3}\n" for i, v in enumerate(["1", "2", "10"] * 8)))
+    assert file_suite(path, "y", {"a": "categorical"}).datasets[0].load().schema["a"].levels == (1, 2, 10)
 
 
 # Delimiters, encodings, compression
@@ -225,6 +248,10 @@ def test_the_delimiter_can_be_said(tmp_path: Path) -> None:
         read(tmp_path, "a b\n1 2\n")
     with refused("the delimiter is one character"):
         ReadOptions(delimiter="::")
+
+
+def test_the_delimiter_that_excel_writes_first_is_taken(tmp_path: Path) -> None:
+    assert read(tmp_path, "sep=;\r\na;b\r\n1;x\r\n").to_dict("list") == {"a": [1], "b": ["x"]}
 
 
 def test_commas_in_quoted_text_do_not_mislead(tmp_path: Path) -> None:
@@ -476,7 +503,7 @@ def test_a_number_beyond_float64_meets_the_error_for_infinities(tmp_path: Path) 
             file_suite(path, "y").datasets[0].load()
 
 
-@pytest.mark.parametrize("value", ["12%", "$1,200", "1 234", "1_000", "0x1F", "12 kg", "€ 5"])
+@pytest.mark.parametrize("value", ["12%", "$1,200", "1 234", "1_000", "0x1F", "12 kg", "€ 5", "(1)"])
 def test_numbers_with_more_around_them_are_said(tmp_path: Path, value: str) -> None:
     values = [value.replace("1", str(i + 1), 1).replace("5", str(i), 1) for i in range(60)]
     rows = "".join(f'"{v}",{i % 7},{"yes" if i % 2 else "no"}\n' for i, v in enumerate(values))

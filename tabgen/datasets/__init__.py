@@ -66,8 +66,8 @@ class Dataset:
         if known and hashlib.sha256(self.path.read_bytes()).hexdigest() != self.sha256:
             raise DataError(f"{self.path} is not the file that was described (SHA-256 differs); fetch it anew.")
         options = ReadOptions.from_dict(self.reading, f"dataset '{self.name}'")
-        text = [name for name, kind in self.kinds.items() if kind == "text"]
-        frame = read_frame(self.path, options, text)
+        text, categories = ([n for n, k in self.kinds.items() if k == kind] for kind in ("text", "categorical"))
+        frame = read_frame(self.path, options, text, categories)
         return Table.from_frame(frame, self.target, self.kinds, name=f"dataset '{self.name}'")
 
 
