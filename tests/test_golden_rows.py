@@ -1,4 +1,4 @@
-"""The rows of the built-in generators, pinned: other rows under the same protocol would be new numbers under old keys."""
+"""The rows of the built-in generators, pinned: other rows under one protocol would be new numbers under old keys."""
 
 from __future__ import annotations
 
@@ -43,4 +43,4 @@ def test_the_rows_of_a_version_stay_as_they_are(name: str, built_in: Plugins, he
 
 def test_every_built_in_generator_is_pinned(built_in: Plugins) -> None:
     mine = {n for n in built_in.generators if built_in.generators.plugin_of(n).name == "tabgen.references"}
-    assert mine == set(ROWS)
+    assert mine - {"oracle"} == set(ROWS)  # the oracle's rows are held by the hash of its suite

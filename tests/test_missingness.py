@@ -45,7 +45,7 @@ class Filled(Generator):
 def sample_of(table: Table, n_rows: int, seed: int = 1, marks: bool = True) -> tuple[Table, FitContext]:
     generator, context = Filled(), FitContext(0)
     fit_generator(generator, table, context)
-    return draw_sample(generator, table, n_rows, seed, marks), context
+    return draw_sample(generator, table, n_rows, seed, marks=marks), context
 
 
 def test_values_are_missing_as_often_and_together_by_class() -> None:

@@ -102,9 +102,13 @@ def test_dates_far_away_and_columns_without_any_pass() -> None:
     assert drawn(Given(), table).content_hash == table.content_hash
 
 
-def test_missing_dates_are_filled_for_generators_that_take_none() -> None:
-    sample = drawn(Given(accepts_missing=False), dated())
-    assert not sample.has_missing
+def test_missing_dates_are_filled_for_generators_that_take_none_and_drawn_missing_again() -> None:
+    table, given = dated(), Given(accepts_missing=False)
+    sample = drawn(given, table)
+    shares = [each.features.isna().to_numpy().mean() for each in (table, sample)]
+    assert shares[0] > 0
+    assert abs(shares[0] - shares[1]) < 0.1
+    assert not given.table.has_missing
 
 
 @pytest.mark.parametrize(
