@@ -145,14 +145,15 @@ def run_experiment(
 
 
 def _as_result(answer: Any) -> Result:
-    """What an engine answered, as a result: one that is none, or has an unknown status, is an error."""
-    if isinstance(answer, Result) and answer.status in STATUSES:
-        return answer
-    row = answer.to_dict() if isinstance(answer, Result) else answer
+    """What an engine answered, as a result: none, an unknown status, or `ok` without scores, is an error."""
+    row = answer.to_dict() if isinstance(answer, Result) and answer.status not in STATUSES else answer
     try:
-        return Result.from_dict(row)
+        result = row if isinstance(row, Result) else Result.from_dict(row)
     except (TypeError, ValueError, AttributeError):
         return Result("error", f"the engine answered with a {type(answer).__name__} that is no result")
+    if result.status == "ok" and not any(name.startswith("zero_shot_") for name in result.measured):
+        return Result("error", "the engine answered 'ok' without any score")
+    return result
 
 
 def _observe(hook: Callable[..., Any], watcher: Watcher, **arguments: Any) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import inspect
 import os
 import random
+import signal
 import sys
 import time
 from pathlib import Path
@@ -18,7 +20,7 @@ class Faulty(Generator):
     info = GeneratorInfo("faulty", "base of the others", accepts_missing=True)
 
     def fit(self, table: Table, context: FitContext) -> None:
-        self.table = table
+        self.table, self.context = table, context
 
     def sample(self, n_rows: int, seed: int) -> object:
         return self.table.frame.sample(n_rows, replace=True, random_state=seed)
@@ -135,6 +137,124 @@ def forks_children(self, n, seed):
             time.sleep(1000)
     time.sleep(0.3)
     return Faulty.sample(self, n, seed)
+
+
+@fault
+def peeks(self, n, seed):
+    """Looks for the table with the test rows in every frame above."""
+    frame = inspect.currentframe()
+    while frame:
+        for name, value in frame.f_locals.items():
+            if isinstance(value, Table) and len(value) > len(self.table):
+                raise RuntimeError(f"saw {len(value)} rows as {name}")
+        frame = frame.f_back
+    return Faulty.sample(self, n, seed)
+
+
+@fault
+def unsettles_torch(self, n, seed):
+    """Leaves every setting of its process changed."""
+    import torch
+
+    torch.set_default_dtype(torch.float64)
+    torch.set_grad_enabled(False)
+    torch.set_num_threads(2)
+    os.chdir("/")
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    return Faulty.sample(self, n, seed)
+
+
+@fault
+def spoils_weights(self, n, seed):
+    """Changes the foundation model that it is given."""
+    import torch
+
+    with torch.no_grad():
+        for weight in self.context.foundation_model.module.parameters():
+            weight.mul_(0.5)
+    return Faulty.sample(self, n, seed)
+
+
+@fault
+def patches_metrics(self, n, seed):
+    import tabgen.metrics
+
+    tabgen.metrics.roc_auc = lambda labels, probabilities: 0.999
+    return Faulty.sample(self, n, seed)
+
+
+@fault
+def leaves_a_daemon(self, n, seed):
+    """Forks twice into a session of its own, out of reach of its group."""
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            Path(os.environ["FAULT_FOLDER"], str(os.getpid())).touch()
+            time.sleep(300)
+        os._exit(0)
+    time.sleep(0.5)
+    raise RuntimeError("a daemon is left behind")
+
+
+@fault
+def hides_memory_in_a_daemon(self, n, seed):
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            hoard = np.ones(250_000_000)
+            time.sleep(300)
+            os._exit(int(hoard[0]))
+        os._exit(0)
+    time.sleep(300)
+
+
+@fault
+def forks_idle_children(self, n, seed):
+    """Their pages are shared: together they are no larger than one."""
+    for _ in range(12):
+        if os.fork() == 0:
+            time.sleep(30)
+            os._exit(0)
+    time.sleep(2)
+    return Faulty.sample(self, n, seed)
+
+
+@fault
+def stops_its_parent(self, n, seed):
+    os.kill(os.getppid(), signal.SIGSTOP)
+    time.sleep(300)
+
+
+@fault
+def closes_every_file(self, n, seed):
+    os.closerange(3, 256)
+    return Faulty.sample(self, n, seed)
+
+
+@fault
+def answers_twice(self, n, seed):
+    """Its fork comes back into tabgen's code, beside itself."""
+    if os.fork() == 0:
+        raise RuntimeError("the child raised, the parent was fine")
+    time.sleep(0.5)
+    return Faulty.sample(self, n, seed)
+
+
+@fault
+def notes_what_json_cannot_hold(self, n, seed):
+    self.context.notes["number"] = np.int64(3)
+    return Faulty.sample(self, n, seed)
+
+
+@fault
+def notes_a_megabyte(self, n, seed):
+    self.context.notes["trace"] = "x" * 1_000_000
+    return Faulty.sample(self, n, seed)
+
+
+@fault
+def raises_control_characters(self, n, seed):
+    raise ValueError("A\x1b[2J\x1b]0;TITLE\x07 [red]B[/foo] caf\udce9")
 
 
 @fault

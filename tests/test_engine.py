@@ -69,6 +69,8 @@ def results(cells: dict[str, Cell], tmp_path_factory: pytest.TempPathFactory) ->
         "sleeps-in-c": limited(cells["sleeps-in-c"], seconds=4),
         "eats-memory": limited(cells["eats-memory"], memory_mb=1500),
         "prints-without-end": limited(cells["prints-without-end"], seconds=6),
+        "hides-memory-in-a-daemon": limited(cells["hides-memory-in-a-daemon"], memory_mb=1500),
+        "stops-its-parent": limited(cells["stops-its-parent"], seconds=6),
     }
     chosen = {method: cell for method, cell in (cells | special).items() if method != "kills-grandparent"}
     return run(list(chosen.values()), folder) | {"folder": {"path": folder}}
@@ -98,6 +100,19 @@ def results(cells: dict[str, Cell], tmp_path_factory: pytest.TempPathFactory) ->
         ("unknown-class", "invalid_output", "'no such class'"),
         ("not-a-table", "invalid_output", "is a list"),
         ("prints-megabytes", "error", "after a lot of output"),
+        ("peeks", "ok", ""),
+        ("unsettles-torch", "ok", ""),
+        ("spoils-weights", "ok", ""),
+        ("patches-metrics", "ok", ""),
+        ("leaves-a-daemon", "error", "a daemon is left behind"),
+        ("hides-memory-in-a-daemon", "out_of_memory", "the limit is 1500 MB (in phase 'sample')"),
+        ("forks-idle-children", "ok", ""),
+        ("stops-its-parent", "timeout", "stopped after 6 s (in phase 'sample')"),
+        ("closes-every-file", "crashed", "before it had a result (in phase 'sample')"),
+        ("answers-twice", "ok", ""),
+        ("notes-what-json-cannot-hold", "invalid_output", "the generator's notes hold what JSON cannot"),
+        ("notes-a-megabyte", "ok", ""),
+        ("raises-control-characters", "error", "A\ufffd[2J\ufffd]0;TITLE\ufffd [red]B[/foo] caf\ufffd"),
     ],
 )
 def test_every_fault_costs_its_own_cell_and_has_a_reason(
@@ -181,9 +196,17 @@ def test_cells_that_draw_from_one_fit_wait_for_each_other_while_others_can_run(c
     assert order == ["real", "smote", "causalmix"]
 
 
+@pytest.mark.parametrize("method", ["unsettles-torch", "spoils-weights", "patches-metrics", "peeks", "answers-twice"])
+def test_what_a_generator_does_to_its_process_changes_no_score(results: dict[str, dict[str, Any]], method: str) -> None:
+    """All of them draw the rows that a well-behaved one draws, and get its scores."""
+    scores = {k: v for k, v in results["notes-a-megabyte"].items() if k.startswith(("zero_shot", "tuned", "curve"))}
+    assert len(scores) > 24
+    assert {name: results[method][name] for name in scores} == scores
+
+
 def test_processes_that_a_cell_leaves_behind_are_killed(results: dict[str, dict[str, Any]]) -> None:
     children = [int(path.name) for path in results["folder"]["path"].iterdir() if path.name.isdigit()]
-    assert len(children) == 3
+    assert len(children) == 4  # three in its group, and a daemon
     deadline = time.monotonic() + 10
     while any(psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie" for pid in children):
         assert time.monotonic() < deadline
