@@ -1201,6 +1201,14 @@ core-suite-env/bin/python benchmarks/build_core_suite.py --docs     # rewrites t
 The same pyarrow writes the same bytes. Another one may write other bytes with the same content, which `--check`
 accepts.
 
+## Known truth
+
+`--suite synthetic-oracle`: twelve tables of 300 to 800 rows, 7 to 15 mixed columns and 2 to 5 classes, each drawn from
+a structural causal model that follows from its number (`tabgen/datasets/oracle.py`). They are drawn when first used,
+into `$TABGEN_CACHE`; a test holds their content to this version. The generator `oracle` draws fresh rows of the same
+mechanism: the best that any generator could do. It finds the mechanism by the target's name, learns nothing, and ends
+as `unsupported` on any other table.
+
 ## Your own suite
 
 A folder with `manifest.json` and one Parquet file per table is a suite: `tabgen run --suite path/to/folder`.

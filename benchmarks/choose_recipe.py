@@ -1,9 +1,9 @@
 """Choose the `nano` recipe - learning rate, rows of a step, steps, patience - on tasks no model was trained on.
 
-Every task is a table of 200-1,500 rows, 5-20 columns and 2-5 classes from the `mechanisms` prior, cut into
-train, validation and test by `tabgen.splits` and fine-tuned on its own train rows (mixing `real`), once for
-each learning rate and number of rows. What a run with fewer steps or less patience would have kept is read
-off the same run: the rate does not depend on the number of steps.
+Every task is a table of 200-1,500 rows, 5-20 columns and 2-5 classes from the pre-training priors, by default
+`mechanisms`, cut into train, validation and test by `tabgen.splits` and fine-tuned on its own train rows (mixing
+`real`), once for each learning rate and number of rows. What a run with fewer steps or less patience would have kept
+is read off the same run: the rate does not depend on the number of steps.
 
 The gain is that of the statistics: 100 (tuned / zero-shot - 1) of the test ROC-AUC. Chosen is the best mean
 gain; "fewest steps" names the one that takes the fewest steps among those within one standard error of it.
@@ -33,7 +33,7 @@ from tabgen.models.checkpoints import Tab2DModel
 from tabgen.models.finetune import fine_tune
 from tabgen.models.recipes import get_recipe
 from tabgen.plugins import PluginChoice, find_model, load_plugins
-from tabgen.pretrain.tasks import PRIORS
+from tabgen.pretrain.tasks import PRIORS, parse_priors
 from tabgen.splits import split
 
 RATES = (3e-5, 1e-4, 3e-4, 1e-3)
@@ -47,7 +47,7 @@ SEED = 20_261_123
 Task = dict[str, tuple[torch.Tensor, torch.Tensor]]
 
 
-def tasks(count: int, prior: str) -> Iterator[tuple[Task, int]]:
+def tasks(count: int, priors: dict[str, float]) -> Iterator[tuple[Task, int]]:
     """The first ``count`` tasks that can be split: their parts as (x, y), and the number of classes."""
     made = 0
     for number in itertools.count():
@@ -58,7 +58,8 @@ def tasks(count: int, prior: str) -> Iterator[tuple[Task, int]]:
         features = int(math.exp(rng.uniform(math.log(5), math.log(21))))
         classes = 2 if rng.random() < 0.5 else int(rng.integers(3, 6))
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        x, y, _ = PRIORS[prior](1, rows, features, classes, generator)
+        prior = PRIORS[str(rng.choice(list(priors), p=list(priors.values())))]
+        x, y, *_ = prior(1, rows, features, classes, generator)
         labels = np.unique(y[0].numpy(), return_inverse=True)[1]
         try:
             parts = split(labels, 0, 3, seed=number)
@@ -177,7 +178,7 @@ def header(options: argparse.Namespace, fingerprint: str) -> dict[str, Any]:
     """What must be equal for records to belong together."""
     varied = {"learning_rate": 0.0, "max_support": 0, "max_query": 0}
     base = get_recipe("nano", steps=max(STEPS), patience=max(PATIENCES), **varied).to_dict()
-    return {"checkpoint_sha256": fingerprint, "prior": options.prior, "seed": SEED, "recipe": base}
+    return {"checkpoint_sha256": fingerprint, "priors": options.priors, "seed": SEED, "recipe": base}
 
 
 def earlier(path: Path, head: dict[str, Any]) -> list[dict[str, Any]]:
@@ -195,7 +196,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", default=DEFAULT_MODEL, help="a model's name, or a checkpoint's folder")
     parser.add_argument("--tasks", type=int, default=24)
-    parser.add_argument("--prior", default="mechanisms", choices=sorted(PRIORS))
+    parser.add_argument("--priors", default="mechanisms=1", type=parse_priors, metavar="NAME=SHARE,...")
     parser.add_argument("-o", "--output", type=Path, help="a JSON line per run; an existing file is gone on with")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -211,7 +212,7 @@ def main() -> None:
 
     module = info.load("cpu").module
     weights = {name: tensor.clone() for name, tensor in module.state_dict().items()}
-    for number, (task, n_classes) in enumerate(tasks(options.tasks, options.prior)):
+    for number, (task, n_classes) in enumerate(tasks(options.tasks, options.priors)):
         for rate, support in itertools.product(RATES, SUPPORT):
             if (number, rate, support) in finished:
                 continue

@@ -17,8 +17,8 @@ from sklearn.ensemble import RandomForestClassifier
 
 from tabgen.models.base import FoundationModel
 from tabgen.plugins import PluginChoice, find_model, load_plugins
+from tabgen.pretrain.held_out import mean_auc
 from tabgen.pretrain.tasks import PRIORS, Batch, batch_of
-from tabgen.pretrain.train import mean_auc
 
 SHAPES = ((150, 6, 2), (300, 8, 5), (600, 15, 2), (1000, 10, 8), (1000, 20, 3), (1000, 30, 6))
 """Rows (context and query together), features, classes."""

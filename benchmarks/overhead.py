@@ -22,6 +22,7 @@ from tabgen.datasets import Dataset, Suite, quick_datasets
 from tabgen.engines import EngineSettings
 from tabgen.engines.local import LocalEngine
 from tabgen.experiment import Experiment, Limits, parse_methods, plan
+from tabgen.outcome import Cell, Outcome
 from tabgen.plugins import PluginChoice, load_plugins
 from tabgen.runner import QuietWatcher, run_experiment
 from tabgen.store import Store
@@ -105,9 +106,9 @@ def busy_share(n_cells: int) -> list[tuple[str, str, str]]:
     spent = 0.0
 
     class Sum(QuietWatcher):
-        def finished(self, outcome: dict[str, Any]) -> None:
+        def finished(self, outcome: Outcome) -> None:
             nonlocal spent
-            spent += outcome["seconds_wall"]
+            spent += outcome.result.measured["seconds_wall"]
 
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
@@ -123,7 +124,7 @@ def resume_seconds(n_cells: int) -> list[tuple[str, str, str]]:
     with tempfile.TemporaryDirectory() as folder:
         cells = plan(experiment, PLUGINS)
         with Store(Path(folder), write=True) as store, closing(store._db.cursor()) as cursor:
-            rows = ((c["key"], "ok", json.dumps(c | finished(c))) for c in cells)
+            rows = ((c.key, "ok", json.dumps(c.to_dict() | finished(c))) for c in cells)
             with store._db:
                 cursor.executemany("INSERT INTO outcomes VALUES (?, ?, ?)", rows)
         began, processor = time.perf_counter(), time.process_time()
@@ -139,13 +140,13 @@ def resume_seconds(n_cells: int) -> list[tuple[str, str, str]]:
     ]
 
 
-def finished(cell: dict[str, Any]) -> dict[str, Any]:
+def finished(cell: Cell) -> dict[str, Any]:
     """What an outcome adds to its plan, at its usual size."""
     curves = {"curve_validation": [0.612345] * 31, "curve_test": [0.612345] * 31}
     scores = {
         f"{s}_{p}_{m}": 0.8123456789 for s in ("zero_shot", "tuned") for p in ("validation", "test") for m in "abcdef"
     }
-    return {"status": "ok", "provenance": {"processor": "x" * 200}, "fold": cell["fold"], **curves, **scores}
+    return {"status": "ok", "provenance": {"processor": "x" * 200}, "fold": cell.fold, **curves, **scores}
 
 
 def rank_seconds(n_cells: int) -> list[tuple[str, str, str]]:

@@ -23,7 +23,7 @@ from tabgen.datasets import Suite
 from tabgen.engines import EngineSettings
 from tabgen.engines.local import LocalEngine
 from tabgen.experiment import Experiment, plan
-from tabgen.plugins import PluginChoice, Plugins, get_plugins
+from tabgen.plugins import PluginChoice, get_plugins
 from tabgen.spec import make_spec, read_preset
 
 PHASES = ("fit", "sample", "zero_shot", "fidelity", "finetune", "score", "load", "cache")
@@ -44,15 +44,14 @@ def main() -> None:
     steps = whole.recipe["steps"]
     if options.steps:
         sample = replace(sample, recipe=whole.recipe | {"steps": options.steps})
-    preload = {name for method in whole.methods if method.generator for name in preload_of(plugins, method.generator)}
-    cells = [cell for cell in plan(sample, plugins) if cell["fold"] == 0]
+    cells = [cell for cell in plan(sample, plugins) if cell.fold == 0]
     with tempfile.TemporaryDirectory() as logs:
-        settings = EngineSettings(PluginChoice(), Path(logs), options.workers, preload=tuple(sorted(preload)))
+        settings = EngineSettings(PluginChoice(), Path(logs), options.workers)
         outcomes = []
         for cell, result in LocalEngine(settings).run(cells):
-            outcomes.append(cell | result)
-            spent = result.get("processor_seconds", float("nan"))
-            print(cell["dataset"], cell["method"], result["status"], f"{spent:.1f} s", file=sys.stderr)
+            outcomes.append(cell.to_dict() | result.to_dict())
+            spent = result.measured.get("processor_seconds", float("nan"))
+            print(cell.dataset, cell.method, result.status, f"{spent:.1f} s", file=sys.stderr)
     rows = by_method(pd.DataFrame(outcomes), steps / options.steps if options.steps else 1.0)
     tables, folds = len(whole.suite.datasets), whole.folds
     hours = {
@@ -80,10 +79,6 @@ def sampled(whole: Experiment, count: int) -> Experiment:
     ordered = sorted(whole.suite.datasets, key=lambda d: d.facts["rows"] * d.facts["features"])
     chosen = [ordered[round((number + 0.5) * len(ordered) / count - 0.5)] for number in range(count)]
     return replace(whole, suite=Suite(f"{whole.suite.name}-sample", "a sample", "1", lambda: chosen))
-
-
-def preload_of(plugins: Plugins, generator: str) -> tuple[str, ...]:
-    return plugins.generators[generator].info.preload
 
 
 def by_method(outcomes: pd.DataFrame, times: float) -> list[dict[str, object]]:

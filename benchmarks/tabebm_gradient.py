@@ -1,15 +1,13 @@
-"""TabEBM's gradients on real tables: each row's own energy (ours), or the batch's mean (the published package).
+"""TabEBM's sampler against the paper's: where rows end, and what the distance of the surrogate negatives does.
 
-The row's own serves four steps, two or one (the paper's sampler).
-
-Every table of `core` with at most --columns feature columns is cut into two halves of at most --rows rows, stratified.
-TabEBM is fitted on one half and draws as many rows. For each form, means over the tables of
+On tables outside the suites (benchmarks/outside.py says what to install): TabEBM is fitted on --rows rows, and --chains
+chains of the first class start at the same rows and go without noise, so that only the steps differ. By form:
 
 - drift: how far rows end from where they started, in standard deviations of their class (root mean square)
+- apart: mean absolute difference to where the paper's sampler (200 steps of 0.1) ends, as a part of the mean absolute
+  movement of that one; and the 95th percentile over rows of the root mean square difference, in standard deviations
 - energy: how much lower the rows' own energy ends, and the share of rows whose energy ends lower
-- class kept: share of drawn rows that a random forest fitted on the *other* real half gives the drawn class, beside the
-  share for real rows of the fitted half
-- detection: ROC-AUC of a random forest that tells drawn rows from the other real half, 3 folds (0.5: it cannot)
+- start: the rows' energy at the start, by the distance of the negatives
 
 Recorded results: docs/generators/tabebm.md.
 
@@ -24,100 +22,90 @@ from typing import Any
 
 import numpy as np
 
+PAPER: dict[str, Any] = {"steps": 200, "step_size": 0.1, "max_step": 0.0}
 FORMS: dict[str, dict[str, Any]] = {
-    "each row's own": {},
-    "each row's own, reuse=2": {"reuse": 2},
-    "each row's own, reuse=1": {"reuse": 1},
-    "batch mean": {"batch_mean": True},
+    "200 steps of 0.1 (the paper's)": PAPER,
+    "50 steps of 0.4, a row's at most 0.07 (the default)": {},
+    "at most 0.03": {"max_step": 0.03},
+    "at most 0.05": {"max_step": 0.05},
+    "at most 0.1": {"max_step": 0.1},
+    "without a bound": {"max_step": 0.0},
+    "200 steps of 0.1, batch mean (the published package)": PAPER | {"batch_mean": True},
 }
+DISTANCES = (3.0, 5.0, 50.0)
 
 
-def numbers(table: Any, schema: Any) -> np.ndarray:
-    """Feature columns as numbers, levels as their positions in the schema, unknown ones as -1: (rows, columns)."""
-    columns = []
-    for column in schema.columns:
-        values = table.frame[column.name]
-        if column.is_discrete:
-            values = values.astype(object).map({level: n for n, level in enumerate(column.levels)}).fillna(-1)
-        columns.append(values.to_numpy(dtype=float))
-    return np.column_stack(columns)
-
-
-def measure(table: Any, other: Any, settings: dict[str, Any], model: Any) -> dict[str, float]:
-    """One form on one table."""
+def measure(table: Any, n_chains: int, model: Any) -> tuple[dict[str, dict[str, float]], dict[float, float]]:
+    """Every form on one table, and the start's energy by distance."""
     import torch
-    from sklearn.ensemble import RandomForestClassifier
-    from sklearn.metrics import roc_auc_score
-    from sklearn.model_selection import cross_val_predict
     from tabgen_tabebm import TabEBM
 
     from tabgen import FitContext
-    from tabgen.sampling import draw_sample, fit_generator
+    from tabgen.sampling import fit_generator
 
-    generator = TabEBM(**settings)
-    fit_generator(generator, table, FitContext(seed=0, load_model=lambda: model))
-    drift, fall = [], []
-    for label in np.unique(table.labels):
-        rng = np.random.default_rng(1)
-        start = generator.start(label, int((table.labels == label).sum()), rng)
-        end = generator.walk(start, label, rng)
+    def fitted(**settings: Any) -> TabEBM:
+        generator = TabEBM(noise=0.0, **settings)
+        fit_generator(generator, table, FitContext(seed=0, load_model=lambda: model))
+        return generator
+
+    def energy(generator: TabEBM, x: np.ndarray) -> np.ndarray:
         with torch.no_grad():
-            before, after = (generator.energy(torch.from_numpy(x), label).numpy() for x in (start, end))
-        drift.append(np.square(end - start).mean(axis=1))
-        fall.append(before - after)
-    sample = draw_sample(generator, table, len(table), 1)
-    known = RandomForestClassifier(random_state=0).fit(numbers(other, table.schema), other.labels)
-    both = np.concatenate([numbers(sample, table.schema), numbers(other, table.schema)])
-    real = np.repeat([0, 1], [len(sample), len(other)])
-    told = cross_val_predict(RandomForestClassifier(random_state=0), both, real, cv=3, method="predict_proba")[:, 1]
-    return {
-        "drift": float(np.sqrt(np.concatenate(drift).mean())),
-        "energy": float(np.concatenate(fall).mean()),
-        "lower": float((np.concatenate(fall) > 0).mean()),
-        "kept": float((known.predict(numbers(sample, table.schema)) == sample.labels).mean()),
-        "kept_real": float((known.predict(numbers(table, table.schema)) == table.labels).mean()),
-        "detection": float(roc_auc_score(real, told)),
-    }
+            return generator.energy(torch.from_numpy(x), 0).numpy()
+
+    paper = fitted(**PAPER)
+    start = paper.start(0, n_chains, np.random.default_rng(0))
+    before = energy(paper, start)
+    results, exact = {}, start
+    for form, settings in FORMS.items():
+        end = fitted(**settings).walk(start, 0, np.random.default_rng(0))
+        exact = end if settings is PAPER else exact
+        after = energy(paper, end)
+        apart = np.sqrt(np.square(end - exact).mean(axis=1))
+        results[form] = {
+            "drift": float(np.sqrt(np.square(end - start).mean())),
+            "apart": float(np.abs(end - exact).mean() / np.abs(exact - start).mean()),
+            "p95": float(np.quantile(apart, 0.95)),
+            "energy": float((before - after).mean()),
+            "lower": float((after < before).mean()),
+        }
+    starts = {d: float(energy(fitted(distance=d), start).mean()) for d in DISTANCES}
+    return results, starts
 
 
 def main() -> None:
     import torch
-    from sklearn.model_selection import train_test_split
+    from outside import outside
 
-    from tabgen.datasets import core_datasets
     from tabgen.plugins import find_model, get_plugins
     from tabgen.sampling import impute
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=100, help="of each half, at most")
-    parser.add_argument("--columns", type=int, default=20)
+    parser.add_argument("--tables", default="newthyroid,wine,saheart,segment", help="names of benchmarks/outside.py")
+    parser.add_argument("--rows", type=int, default=120)
+    parser.add_argument("--chains", type=int, default=20)
     parser.add_argument("--model", default="tabgen-nano", help="foundation model")
     options = parser.parse_args()
     torch.set_num_threads(1)
     model = find_model(options.model, get_plugins()).load("cpu")
-    results: dict[str, list[dict[str, float]]] = {form: [] for form in FORMS}
-    for dataset in core_datasets():
-        table = dataset.load()
-        half = min(options.rows, len(table) // 2)
-        if len(table.schema.columns) > options.columns or np.bincount(table.labels).min() * half < 3 * len(table):
-            continue  # too wide, or a class too small to be in both halves
-        parts = train_test_split(
-            np.arange(len(table)), train_size=half, test_size=half, stratify=table.labels, random_state=0
-        )
-        fitted = impute(table.take(parts[0]).observed())[0]
-        other = table.take(parts[1])
-        for form, settings in FORMS.items():
-            results[form].append({"table": dataset.name} | measure(fitted, other, settings, model))
-            print(results[form][-1], form, file=sys.stderr, flush=True)
-    print(f"{len(results['batch mean'])} tables\n")
-    print("| gradient | drift (sd) | energy lower by | rows lower | class kept | of real rows | detection |")
-    print("|---|---|---|---|---|---|---|")
-    for form, rows in results.items():
-        mean = {name: np.mean([row[name] for row in rows]) for name in rows[0] if name != "table"}
+    everything, starts = [], []
+    for name in options.tables.split(","):
+        table = outside()[name]()
+        rows = np.random.default_rng(0).permutation(len(table))[: options.rows]
+        results, start = measure(impute(table.take(rows).observed())[0], options.chains, model)
+        everything.append(results)
+        starts.append(start)
+        print(name, results, start, file=sys.stderr, flush=True)
+    print("| steps | drift (sd) | apart from the paper's | 95th percentile (sd) | energy lower by | rows lower |")
+    print("|---|---|---|---|---|---|")
+    for form in FORMS:
+        mean = {name: np.mean([r[form][name] for r in everything]) for name in everything[0][form]}
+        worst = max(r[form]["apart"] for r in everything)
         print(
-            f"| {form} | {mean['drift']:.3f} | {mean['energy']:.3f} | {mean['lower']:.0%} "
-            f"| {mean['kept']:.1%} | {mean['kept_real']:.1%} | {mean['detection']:.3f} |"
+            f"| {form} | {mean['drift']:.3f} | {mean['apart']:.1%} (at most {worst:.1%}) | {mean['p95']:.3f} "
+            f"| {mean['energy']:.3f} | {mean['lower']:.0%} |"
         )
+    shown = [f"{d:g}: {np.mean([s[d] for s in starts]):.4f}" for d in DISTANCES]
+    print(f"\nEnergy at the start by distance: {', '.join(shown)}")
 
 
 if __name__ == "__main__":

@@ -35,11 +35,11 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from tabgen.environment import provenance
 from tabgen.errors import Unsupported
-from tabgen.experiment import find_model, find_suite
+from tabgen.experiment import find_suite
 from tabgen.metrics import roc_auc
 from tabgen.models import DEFAULT_MODEL
 from tabgen.models.base import FoundationModel
-from tabgen.plugins import PluginChoice, load_plugins
+from tabgen.plugins import PluginChoice, find_model, load_plugins
 from tabgen.splits import split
 from tabgen.table import Table
 

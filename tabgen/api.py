@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from tabgen import datasets
+from tabgen.datasets import file_suite
 from tabgen.errors import DataError, ExperimentError
 from tabgen.generator import FitContext, Generator
 from tabgen.host.elsewhere import make_where_it_runs
@@ -93,12 +94,16 @@ def fit(
     settings: dict[str, Any] | None = None,
     seed: int = 0,
     model: str = DEFAULT_MODEL,
+    kinds: dict[str, str] | None = None,
+    reading: dict[str, Any] | None = None,
     plugins: PluginChoice | None = None,
 ) -> Fitted:
     """Fit a generator on a table; the parameters are those of :func:`generate`."""
     registry = get_plugins(plugins or PluginChoice())
-    frame = data if isinstance(data, pd.DataFrame) else datasets.read_frame(Path(data))
-    table = Table.from_frame(frame, target, name="the data")
+    if isinstance(data, pd.DataFrame):
+        table = Table.from_frame(data, target, kinds, name="the data")
+    else:
+        table = file_suite(Path(data), target, kinds, reading).datasets[0].load()
     chosen = make_where_it_runs(registry.generators[generator], settings or {})
     context = FitContext(seed=seed, load_model=lambda: find_model(model, registry).load("cpu"))
     fit_generator(chosen, table, context)
@@ -114,6 +119,8 @@ def generate(
     settings: dict[str, Any] | None = None,
     seed: int = 0,
     model: str = DEFAULT_MODEL,
+    kinds: dict[str, str] | None = None,
+    reading: dict[str, Any] | None = None,
     plugins: PluginChoice | None = None,
 ) -> pd.DataFrame:
     """Fit a generator on a table and draw new rows from it.
@@ -121,7 +128,7 @@ def generate(
     Parameters
     ----------
     generator : str
-    data : DataFrame or path of a .csv or .parquet file
+    data : DataFrame or path of a file (docs/tables.md)
     target : str
         The column with the classes.
     rows : int
@@ -131,6 +138,10 @@ def generate(
         The same seed gives the same rows on the same machine.
     model : str
         The foundation model, for generators that use one.
+    kinds : dict, optional
+        Kinds of columns that are not as they seem; "drop" leaves a column out.
+    reading : dict, optional
+        How a text file is written, where that has to be told: the fields of :class:`tabgen.reader.ReadOptions`.
 
     Returns
     -------
@@ -146,12 +157,24 @@ def generate(
     """
     if rows < 1:
         raise ExperimentError(f"rows={rows}: ask for at least one row.")
-    fitted = fit(generator, data, target, settings=settings, seed=seed, model=model, plugins=plugins)
-    return draw_sample(fitted.generator, fitted.table, rows, seed).frame
+    fitted = fit(
+        generator,
+        data,
+        target,
+        settings=settings,
+        seed=seed,
+        model=model,
+        kinds=kinds,
+        reading=reading,
+        plugins=plugins,
+    )
+    return draw_sample(fitted.generator, fitted.table, rows, seed).local_frame
 
 
 def write_frame(frame: pd.DataFrame, path: Path) -> None:
     """Write a frame as .csv or .parquet; categories are written as the values they hold.
+
+    In a CSV file an empty text stands in quotes, a missing value without: :func:`tabgen.reader.read_frame` tells them.
 
     Raises
     ------
@@ -160,13 +183,18 @@ def write_frame(frame: pd.DataFrame, path: Path) -> None:
     """
     plain = frame.assign(
         **{
-            name: frame[name].astype(object).infer_objects()
+            name: frame[name].astype(object) if frame[name].isna().any() else frame[name].astype(object).infer_objects()
             for name in frame.columns
             if isinstance(frame[name].dtype, pd.CategoricalDtype)
         }
     )
     if path.suffix.lower() == ".csv":
-        plain.to_csv(path, index=False)
+        mark = uuid.uuid4().hex  # pandas has no way to quote an empty text and not a missing value
+        marked = {str(n): c.where(c != "", mark) for n, c in plain.items() if c.dtype == object and (c == "").any()}
+        text = plain.assign(**marked).to_csv(index=False)
+        if "\r" in text:  # a value that holds the half of a line end is quoted only where lines end in both halves
+            text = plain.assign(**marked).to_csv(index=False, lineterminator="\r\n")
+        path.write_text(text.replace(mark, '""'), encoding="utf-8", newline="")
     elif path.suffix.lower() == ".parquet":
         plain.to_parquet(path, index=False)
     else:

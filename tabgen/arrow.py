@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,9 @@ def from_arrow(arrow: pa.Table, schema: Schema, source: str = "the table") -> Ta
     target = Column(schema.target, "categorical", schema.classes)
     data: dict[str, Any] = {}
     for column in (*schema.columns, target):
+        if column.kind in OBJECTS:
+            data[column.name] = OBJECTS[column.kind](arrow.column(column.name), column, source)
+            continue
         values: np.ndarray[Any, Any] = np.asarray(arrow.column(column.name).to_numpy())
         if values.dtype.kind not in "iuf":
             raise InvalidOutput(f"column '{column.name}' of {source} holds {values.dtype} where numbers travel.")
@@ -63,6 +67,27 @@ def from_arrow(arrow: pa.Table, schema: Schema, source: str = "the table") -> Ta
     if len(arrow) and (data[schema.target].codes < 0).any():
         raise InvalidOutput(f"{source}: the target '{schema.target}' is missing in some rows.")
     return Table(pd.DataFrame(data), schema)
+
+
+def _texts(values: pa.ChunkedArray, column: Column, source: str) -> np.ndarray[Any, Any]:
+    if not (pa.types.is_string(values.type) or pa.types.is_null(values.type)):
+        raise InvalidOutput(f"column '{column.name}' of {source} holds {values.type} where texts are due.")
+    texts: np.ndarray[Any, Any] = np.empty(len(values), dtype=object)
+    texts[:] = values.to_pylist()
+    return texts
+
+
+def _times(values: pa.ChunkedArray, column: Column, source: str) -> np.ndarray[Any, Any]:
+    if not pa.types.is_timestamp(values.type):
+        raise InvalidOutput(f"column '{column.name}' of {source} holds {values.type} where times are due.")
+    return np.asarray(values.to_numpy()).astype("datetime64[us]")
+
+
+OBJECTS: dict[str, Callable[[pa.ChunkedArray, Column, str], np.ndarray[Any, Any]]] = {
+    "text": _texts,
+    "datetime": _times,
+}
+"""Kinds that do not travel as numbers."""
 
 
 def _levels(positions: np.ndarray[Any, Any], column: Column, source: str) -> pd.Categorical:

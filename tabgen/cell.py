@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import numpy as np
 import torch
 
 from tabgen import fidelity
+from tabgen.adequacy import adequacy
+from tabgen.arms import ARMS, fixed_steps
 from tabgen.cache import Cache
 from tabgen.clock import Clock, Phase
 from tabgen.datasets import Dataset
@@ -18,20 +21,21 @@ from tabgen.environment import package_versions, peak_memory_mb
 from tabgen.errors import InvalidOutput, ModelError
 from tabgen.generator import make_generator
 from tabgen.host.client import Host, HostHere
-from tabgen.metrics import Labels, Metric
+from tabgen.metrics import Labels, Metric, Probabilities, roc_auc
 from tabgen.models.base import Encoder, FoundationModel
-from tabgen.models.finetune import DrawTable, fine_tune
+from tabgen.models.finetune import DrawTable, FineTuned, fine_tune
 from tabgen.models.recipes import Recipe
 from tabgen.outcome import Cell, Result, hash_of, split_identity
 from tabgen.plugins import Plugins
-from tabgen.randomness import same_start
+from tabgen.randomness import same_start, spawned
 from tabgen.splits import Split, split
 from tabgen.synthesis import Synthesis
 from tabgen.table import Table
+from tabgen.worth import ORDERS, SIZES, LearningCurve, learning_curve
 
 PURPOSES = ("split", "fit", "sample", "finetune", "torch", "curve")
-CURVE_ROWS = 300
-"""Test rows scored after every step, at most: the test curve costs a part of a step, not several."""
+MOST_CONTEXT = 8192
+"""Rows of a context at most; the rest of a larger sample is left out, and the outcome says how many there were."""
 Tensor = torch.Tensor
 
 
@@ -85,7 +89,7 @@ def run_cell(
     seeds = seeds_of(cell)
     same_start(seeds["torch"])
     with clock.phase("load"):
-        table = Dataset(cell.dataset, Path(cell.path), cell.target, cell.sha256, cell.kinds).load()
+        table = Dataset(cell.dataset, Path(cell.path), cell.target, cell.sha256, cell.kinds, cell.reading).load()
         parts = split(table.labels, cell.fold, cell.n_folds, cell.seed, cell.max_train_rows, cell.max_test_rows)
         model = _load_model(cell, plugins, device)
         train = table.take(parts.train).observed()
@@ -98,50 +102,110 @@ def run_cell(
     facts: dict[str, Any] = {"device": device, "split_hash": parts.hash, "data_hash": table.content_hash}
     scores, facts["cached_zero_shot"] = _zero_shot(cell, scorer, plugins, clock, cache)
     measured |= scores
+    asked = [ARMS[name] for name in cell.arms]
+    tuning = [arm for arm in asked if arm.tunes]
+    if cell.mixing in ("none", "real"):  # real rows are the context already
+        unchanged = asked if cell.mixing == "none" else [arm for arm in asked if not arm.tunes]
+        for arm in unchanged:
+            measured |= scorer.unchanged(arm.stage)
+    notes: dict[str, Any] = dict(encoder.notes)
     if cell.mixing == "none":
-        return _result(facts | {"best_step": 0}, measured | scorer.as_tuned(), {}, clock, cache)
+        return _result(facts | {"best_step": 0}, measured, notes, clock, cache)
 
     real = (scorer.x_train, scorer.y_train)
-    notes: dict[str, Any] = {}
-    if cell.mixing == "real":
-        pool: DrawTable = lambda step: real  # noqa: E731
-    else:
+    pool: DrawTable = lambda step: real  # noqa: E731
+    if cell.mixing != "real":
         host = host or _host_here(cell, plugins, model)
         origin = plugins.models.plugin_of(cell.model).origin if cell.model in plugins.models else None
         source = asdict(origin) if origin and origin.kind != "built in" else None
         own_model = {"name": cell.model, "checkpoint": cell.checkpoint, "source": source}
         synthesis = Synthesis(cell, host, train, seeds, device, own_model, clock, cache)
+        synthetic = SyntheticRows(cell, synthesis, model, encoder, scorer, table.take(parts.test), real)
+        for arm in [arm for arm in asked if not arm.tunes]:
+            with clock.phase("arms"):
+                measured |= synthetic.as_context(arm.stage, with_real=arm.name == "augmented")
+        if any(not arm.tunes for arm in asked):
+            measured |= _worth(cell, scorer, measured, seeds["curve"], clock, cache)
+        pool = synthetic.pool
         notes = synthesis.notes
-        pool = _synthetic_pool(cell, synthesis, model, encoder, table.take(parts.test), real)
+        notes |= encoder.notes
         measured |= {name: value for name, value in synthesis.facts.items() if name not in RESULT_FIELDS}
         facts |= {name: value for name, value in synthesis.facts.items() if name in RESULT_FIELDS}
-    with clock.phase("finetune"):
+    if tuning:
+        with clock.phase("finetune"):
+            tuned, scores = _tune(cell, model, scorer, pool, real, seeds, len(train))
+        facts |= {"best_step": tuned.best_step, "steps": tuned.steps, "step_seconds": tuned.step_seconds}
+        measured |= scores
+    return _result(facts, measured, notes, clock, cache)
+
+
+def _tune(
+    cell: Cell,
+    model: FoundationModel,
+    scorer: Scorer,
+    pool: DrawTable,
+    real: tuple[Tensor, Tensor],
+    seeds: dict[str, int],
+    n_train: int,
+) -> tuple[FineTuned, dict[str, Any]]:
+    """Fine-tune once for every tuning seed, each time from the pre-trained weights; the scores are their means.
+
+    What one run alone can say (curves, the kept step) is that of the first.
+    """
+    recipe = Recipe(**cell.recipe).for_table(scorer.n_classes, n_train)
+    steps, primary = fixed_steps(recipe.steps)
+    fixed = "fixed-steps" in cell.arms
+    evaluate = replace(recipe, evaluate_every=math.gcd(recipe.evaluate_every, *steps)) if fixed else recipe
+    start = {name: tensor.clone() for name, tensor in model.module.state_dict().items()}
+    runs: list[dict[str, float]] = []
+    first: FineTuned | None = None
+    kept = []
+    for number in range(cell.tuning_seeds):
+        scores: dict[str, float] = {}
+
+        def at(step: int, probabilities: Probabilities, scores: dict[str, float] = scores) -> None:
+            if fixed and step in steps:
+                scores |= scorer.of(probabilities, f"fixed_{step}")
+                if step == primary:
+                    scores |= scorer.of(probabilities, "fixed")
+
+        model.module.load_state_dict(start)
         same_start(seeds["torch"])
-        recipe = Recipe(**cell.recipe).for_table(scorer.n_classes, len(train))
         tuned = fine_tune(
             model,
             pool,
             real,
             (scorer.x["validation"], scorer.y["validation"]),
             scorer.n_classes,
-            recipe,
-            seeds["finetune"],
-            watched=scorer.some_of_test(CURVE_ROWS, seeds["curve"]),
+            evaluate,
+            spawned(seeds["finetune"], number) if number else seeds["finetune"],
+            watched=(scorer.x["test"], scorer.y["test"]),
+            evaluated=at,
+            at_least=max(steps) if fixed else 0,
         )
-    with clock.phase("score"):
-        measured |= scorer.scores("tuned")
-    facts |= {
-        "best_step": tuned.best_step,
-        "steps": len(tuned.validation_losses) - 1,
-        "step_seconds": tuned.step_seconds,
-    }
+        if "fine-tune" in cell.arms:
+            kept_scores = scorer.of(tuned.probabilities, "tuned") if tuned.best_step else scorer.unchanged("tuned")
+            scores |= kept_scores
+        runs.append(scores)
+        kept.append(tuned.best_step)
+        first = first or tuned
+    assert first is not None
+    measured: dict[str, Any] = {name: float(np.mean([run[name] for run in runs])) for name in runs[0]}
+    measured |= {f"by_seed_{name}": [run[name] for run in runs] for name in runs[0] if name.startswith(BY_SEED)}
     measured |= {
-        "curve_validation": [round(loss, 6) for loss in tuned.validation_losses],
-        "curve_test": [round(loss, 6) for loss in tuned.watched_losses],
+        "by_seed_best_step": kept,
+        "curve_steps": first.evaluated,
+        "curve_validation": [round(loss, 6) for loss in first.validation_losses],
+        "curve_test": [round(loss, 6) for loss in first.watched_losses],
+        "n_step": first.rows,
+        "n_distinct": first.distinct_rows,
+        "n_used": first.used_rows,
     }
-    return _result(facts, measured, notes, clock, cache)
+    return first, measured
 
 
+BY_SEED = ("tuned_test_", "fixed_test_")
+"""Scores that are also kept one by one, for every tuning seed."""
 RESULT_FIELDS = ("cached_synthetic", "synthetic_hash")
 """What of the facts about synthetic rows is a field of the result of its own."""
 
@@ -159,7 +223,8 @@ def _load_model(cell: Cell, plugins: Plugins, device: str) -> FoundationModel:
 
 def _host_here(cell: Cell, plugins: Plugins, model: FoundationModel) -> Host:
     assert cell.generator is not None
-    return HostHere(make_generator(plugins.generators[cell.generator], cell.settings), lambda: model)
+    generator = make_generator(plugins.generators[cell.generator], cell.settings)
+    return HostHere(generator, lambda: model, cell.text)
 
 
 def _result(
@@ -206,6 +271,39 @@ def _zero_shot(
     return scores, False
 
 
+def _worth(
+    cell: Cell, scorer: Scorer, measured: dict[str, Any], seed: int, clock: Clock, cache: Cache | None
+) -> dict[str, Any]:
+    """What the rows are worth in real ones, by the learning curve of the fold, which is computed once."""
+    key = hash_of(
+        {
+            **split_identity(cell),
+            "checkpoint": cell.checkpoint,
+            "device": scorer.model.device,
+            "packages": package_versions(),
+            "learning curve": [SIZES, ORDERS, seed],
+        }
+    )
+    with clock.phase("cache"):
+        found, _ = (cache and cache.scores(key)) or ({}, 0.0)
+    if found:
+        curve = LearningCurve(tuple(map(int, found)), tuple(found.values()))
+    else:
+        with clock.phase("worth"):
+            curve = learning_curve(scorer.y_train.numpy(), scorer.n_classes, seed, scorer.test_score)
+        if cache:
+            with clock.phase("cache"):
+                entry = {str(size): score for size, score in zip(curve.sizes, curve.scores, strict=True)}
+                cache.add_scores(key, entry, clock.seconds["worth"])
+    worths: dict[str, Any] = {"curve_worth_rows": list(curve.sizes), "curve_worth_score": list(curve.scores)}
+    for stage in ("context", "augmented"):
+        score = measured.get(f"{stage}_test_roc_auc")
+        if score is not None and np.isfinite(score):
+            worth = curve.worth(score)
+            worths |= {f"worth_{stage}_rows": worth.rows, f"worth_{stage}_censored": worth.censored}
+    return worths
+
+
 class Scorer:
     """Encoded parts of the fold, and the model's scores on validation and test with real train rows as context."""
 
@@ -217,84 +315,121 @@ class Scorer:
         held_out = {"validation": table.take(parts.validation), "test": table.take(parts.test)}
         self.x = {name: encoder.encode(rows) for name, rows in held_out.items()}
         self.y = {name: torch.from_numpy(rows.labels) for name, rows in held_out.items()}
+        self.held_out = held_out
         self._zero_shot: dict[str, float] = {}
 
-    def scores(self, stage: str) -> dict[str, float]:
+    def scores(
+        self, stage: str, context: tuple[Tensor, Tensor] | None = None, held_out: dict[str, Tensor] | None = None
+    ) -> dict[str, float]:
+        """Scores of the model's predictions from a context (the real train rows) for validation and test rows."""
         out: dict[str, float] = {}
-        for name, x in self.x.items():
-            labels: Labels = self.y[name].numpy()
-            probabilities = self.model.predict(self.x_train, self.y_train, x, self.n_classes)
-            if not np.isfinite(probabilities).all():
-                raise InvalidOutput(f"the model's {stage} probabilities on {name} are not finite.")
-            out |= {f"{stage}_{name}_{metric.name}": metric.score(labels, probabilities) for metric in self.metrics}
+        x_context, y_context = context or (self.x_train, self.y_train)
+        for part, x in (held_out or self.x).items():
+            out |= self._score(self.model.predict(x_context, y_context, x, self.n_classes), part, stage)
         return self.remember(out) if stage == "zero_shot" else out
 
+    def _score(self, probabilities: Probabilities, part: str, stage: str) -> dict[str, float]:
+        labels: Labels = self.y[part].numpy()
+        if not np.isfinite(probabilities).all():
+            raise InvalidOutput(f"the model's {stage} probabilities on {part} are not finite.")
+        return {f"{stage}_{part}_{metric.name}": metric.score(labels, probabilities) for metric in self.metrics}
+
     def remember(self, zero_shot: dict[str, float]) -> dict[str, float]:
-        """Keep the zero-shot scores for :meth:`as_tuned`."""
+        """Keep the zero-shot scores for :meth:`unchanged`."""
         self._zero_shot = zero_shot
         return zero_shot
 
-    def some_of_test(self, most: int, seed: int) -> tuple[Tensor, Tensor]:
-        """Encoded test rows and their labels, at most this many, drawn at random."""
-        rows = np.random.default_rng(seed).permutation(len(self.y["test"]))[:most]
-        return self.x["test"][rows], self.y["test"][rows]
+    def test_score(self, rows: np.ndarray[Any, Any]) -> float:
+        """ROC-AUC on the test rows with these train rows as context."""
+        x, y = self.x_train[rows], self.y_train[rows]
+        return roc_auc(self.y["test"].numpy(), self.model.predict(x, y, self.x["test"], self.n_classes))
 
-    def as_tuned(self) -> dict[str, float]:
-        """The zero-shot scores as those of a run that kept step 0."""
-        return {name.replace("zero_shot_", "tuned_", 1): value for name, value in self._zero_shot.items()}
+    def of(self, probabilities: Probabilities, stage: str) -> dict[str, float]:
+        """Scores of what was predicted for validation and test rows together."""
+        n_validation = len(self.y["validation"])
+        parts = {"validation": probabilities[:n_validation], "test": probabilities[n_validation:]}
+        return {name: value for part, each in parts.items() for name, value in self._score(each, part, stage).items()}
+
+    def unchanged(self, stage: str) -> dict[str, float]:
+        """The zero-shot scores as those of another stage: of a run that kept step 0, of real rows as context."""
+        return {name.replace("zero_shot_", f"{stage}_", 1): value for name, value in self._zero_shot.items()}
 
 
-def _synthetic_pool(
-    cell: Cell,
-    synthesis: Synthesis,
-    model: FoundationModel,
-    encoder: Encoder,
-    holdout: Table,
-    real: tuple[Tensor, Tensor],
-) -> DrawTable:
-    """What each step learns from; the facts for the outcome are left in ``synthesis``."""
-    info, train = synthesis.host.info, synthesis.train
-    n_rows = max(2, round(cell.ratio * len(train)))
-    augment = cell.mixing == "augment"
-    synthesis.facts["n_synthetic"] = n_rows
+class SyntheticRows:
+    """A cell's synthetic rows, encoded once, for every use of them; facts for the outcome go to the synthesis."""
 
-    def measure(sample: Table) -> None:
+    def __init__(
+        self,
+        cell: Cell,
+        synthesis: Synthesis,
+        model: FoundationModel,
+        encoder: Encoder,
+        scorer: Scorer,
+        holdout: Table,
+        real: tuple[Tensor, Tensor],
+    ) -> None:
+        self.synthesis, self.model, self.encoder, self.scorer, self.real = synthesis, model, encoder, scorer, real
+        self.n_rows = max(2, round(cell.ratio * len(synthesis.train)))
+        self.augment, self.redraws = cell.mixing == "augment", synthesis.host.info.redraws
+        synthesis.facts["n_synthetic"] = self.n_rows
+        if self.redraws:
+            synthesis.fit()
+        if not self.redraws or cell.fidelity or any(not ARMS[name].tunes for name in cell.arms):
+            self.sample = synthesis.redraw(self.n_rows, 0) if self.redraws else synthesis.draw(self.n_rows)
+        if not self.redraws:
+            synthesis.facts["synthetic_hash"] = self.sample.content_hash
         if cell.fidelity:
             with synthesis.clock.phase("fidelity"):
                 seed = synthesis.seeds["sample"]
-                synthesis.facts |= _fidelity(train, holdout, sample, seed, synthesis.notes)
+                synthesis.facts |= _fidelity(synthesis.train, holdout, self.sample, seed, synthesis.notes)
+        self._table: tuple[Tensor, Tensor] | None = None
 
-    def encoded(sample: Table) -> tuple[Tensor, Tensor]:
-        with synthesis.clock.phase("sample"):
-            changed = len(sample.schema.columns) < len(train.schema.columns)
-            own = model.encoder(sample) if changed else encoder
-            return own.encode(sample), torch.from_numpy(sample.labels)
+    def pool(self, step: int) -> tuple[Tensor, Tensor]:
+        """What a step of fine-tuning learns from."""
+        if self.redraws:
+            # columns may differ from draw to draw, so real and synthetic tables take turns instead of being stacked
+            return self.real if self.augment and step % 2 == 0 else self._draw(step)
+        if self._table is None:
+            drawn = self._encoded(self.sample)[0]
+            self._table = _stacked(self.real, drawn) if self.augment else drawn
+        return self._table
 
-    if not info.redraws:
-        sample = synthesis.draw(n_rows)
-        synthesis.facts["synthetic_hash"] = sample.content_hash
-        measure(sample)
-        x, y = encoded(sample)
-        table = (torch.cat([real[0], x]), torch.cat([real[1], y])) if augment else (x, y)
-        return lambda step: table
+    def as_context(self, stage: str, with_real: bool) -> dict[str, Any]:
+        """Scores with the rows as the pre-trained model's context, alone or beside the real ones."""
+        drawn, encoder = self._encoded(self.sample)
+        real, held_out = self.real, self.scorer.x
+        if encoder is not self.encoder:  # the draw has other columns: everything is seen through them
+            real = (encoder.encode(self.synthesis.train), self.real[1])
+            held_out = {part: encoder.encode(rows) for part, rows in self.scorer.held_out.items()}
+        x, y = _stacked(real, drawn) if with_real else drawn
+        return self.scorer.scores(stage, (x[:MOST_CONTEXT], y[:MOST_CONTEXT]), held_out) | {
+            f"n_{stage}": min(len(y), MOST_CONTEXT)
+        }
 
-    def redraw(step: int) -> tuple[Tensor, Tensor]:
-        # columns may differ from draw to draw, so real and synthetic tables take turns instead of being stacked
-        return real if augment and step % 2 == 0 else encoded(synthesis.redraw(n_rows, step))
+    def _draw(self, step: int) -> tuple[Tensor, Tensor]:
+        return self._encoded(self.synthesis.redraw(self.n_rows, step))[0]
 
-    synthesis.fit()
-    if cell.fidelity:
-        measure(synthesis.redraw(n_rows, 0))
-    return redraw
+    def _encoded(self, sample: Table) -> tuple[tuple[Tensor, Tensor], Encoder]:
+        """Rows as the model reads them: by the real train rows, or by themselves where they lack columns."""
+        with self.synthesis.clock.phase("sample"):
+            lacks = len(sample.schema.columns) < len(self.synthesis.train.schema.columns)
+            encoder = self.model.encoder(sample) if lacks else self.encoder
+            return (encoder.encode(sample), torch.from_numpy(sample.labels)), encoder
+
+
+def _stacked(one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    return torch.cat([one[0], other[0]]), torch.cat([one[1], other[1]])
 
 
 def _fidelity(train: Table, holdout: Table, sample: Table, seed: int, notes: dict[str, Any]) -> dict[str, float]:
-    """Fidelity and privacy; where they cannot be had the notes say why, and the cell goes on."""
-    if not fidelity.available():
-        notes["fidelity"] = "not measured: SDMetrics is not installed (pip install 'tabgen-bench[fidelity]')"
-        return {}
-    try:
-        return fidelity.fidelity(train, holdout, sample, seed)
-    except Exception as error:  # noqa: BLE001 - a library's fault beside the measurement that matters
-        notes["fidelity"] = f"not measured: {type(error).__name__}: {error}"[:300]
-        return {}
+    """Adequacy, fidelity and privacy; where they cannot be had the notes say why, and the cell goes on."""
+    measured: dict[str, float] = {}
+    for name, measure in (("adequacy", adequacy), ("fidelity", fidelity.fidelity)):
+        if name == "fidelity" and not fidelity.available():
+            notes[name] = "not measured: SDMetrics is not installed (pip install 'tabgen-bench[fidelity]')"
+            continue
+        try:
+            measured |= measure(train, holdout, sample, seed)
+        except Exception as error:  # noqa: BLE001 - a library's fault beside the measurement that matters
+            notes[name] = f"not measured: {type(error).__name__}: {error}"[:300]
+    return measured

@@ -6,6 +6,10 @@ import difflib
 from collections.abc import Iterable
 
 
+class TableWarning(UserWarning):
+    """Something in the data was set aside, or is likely another thing than it seems; the message says what."""
+
+
 class TabgenError(Exception):
     """Base of all errors with a message meant for the user."""
 

@@ -9,9 +9,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tabgen import datasets
+from tabgen.arms import ARMS, FIRST_ARM, tunes
 from tabgen.errors import ExperimentError, TabgenError, UnknownNameError
 from tabgen.generator import BASELINES, MIXINGS, make_generator, settings_of
 from tabgen.host.environments import how_to_install, is_built, lock_of
@@ -67,6 +68,10 @@ class Experiment:
     methods: tuple[Method, ...]
     folds: int = 3
     seeds: tuple[int, ...] = (0,)
+    arms: tuple[str, ...] = (FIRST_ARM,)
+    """The uses of synthetic rows that every cell measures (``arms.ARMS``)."""
+    tuning_seeds: int = 1
+    """Fine-tuning runs of every cell, whose scores are averaged."""
     draws: int = 1
     """Fits and draws of every generator on each split."""
     model: str = DEFAULT_MODEL
@@ -77,6 +82,8 @@ class Experiment:
     limits: Limits = field(default_factory=Limits)
     fidelity: bool = True
     """Measure how close each synthetic table is to the real one; no part of a cell's key."""
+    text: Literal["nearest", "leave-out"] = "nearest"
+    """Where the texts of a synthetic row come from if its generator takes none (``standins.TEXT_RULES``)."""
 
 
 def parse_method(text: str, plugins: Plugins, recipes: Mapping[str, Recipe] = RECIPES) -> Method:
@@ -186,6 +193,9 @@ def plan(experiment: Experiment, plugins: Plugins) -> list[Cell]:
         "limits": asdict(experiment.limits),
         "protocol": PROTOCOL_VERSION,
         "fidelity": experiment.fidelity,
+        "text": experiment.text,
+        "arms": list(experiment.arms),
+        "tuning_seeds": experiment.tuning_seeds if tunes(experiment.arms) else 1,
     }
     of_method = {method.label: _method_fields(method, experiment, plugins) for method in experiment.methods}
     cells = []
@@ -195,6 +205,7 @@ def plan(experiment: Experiment, plugins: Plugins) -> list[Cell]:
             "target": dataset.target,
             "sha256": _hash_of(dataset),
             "kinds": dataset.kinds,
+            "reading": dataset.reading,
             "path": str(dataset.path),
         }
         places = itertools.product(range(experiment.folds), experiment.seeds, range(experiment.draws))
@@ -245,6 +256,13 @@ def _check(experiment: Experiment) -> None:
         raise ExperimentError("there is no method to run.")
     if not experiment.max_train_rows or any(rows is not None and rows < 2 for rows in experiment.max_train_rows):
         raise ExperimentError(f"max_train_rows={experiment.max_train_rows}: at least one is due, each 2 or more.")
+    for arm in experiment.arms:
+        if arm not in ARMS:
+            raise UnknownNameError("arm", arm, ARMS)
+    if not experiment.arms or len(set(experiment.arms)) < len(experiment.arms):
+        raise ExperimentError(f"arms={experiment.arms}: at least one is due, and each once.")
+    if experiment.tuning_seeds < 1 or experiment.draws < 1:
+        raise ExperimentError("tuning_seeds and draws: at least one of each is due.")
     labels = [method.label for method in experiment.methods]
     twice = sorted({label for label in labels if labels.count(label) > 1})
     if twice:

@@ -43,6 +43,7 @@ def fidelity(train: Table, holdout: Table | None, sample: Table, seed: int) -> d
         - ``detection_auc``: ROC-AUC of a random forest that tells real from synthetic, 3-fold cross-validated;
           0.5 cannot be told apart; below it, exact copies of training rows sit in the other folds.
         - ``exact_copies``: share of sampled rows equal to a training row in every feature and the target.
+        - ``copied_texts``: of columns of free text, the share of sampled texts that stand in a training row as well.
         - ``closer_to_train``: share of sampled rows whose closest real row is a training row rather than a hold-out
           row, with as many of each (SDMetrics' distance to closest record); well above 0.5 tells of memory.
         - ``rows``, ``columns``: how many were compared, after the caps; copies and detection see every column.
@@ -58,8 +59,9 @@ def fidelity(train: Table, holdout: Table | None, sample: Table, seed: int) -> d
     return {
         "fidelity_column_shapes": shapes,
         "fidelity_pair_trends": trends,
-        "fidelity_detection_auc": _detection_auc(tables["train"], tables["sample"], seed),
+        "fidelity_detection_auc": _detection_auc(tables["train"], tables["sample"], schema, seed),
         "privacy_exact_copies": float(np.mean(same)),
+        **_copied_texts(train, sample),
         **closer,
         "fidelity_rows": float(min(len(tables["train"]), len(tables["sample"]))),
         "fidelity_columns": float(min(len(schema.columns), MAX_COLUMNS)),
@@ -71,10 +73,17 @@ def _cap(table: Table, rng: np.random.Generator) -> Table:
 
 
 def _plain(table: Table, schema: Schema) -> pd.DataFrame:
-    """The columns of ``schema`` with levels as text, as SDMetrics wants them."""
+    """The columns of ``schema`` with levels as text and times as seconds, as SDMetrics wants them."""
     frame = table.frame[[*schema.names, schema.target]]
     discrete = [c.name for c in schema.columns if c.is_discrete] + [schema.target]
+    times = {c.name: _seconds(frame[c.name]) for c in schema.columns if c.kind == "datetime"}
+    frame = frame.assign(**times)
     return frame.assign(**{n: frame[n].astype(object).map(str, na_action="ignore") for n in discrete})
+
+
+def _seconds(times: pd.Series[Any]) -> pd.Series[Any]:
+    seconds: pd.Series[Any] = (times - pd.Timestamp(0).as_unit("us")).dt.total_seconds()
+    return seconds
 
 
 def _metadata(schema: Schema, names: list[str]) -> dict[str, Any]:
@@ -84,7 +93,21 @@ def _metadata(schema: Schema, names: list[str]) -> dict[str, Any]:
 
 
 def _compared(schema: Schema) -> list[str]:
-    return [*schema.names[:MAX_COLUMNS], schema.target]
+    """All but free text: the first columns, and the target."""
+    names = _without_text(schema)
+    return [*names[:-1][:MAX_COLUMNS], schema.target]
+
+
+def _without_text(schema: Schema) -> list[str]:
+    return [*(c.name for c in schema.columns if c.kind != "text"), schema.target]
+
+
+def _copied_texts(train: Table, sample: Table) -> dict[str, float]:
+    """Share of the sample's texts that stand in a training row as well; nothing where there is no text."""
+    names = [c.name for c in sample.schema.columns if c.kind == "text"]
+    shares = [sample.frame[name].dropna().isin(set(train.frame[name].dropna())).mean() for name in names]
+    known = [float(share) for share in shares if share == share]
+    return {"privacy_copied_texts": float(np.mean(known))} if known else {}
 
 
 def _quality(train: pd.DataFrame, sample: pd.DataFrame, schema: Schema) -> tuple[float, float]:
@@ -116,12 +139,12 @@ def _closer_to_train(tables: dict[str, pd.DataFrame], schema: Schema, rng: np.ra
     return float(shares["synthetic_data_percentages"]["closer_to_training"])
 
 
-def _detection_auc(train: pd.DataFrame, sample: pd.DataFrame, seed: int) -> float:
+def _detection_auc(train: pd.DataFrame, sample: pd.DataFrame, schema: Schema, seed: int) -> float:
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.metrics import roc_auc_score
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
-    both = pd.concat([train, sample], ignore_index=True)
+    both = pd.concat([train, sample], ignore_index=True)[_without_text(schema)]
     codes = both.apply(lambda c: pd.Series(pd.factorize(c, sort=True)[0]) if c.dtype == object else c.fillna(-1e9))
     real = np.repeat([0, 1], [len(train), len(sample)])
     folds = StratifiedKFold(3, shuffle=True, random_state=seed)

@@ -97,6 +97,8 @@ class GeneratorInfo:
         How its rows are used unless the user says otherwise: instead of the real rows, or beside them.
     accepts_missing : bool
         False: the core fills missing values before ``fit`` and says so in the outcome.
+    accepts_text : bool
+        False: columns of free text are kept from it; each row it draws takes the text of the nearest real row.
     changes_columns : bool
         True: a sample may hold a subset of the feature columns.
     redraws : bool
@@ -116,6 +118,7 @@ class GeneratorInfo:
     licence: str = "Apache-2.0"
     mixing: Mixing = "replace"
     accepts_missing: bool = False
+    accepts_text: bool = False
     changes_columns: bool = False
     redraws: bool = False
     preload: tuple[str, ...] = ()

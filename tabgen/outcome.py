@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
 
+from tabgen.arms import tunes
 from tabgen.text import MOST_LOG, clean, kept_notes, one_line
 
 PROTOCOL_VERSION = 5
@@ -73,6 +74,13 @@ class Cell:
     environment: Annotated[
         Sha256 | None, Field(description="Of the locked versions of the generator's own environment, if it has one.")
     ] = None
+    text: Annotated[
+        Literal["nearest", "leave-out"],
+        Field(description="Where texts of synthetic rows come from if the generator takes none."),
+    ] = "nearest"
+    reading: Annotated[dict[str, Any], Field(description="How the file was read, where that had to be told.")] = field(
+        default_factory=dict
+    )
     fidelity: Annotated[bool | None, Field(description="Whether fidelity and privacy were to be measured.")] = True
     path: Annotated[str, Field(description="Where the dataset's file lies; never published.")] = ""
 
@@ -193,7 +201,7 @@ def hash_of(data: Any) -> str:
 def split_identity(cell: Cell) -> dict[str, Any]:
     """What decides which rows a cell trains and is scored on."""
     return {
-        "data": {"sha256": cell.sha256, "target": cell.target, "kinds": cell.kinds},
+        "data": {"sha256": cell.sha256, "target": cell.target, "kinds": cell.kinds, "reading": cell.reading},
         "fold": cell.fold,
         "n_folds": cell.n_folds,
         "seed": cell.seed,
@@ -211,6 +219,7 @@ def rows_identity(cell: Cell) -> dict[str, Any]:
         "plugin_version": cell.plugin_version,
         "settings": cell.settings,
         "draw": cell.draw,
+        "text": cell.text,
     } | _environment(cell)
 
 
@@ -230,6 +239,7 @@ def method_identity(cell: Cell) -> dict[str, Any]:
         "settings": cell.settings,
         "ratio": cell.ratio,
         "version": cell.plugin_version,
+        "text": cell.text,
     } | _environment(cell)
 
 
@@ -247,7 +257,7 @@ def key_of(cell: Cell) -> str:
             "draw": cell.draw,
             "arms": sorted(cell.arms),
             "checkpoint": cell.checkpoint,
-            "recipe": None if cell.mixing == "none" else recipe,
+            "recipe": recipe if cell.mixing != "none" and tunes(cell.arms) else None,
             "tuning_seeds": cell.tuning_seeds,
         }
     )

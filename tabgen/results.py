@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
+from tabgen.arms import ARMS
+from tabgen.comparable import Ranked, arms_of, in_arm, pools
 from tabgen.errors import ExperimentError, StoreError, UnknownNameError
 from tabgen.store import Store
 
 if TYPE_CHECKING:
-    from tabgen.statistics import Ranking
+    from tabgen.statistics import Policy
 
 
 def keep(
@@ -42,40 +45,85 @@ def keep(
     return outcomes
 
 
-def regimes(outcomes: pd.DataFrame) -> dict[int | None, pd.DataFrame]:
-    """The outcomes by their cap on training rows, smallest first; None is no cap, and comes last.
+def rank_pools(
+    outcomes: pd.DataFrame,
+    metric: str = "roc_auc",
+    policy: Policy = "complete",
+    alpha: float = 0.05,
+    arms: Sequence[str] | None = None,
+    higher_better: bool | None = None,
+) -> list[Ranked]:
+    """The ranking of every pool of these outcomes in every arm that it measured, or in these arms."""
+    from tabgen.statistics import summary
 
-    A ranking holds for one regime: the same table under two caps is not two datasets.
+    found = []
+    for pool in pools(outcomes):
+        for arm in arms or arms_of(pool.outcomes):
+            part = in_arm(pool.outcomes, arm)
+            ranking = None
+            if has_scores(part):
+                references = ("real", "zero-shot") if ARMS[arm].tunes else ("real",)
+                ranking = summary(
+                    part, metric, policy, alpha, references=references, higher_better=higher_better, arm=arm
+                )
+            if len(part):
+                found.append(Ranked(replace(pool, outcomes=part), arm, ranking))
+    return found
+
+
+def default_arm(outcomes: pd.DataFrame) -> str:
+    """The arm that is shown first: rows as context, which tells generators apart best, or else the first measured."""
+    measured = arms_of(outcomes)
+    return "context" if "context" in measured else measured[0]
+
+
+def has_scores(outcomes: pd.DataFrame) -> bool:
+    """Whether any cell of these ended with a score."""
+    return bool((outcomes["status"] == "ok").any())
+
+
+def reasons(outcomes: pd.DataFrame) -> pd.DataFrame:
+    """Why cells ended without a score: status, reason, how many cells, of which methods and datasets; most cells first.
+
+    Reasons that differ in numbers only, such as the fold, are one.
     """
-    caps = outcomes["max_train_rows"] if "max_train_rows" in outcomes.columns else pd.Series(None, outcomes.index)
-    parts: dict[int | None, pd.DataFrame] = {
-        int(cap): outcomes[caps == cap] for cap in sorted(pd.to_numeric(caps).dropna().unique())
-    }
-    return parts | ({None: outcomes[caps.isna()]} if caps.isna().any() else {})
+    failed = outcomes[outcomes["status"] != "ok"]
+    alike = failed["reason"].str.replace(r"\d+(\.\d+)?", "#", regex=True)
+    groups = failed.groupby([failed["status"], alike], sort=False)
+    rows = [
+        {
+            "status": part["status"].iloc[0],
+            "reason": part["reason"].iloc[0],
+            "cells": len(part),
+            "methods": ", ".join(dict.fromkeys(part["method"])),
+            "datasets": ", ".join(dict.fromkeys(part["dataset"])),
+        }
+        for _, part in groups
+    ]
+    found = pd.DataFrame(rows, columns=["status", "reason", "cells", "methods", "datasets"])
+    return found.sort_values("cells", ascending=False, kind="stable", ignore_index=True)
 
 
-def regime_name(cap: int | None) -> str:
-    """What tables and pages call the regime of a cap on training rows."""
-    return "all training rows" if cap is None else f"at most {cap:,} training rows"
-
-
-def gains_by_regime(rankings: dict[int | None, Ranking]) -> pd.DataFrame:
-    """Median gain of every method (rows) in every regime (columns); NaN where it was not ranked."""
+def gains_side_by_side(ranked: Sequence[Ranked], by: Literal["arm", "pool"]) -> pd.DataFrame:
+    """Median gain of every method (rows) in every arm or pool (columns); NaN where it was not ranked."""
     return pd.DataFrame(
         {
-            "all" if cap is None else f"{cap:,}": {r.method: r.median_gain for r in ranking.methods}
-            for cap, ranking in rankings.items()
+            each.arm if by == "arm" else each.pool.name: {r.method: r.median_gain for r in each.ranking.methods}
+            for each in ranked
+            if each.ranking is not None
         },
         dtype=float,
     )
 
 
 CLOSENESS = {
+    "adequacy_tstr": "TSTR",
     "fidelity_column_shapes": "column shapes",
     "fidelity_pair_trends": "pair trends",
     "fidelity_detection_auc": "detection AUC",
     "privacy_closer_to_train": "closer to train",
     "privacy_exact_copies": "exact copies",
+    "privacy_copied_texts": "copied texts",
 }
 """Columns of an outcome that say how close the synthetic table is to the real one, and what tables call them."""
 

@@ -10,13 +10,15 @@ import pandas as pd
 
 from tabgen.errors import InvalidOutput
 from tabgen.generator import FitContext, Generator, GeneratorInfo
+from tabgen.missingness import NOTE, draw_missing
+from tabgen.standins import TextRule, stand_back, stand_in
 from tabgen.table import Schema, Table
 
 
 def impute(table: Table) -> tuple[Table, list[str]]:
     """Missing numbers become the column's median, missing levels its most frequent; and which columns those were.
 
-    A column without any value becomes 0, or its first level.
+    A column without any value becomes 0, or its first level; a missing text the empty one.
     """
     frame, filled = table.frame.copy(deep=False), []
     for column in table.schema.columns:
@@ -24,7 +26,9 @@ def impute(table: Table) -> tuple[Table, list[str]]:
         if not values.isna().any():
             continue
         filled.append(column.name)
-        if column.is_discrete:
+        if column.kind == "text":
+            frame[column.name] = values.fillna("")
+        elif column.is_discrete:
             known = values.mode()
             value: Any = known.iloc[0] if len(known) else column.levels[0] if column.levels else None
             if value is None:  # a categorical column that holds nothing at all: give it one level
@@ -46,7 +50,9 @@ def impute(table: Table) -> tuple[Table, list[str]]:
 
 
 def prepare(generator: Generator, table: Table) -> tuple[Table, list[str]]:
-    """The table a generator is fitted on: what the rows themselves show, missing values filled where it must be.
+    """The table a generator is fitted on: what the rows themselves show, in the kinds that generators know.
+
+    Dates stand as numbers and texts are kept back (see :mod:`tabgen.standins`), missing values filled where it must be.
 
     Returns the table and the names of the columns that were filled.
 
@@ -55,21 +61,34 @@ def prepare(generator: Generator, table: Table) -> tuple[Table, list[str]]:
     Unsupported
         If the table is beyond the generator's limits.
     """
-    generator.info.limits.check(table, generator.info.name)
-    observed = table.observed()
+    observed = stand_in(table.observed(), generator.info)
+    generator.info.limits.check(observed, generator.info.name)
     return (observed, []) if generator.info.accepts_missing else impute(observed)
 
 
-def fit_generator(generator: Generator, table: Table, context: FitContext) -> None:
-    """Fit ``generator`` on ``table``; columns that had to be imputed are noted in the context."""
+def texts_kept_back(info: GeneratorInfo, table: Table, text: TextRule) -> dict[str, Any]:
+    """A note of the texts that a generator is not given, and of where those of its rows come from."""
+    names = [c.name for c in table.schema.columns if c.kind == "text" and not info.accepts_text]
+    return {"text_columns": dict.fromkeys(names, text)} if names else {}
+
+
+def fit_generator(generator: Generator, table: Table, context: FitContext, text: TextRule = "nearest") -> None:
+    """Fit ``generator`` on ``table``; columns that were imputed, or kept from it, are noted in the context."""
     prepared, filled = prepare(generator, table)
+    context.notes |= texts_kept_back(generator.info, table, text)
     if filled:
-        context.notes["imputed_columns"] = filled
+        context.notes |= {"imputed_columns": filled, "missing_values": NOTE}
     generator.fit(prepared, context)
 
 
-def draw_sample(generator: Generator, table: Table, n_rows: int, seed: int) -> Table:
+def draw_sample(
+    generator: Generator, table: Table, n_rows: int, seed: int, text: TextRule = "nearest", marks: bool = True
+) -> Table:
     """``n_rows`` rows from a fitted generator, checked against the table it was fitted on.
+
+    Rows of a generator that takes no missing values miss what rows of the table miss
+    (:func:`tabgen.missingness.draw_missing`), unless ``marks`` is False. Dates are cast back, and texts that the
+    generator does not take are added by the rule ``text``.
 
     Raises
     ------
@@ -82,10 +101,14 @@ def draw_sample(generator: Generator, table: Table, n_rows: int, seed: int) -> T
     frame = drawn.frame if isinstance(drawn, Table) else drawn
     if not isinstance(frame, pd.DataFrame):
         raise InvalidOutput(f"{_source(info)} is a {type(frame).__name__}; a Table or a DataFrame is due.")
-    expected = expected_table(info, table, [str(name) for name in frame.columns])
+    observed = table.observed()
+    given = stand_in(observed, info)
+    expected = expected_table(info, given, [str(name) for name in frame.columns])
     sample = expected.like(frame, _source(info))
     check_sample(sample, expected, info, n_rows)
-    return sample
+    if marks and not info.accepts_missing:
+        sample = draw_missing(sample, given, seed)
+    return stand_back(sample, observed, text, seed, _source(info))
 
 
 def _source(info: GeneratorInfo) -> str:
@@ -93,8 +116,8 @@ def _source(info: GeneratorInfo) -> str:
 
 
 def expected_table(info: GeneratorInfo, table: Table, names: Sequence[str]) -> Table:
-    """The training rows under the schema that a sample with these columns has to have."""
-    expected = table.observed()
+    """The training rows, in the kinds that generators know, under the schema that a sample of these columns has."""
+    expected = table
     if not info.accepts_missing:
         expected = _with_filled_levels(expected)
     return _with_columns_of(names, expected, _source(info)) if info.changes_columns else expected

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from tabgen import datasets
+from tabgen.arms import ARMS
 from tabgen.clock import Phase
 from tabgen.errors import ExperimentError, UnknownNameError
 from tabgen.experiment import Experiment, Limits, default_methods, find_suite, parse_methods
@@ -34,7 +35,7 @@ class ExperimentSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     suite: str | None = Field(None, description="A suite by name (core, quick), or a folder with a manifest.json.")
-    data: Path | None = Field(None, description="One table instead of a suite: .csv or .parquet.")
+    data: Path | None = Field(None, description="One table instead of a suite (docs/tables.md).")
     target: str | None = Field(None, description="The column of `data` to predict.")
     methods: Annotated[list[str], OneOrMore] = Field(
         [], description="`generator[@mixing][:setting=value,...]`; both baselines and every generator if empty."
@@ -43,6 +44,11 @@ class ExperimentSpec(BaseModel):
         [], description="Run every generator under each of these, instead of its own."
     )
     folds: int = Field(3, ge=2, description="Folds; each is the test part once.")
+    arms: Annotated[list[str], OneOrMore] = Field(
+        list(ARMS), min_length=1, description=f"The uses of synthetic rows to measure: {', '.join(ARMS)}."
+    )
+    tuning_seeds: int = Field(2, ge=1, le=100, description="Fine-tuning runs of a cell; its scores are their means.")
+    draws: int = Field(1, ge=1, description="Fits and draws of every generator on each split.")
     seeds: int = Field(1, ge=1, description="Repeats of every fold with other seeds.")
     model: str = Field(DEFAULT_MODEL, description="A foundation model by name, or a directory with a checkpoint.")
     recipe: Annotated[list[str], OneOrMore] = Field(
@@ -66,6 +72,19 @@ class ExperimentSpec(BaseModel):
         {}, description="Wall time of single phases at most: fit, sample, finetune and others."
     )
     fidelity: bool = Field(True, description="Measure how close each synthetic table is to the real one.")
+    text: Literal["nearest", "leave-out"] = Field(
+        "nearest",
+        description="Texts of the rows of a generator that takes none: those of the nearest real row, or left out.",
+    )
+    kinds: dict[str, str] = Field(
+        {},
+        description="Kinds of columns of `data` that are not as they seem:"
+        " numeric, integer, categorical, boolean, datetime, text.",
+    )
+    drop: Annotated[list[str], OneOrMore] = Field([], description="Columns of `data` to leave out.")
+    reading: dict[str, Any] = Field(
+        {}, description="How `data` is written: delimiter, decimal, encoding, missing, day_first (docs/tables.md)."
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> ExperimentSpec:
@@ -73,6 +92,8 @@ class ExperimentSpec(BaseModel):
             raise ValueError("name either a suite (core, quick, a folder) or your own data with its target")
         if (self.data is None) != (self.target is None):
             raise ValueError("data and target go together: a file, and its column to predict")
+        if self.data is None and (self.kinds or self.drop or self.reading):
+            raise ValueError("kinds, drop and reading are said of data; a suite says its own in its manifest")
         return self
 
     def build(self, plugins: Plugins) -> Experiment:
@@ -90,12 +111,17 @@ class ExperimentSpec(BaseModel):
         names = with_mixings(list(self.methods) or default_methods(plugins), list(self.mixing))
         names += [with_recipe(name, recipe) for recipe in self.recipe[1:] for name in names if name != "zero-shot"]
         return Experiment(
-            suite=datasets.file_suite(self.data, self.target or "")
+            suite=datasets.file_suite(
+                self.data, self.target or "", {**self.kinds, **dict.fromkeys(self.drop, "drop")}, self.reading
+            )
             if self.data
             else find_suite(self.suite or "", plugins),
             methods=parse_methods(names, plugins, recipes),
             folds=self.folds,
             seeds=tuple(range(self.seeds)),
+            arms=tuple(self.arms),
+            tuning_seeds=self.tuning_seeds,
+            draws=self.draws,
             model=self.model,
             recipe=recipes[self.recipe[0]].to_dict(),
             max_train_rows=tuple(rows or None for rows in self.max_train_rows),
@@ -104,6 +130,7 @@ class ExperimentSpec(BaseModel):
                 self.seconds, self.memory, {str(phase): limit for phase, limit in self.phase_seconds.items()}
             ),
             fidelity=self.fidelity,
+            text=self.text,
         )
 
     def _recipes(self) -> dict[str, Recipe]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -14,21 +14,21 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from tabgen.errors import InvalidOutput, TableError
+from tabgen.errors import InvalidOutput, TableError, TableWarning
+from tabgen.findings import near_numeric
+from tabgen.plain import as_times, with_plain_type, zone_of
 
-Kind = Literal["numeric", "integer", "categorical", "boolean"]
+Kind = Literal["numeric", "integer", "categorical", "boolean", "datetime", "text"]
 Level = str | int | float | bool
 """A category level or class label: what JSON can hold, so that schemas travel."""
 
 EXACT = 2**53
 """Whole numbers up to here are exact as float64, which is what tables are hashed and encoded as."""
 MAX_NUMBER_CLASSES = 50
+FREE_TEXTS, FREE_SHARE, FREE_WORDS = 30, 0.1, 3.0
+"""From this many different texts, at this share of the rows, and this many words each, a column is free text."""
 MISSING, FOREIGN = -1, -2
 """Positions of values that are no level: not there at all, or not among the levels."""
-
-
-class TableWarning(UserWarning):
-    """Something in the data was set aside; the message says what and how much."""
 
 
 @dataclass(frozen=True)
@@ -38,20 +38,32 @@ class Column:
     Attributes
     ----------
     name : str
-    kind : {"numeric", "integer", "categorical", "boolean"}
+    kind : {"numeric", "integer", "categorical", "boolean", "datetime", "text"}
         In the frame: float64; int64 (float64 where values are missing); pandas category with ``levels``;
-        pandas category with the levels False and True. Missing values are NaN.
+        pandas category with the levels False and True; datetime64[us], in UTC where there is a ``zone``; texts.
+        Missing values are NaN, NaT or, of texts, None.
     levels : tuple
-        What a categorical or boolean column may hold, in order; empty for numbers.
+        What a categorical or boolean column may hold, in order; empty for any other.
+    zone : str
+        The time zone of a datetime column that has one.
     """
 
     name: str
     kind: Kind
     levels: tuple[Level, ...] = ()
+    zone: str = ""
 
     @property
     def is_discrete(self) -> bool:
         return self.kind in ("categorical", "boolean")
+
+    @property
+    def is_number(self) -> bool:
+        return self.kind in ("numeric", "integer")
+
+    def to_dict(self) -> dict[str, Any]:
+        facts = asdict(self)
+        return facts if self.zone else {name: value for name, value in facts.items() if name != "zone"}
 
 
 @dataclass(frozen=True)
@@ -73,11 +85,11 @@ class Schema:
         raise KeyError(f"no feature column is called '{name}'; there are: {', '.join(self.names)}.")
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return asdict(self) | {"columns": tuple(column.to_dict() for column in self.columns)}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Schema:
-        columns = tuple(Column(c["name"], c["kind"], tuple(c["levels"])) for c in data["columns"])
+        columns = tuple(Column(c["name"], c["kind"], tuple(c["levels"]), c.get("zone", "")) for c in data["columns"])
         return cls(columns, data["target"], tuple(data["classes"]))
 
 
@@ -97,7 +109,7 @@ class Table:
 
     @classmethod
     def from_frame(
-        cls, frame: pd.DataFrame, target: str, kinds: dict[str, Kind] | None = None, name: str = "table"
+        cls, frame: pd.DataFrame, target: str, kinds: Mapping[str, str] | None = None, name: str = "table"
     ) -> Table:
         """Read a table off a DataFrame: infer every column's kind, check everything, normalise the types.
 
@@ -111,7 +123,7 @@ class Table:
         target : str
             The column to predict: classes of any type; a number counts as a class only in up to 50 values.
         kinds : dict, optional
-            Kinds that override what would be inferred, by column name.
+            Kinds that override what would be inferred, by column name; "drop" leaves a column out.
         name : str
             What errors call the table.
 
@@ -123,10 +135,10 @@ class Table:
         frame = _with_text_names(frame, name)
         target = str(target)
         kinds = {str(column): kind for column, kind in (kinds or {}).items()}
+        frame, kinds = _without_dropped(frame, target, kinds, name)
         if target not in frame.columns:
-            raise TableError(f"{name} has no column '{target}' to predict; it has: {', '.join(frame.columns)}.")
-        for unknown in sorted(set(kinds) - set(frame.columns)):
-            raise TableError(f"kinds name the column '{unknown}', which {name} does not have.")
+            near = next((f"; is it {c!r}?" for c in frame.columns if c.strip() == target.strip()), "")
+            raise TableError(f"{name} has no column '{target}' to predict; it has: {', '.join(frame.columns)}{near}.")
         frame = _without_missing_target(frame, target, name)
         if frame.shape[1] == 1:
             raise TableError(f"{name} has no feature column beside the target '{target}'.")
@@ -139,9 +151,13 @@ class Table:
         columns: list[Column] = []
         data: dict[str, pd.Series[Any]] = {}
         for feature in frame.columns.drop(target):
-            kind = kinds.get(feature) or infer_kind(frame[feature], feature, name)
-            data[feature] = _canonical(frame[feature], kind, feature, name)
-            columns.append(Column(feature, kind, _levels(data[feature], kind)))
+            values = with_plain_type(frame[feature], feature, name)
+            kind: Any = kinds.get(feature) or infer_kind(values, feature, name)
+            if feature not in kinds:
+                _doubt(values, kind, feature, name)
+            data[feature] = _canonical(values, kind, feature, name)
+            zone = zone_of(values) if kind == "datetime" else ""
+            columns.append(Column(feature, kind, _levels(data[feature], kind), zone))
         data[target] = classes
         schema = Schema(tuple(columns), target, tuple(_plain(c) for c in classes.cat.categories))
         return cls(pd.DataFrame(data).reset_index(drop=True), schema)
@@ -161,6 +177,14 @@ class Table:
     def labels(self) -> np.ndarray[Any, np.dtype[np.int64]]:
         """The target as positions in ``schema.classes``: int64 (rows,)."""
         return self.frame[self.schema.target].cat.codes.to_numpy().astype(np.int64)
+
+    @property
+    def local_frame(self) -> pd.DataFrame:
+        """The frame for people: times that have a zone are in it."""
+        zones = {column.name: column.zone for column in self.schema.columns if column.zone}
+        return self.frame.assign(
+            **{name: self.frame[name].dt.tz_localize("UTC").dt.tz_convert(zone) for name, zone in zones.items()}
+        )
 
     @property
     def has_missing(self) -> bool:
@@ -223,27 +247,29 @@ class Table:
         for name in [*self.schema.names, self.schema.target]:
             column = self.frame[name]
             values = column.cat.codes.to_numpy() if isinstance(column.dtype, pd.CategoricalDtype) else column.to_numpy()
-            digest.update((np.ascontiguousarray(values, dtype=np.float64) + 0.0).tobytes())  # -0.0 equals 0.0
+            if values.dtype == object:
+                digest.update(json.dumps(values.tolist()).encode())
+            elif values.dtype.kind == "M":
+                digest.update(values.astype("datetime64[us]").astype(np.int64).tobytes())
+            else:
+                digest.update((np.ascontiguousarray(values, dtype=np.float64) + 0.0).tobytes())  # -0.0 equals 0.0
         return digest.hexdigest()
 
 
 def infer_kind(column: pd.Series[Any], feature: str, name: str) -> Kind:
-    """The kind a column's dtype and values say: text is categorical, whole numbers are integer.
+    """The kind a column's dtype and values say: words are categorical or free text, whole numbers are integer.
 
     Whole numbers beyond 2**53 are numeric, since a float64 cannot tell them from their neighbours.
 
     Raises
     ------
     TableError
-        For dates, durations, complex numbers and nested values, which have no kind here.
+        For complex numbers, times of day and nested values, which have no kind here.
     """
     if isinstance(column.dtype, pd.CategoricalDtype):
         return "categorical"
-    if types.is_datetime64_any_dtype(column.dtype) or types.is_timedelta64_dtype(column.dtype):
-        raise TableError(
-            f"{name}: column '{feature}' holds {column.dtype}, and dates have no kind here; turn it into numbers"
-            " (days since a date, month, weekday) or leave the column out."
-        )
+    if types.is_datetime64_any_dtype(column.dtype):
+        return "datetime"
     if types.is_bool_dtype(column.dtype):
         return "boolean"
     if types.is_integer_dtype(column.dtype):
@@ -262,13 +288,13 @@ def infer_kind(column: pd.Series[Any], feature: str, name: str) -> Kind:
 def _kind_of_objects(column: pd.Series[Any], feature: str, name: str) -> Kind:
     """The kind of a column whose dtype leaves open what its values are."""
     values = column.dropna()
-    first = next((v for v in values if not isinstance(v, str | int | float | bool | np.generic)), None)
-    if first is not None:
+    seen = set(map(type, values))
+    if not all(issubclass(t, str | int | float | bool | np.generic) for t in seen):
+        first = next(v for v in values if not isinstance(v, str | int | float | bool | np.generic))
         raise TableError(
             f"{name}: column '{feature}' holds {type(first).__name__} values such as {first!r:.60};"
-            " only numbers, text and booleans have a kind."
+            " only numbers, text, booleans and dates have a kind."
         )
-    seen = {type(v) for v in values}
     if seen and seen <= {bool, np.bool_}:
         return "boolean"
     if seen and all(issubclass(t, int | float | np.number) and t is not bool for t in seen):
@@ -276,7 +302,15 @@ def _kind_of_objects(column: pd.Series[Any], feature: str, name: str) -> Kind:
         if converted.dtype == object:  # integers beyond 64 bits
             return "numeric"
         return infer_kind(converted, feature, name)
-    return "categorical"
+    return "text" if seen == {str} and is_free_text(values) else "categorical"
+
+
+def is_free_text(values: pd.Series[Any]) -> bool:
+    """Whether texts are more than names of levels: many different ones, of three words or more on average."""
+    distinct = values.unique()
+    if len(distinct) < max(FREE_TEXTS, FREE_SHARE * len(values)):
+        return False
+    return float(np.mean([len(text.split()) for text in distinct])) >= FREE_WORDS
 
 
 def _with_text_names(frame: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -291,6 +325,18 @@ def _with_text_names(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     return frame.set_axis(names, axis=1)
 
 
+def _without_dropped(
+    frame: pd.DataFrame, target: str, kinds: dict[str, Any], name: str
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The frame without the columns whose kind is "drop", and the kinds that are left."""
+    for unknown in sorted(set(kinds) - set(frame.columns)):
+        raise TableError(f"kinds name the column '{unknown}', which {name} does not have.")
+    dropped = [column for column, kind in kinds.items() if kind == "drop"]
+    if target in dropped:
+        raise TableError(f"{name}: the target '{target}' cannot be dropped.")
+    return frame.drop(columns=dropped), {column: kind for column, kind in kinds.items() if kind != "drop"}
+
+
 def _without_missing_target(frame: pd.DataFrame, target: str, name: str) -> pd.DataFrame:
     missing = frame[target].isna()
     if missing.all():
@@ -303,6 +349,26 @@ def _without_missing_target(frame: pd.DataFrame, target: str, name: str) -> pd.D
         )
         frame = frame[~missing]
     return frame
+
+
+def _doubt(column: pd.Series[Any], kind: Kind, feature: str, name: str) -> None:
+    """Say, or refuse, that a column of text is nearly one of numbers, or that float64 cannot hold its numbers."""
+    if kind == "numeric" and types.is_integer_dtype(column.dtype):
+        lost = column.nunique() - column.astype("Float64").nunique()
+        if lost:
+            warnings.warn(
+                f"{name}: column '{feature}' holds whole numbers beyond 2**53, {lost} of them as one with others;"
+                f" if it is an id, leave it out (--drop {feature}) or say --kind {feature}=categorical.",
+                TableWarning,
+                stacklevel=4,
+            )
+    if kind not in ("categorical", "text") or isinstance(column.dtype, pd.CategoricalDtype):  # somebody made it one
+        return
+    found = near_numeric(column, feature)
+    if found is not None and found.certain:
+        raise TableError(f"{name}: {found.message}")
+    if found is not None:
+        warnings.warn(f"{name}: {found.message}", TableWarning, stacklevel=4)
 
 
 def _plain(value: Any) -> Any:
@@ -326,7 +392,7 @@ def _sorted_levels(values: Sequence[Any]) -> tuple[Level, ...]:
 
 
 def _as_category(column: pd.Series[Any], feature: str, name: str) -> pd.Series[Any]:
-    values: list[Any] = [_plain(v) for v in column.dropna().astype(object)]
+    _, values = _distinct(column)
     for value in values:
         if isinstance(value, list | tuple | dict | set | frozenset | np.ndarray):
             raise TableError(
@@ -337,12 +403,27 @@ def _as_category(column: pd.Series[Any], feature: str, name: str) -> pd.Series[A
             raise TableError(
                 f"{name}: column '{feature}' holds infinity; levels and classes are text, numbers or booleans."
             )
-    return _categories(column, _positions(column, levels := _sorted_levels(values)), levels)
+    levels = _ordered_levels(column, values) or _sorted_levels(values)
+    return _categories(column, _positions(column, levels), levels)
+
+
+def _ordered_levels(column: pd.Series[Any], values: Sequence[Any]) -> tuple[Level, ...]:
+    """The levels that occur in the order of an ordered category, or of intervals; empty for any other column.
+
+    Levels of a table are text, numbers or booleans: anything else, such as an interval, becomes its text.
+    """
+    if not isinstance(column.dtype, pd.CategoricalDtype):
+        return ()
+    if not column.cat.ordered and not isinstance(column.cat.categories.dtype, pd.IntervalDtype):
+        return ()
+    alike = {v: v for v in _sorted_levels(values)}  # numbers or booleans as they are stored, or else texts
+    return tuple(dict.fromkeys(alike[v] if v in alike else _text(v) for v in values))
 
 
 def _labels(column: pd.Series[Any], target: str, name: str) -> pd.Series[Any]:
     dates = types.is_datetime64_any_dtype(column.dtype) or types.is_timedelta64_dtype(column.dtype)
-    if dates or types.is_complex_dtype(column.dtype):
+    column = column if dates else with_plain_type(column, target, name)
+    if dates or types.is_datetime64_any_dtype(column.dtype) or types.is_complex_dtype(column.dtype):
         raise TableError(f"{name}: the target '{target}' holds {column.dtype}; classes are text, numbers or booleans.")
     labels = _as_category(column, target, name)
     classes = labels.cat.categories
@@ -356,7 +437,7 @@ def _labels(column: pd.Series[Any], target: str, name: str) -> pd.Series[Any]:
 
 
 def _levels(column: pd.Series[Any], kind: Kind) -> tuple[Level, ...]:
-    if kind in ("numeric", "integer"):
+    if kind not in ("categorical", "boolean"):
         return ()
     return tuple(_plain(level) for level in column.cat.categories)
 
@@ -372,7 +453,10 @@ def _check_finite(values: np.ndarray[Any, Any], column: str, source: str, error:
 
 def _numbers(column: pd.Series[Any], kind: Kind, source: str, error: type[Exception]) -> pd.Series[Any]:
     try:
-        numbers = pd.to_numeric(column.astype(object).where(column.notna(), np.nan))
+        if types.is_numeric_dtype(column.dtype) and not types.is_complex_dtype(column.dtype):
+            numbers = pd.Series(column.to_numpy(dtype=np.float64, na_value=np.nan))
+        else:
+            numbers = pd.to_numeric(column.astype(object).where(column.notna(), np.nan))
         if types.is_complex_dtype(numbers.dtype):
             raise TypeError("complex numbers have no order")
         values = numbers.to_numpy(dtype=np.float64)
@@ -404,8 +488,13 @@ def _canonical(column: pd.Series[Any], kind: Kind, feature: str, name: str) -> p
         return _as_category(column, feature, name)
     if kind == "boolean":
         return _fit_column(column, Column(feature, "boolean", (False, True)), name, TableError)
+    if kind == "datetime":
+        return as_times(column, zone_of(column), name, TableError)
+    if kind == "text":
+        return _texts(column)
     raise TableError(
-        f"{name}: column '{feature}' cannot be of kind '{kind}'; kinds are numeric, integer, categorical, boolean."
+        f"{name}: column '{feature}' cannot be of kind '{kind}'; kinds are numeric, integer, categorical, boolean,"
+        " datetime and text; drop leaves a column out."
     )
 
 
@@ -413,8 +502,12 @@ def _fit_column(
     column: pd.Series[Any], spec: Column, source: str, error: type[Exception] = InvalidOutput
 ) -> pd.Series[Any]:
     """One column in the canonical form of ``spec``, or an error that names what does not fit."""
-    if not spec.is_discrete:
-        return _numbers(column, spec.kind, source, error)
+    if spec.kind == "text":
+        return _texts(column)
+    if spec.is_number:
+        return _numbers(with_plain_type(column, spec.name, source), spec.kind, source, error)
+    if spec.kind == "datetime":
+        return as_times(with_plain_type(column, spec.name, source), spec.zone, source, error)
     positions = _positions(column, spec.levels)
     foreign = positions == FOREIGN
     if foreign.any():
@@ -437,9 +530,38 @@ def _positions(column: pd.Series[Any], levels: tuple[Level, ...]) -> np.ndarray[
         except TypeError:  # a list or another value that cannot be looked up
             return FOREIGN
 
+    codes, distinct = _distinct(column)
+    found: np.ndarray[Any, np.dtype[np.intp]] = np.array([*map(position, distinct), MISSING], dtype=np.intp)[codes]
+    return found
+
+
+def _distinct(column: pd.Series[Any]) -> tuple[np.ndarray[Any, Any], list[Any]]:
+    """Where each value stands among the distinct ones, -1 where it is missing; and those, as Python's own values.
+
+    Equal values of other types (1, 1.0 and True) are told apart: they may be different levels by their text.
+    """
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        codes, values = column.cat.codes.to_numpy(), [_plain(v) for v in column.cat.categories]
+        kept = np.unique(codes[codes >= 0])
+        place = np.full(len(values) + 1, -1)
+        place[kept] = np.arange(len(kept))
+        return place[codes], [values[code] for code in kept]
     present = column.notna().to_numpy(dtype=bool)
-    found = (position(v) if there else MISSING for v, there in zip(column.astype(object), present, strict=True))
-    return np.fromiter(found, dtype=np.intp, count=len(column))
+    known = column[present].astype(object)
+    codes = np.full(len(column), -1)
+    try:
+        if len(set(map(type, known))) > 1:
+            raise TypeError("values of several types are looked at one by one")
+        codes[present], uniques = pd.factorize(known)
+        return codes, [_plain(v) for v in uniques]
+    except TypeError:
+        codes[present] = np.arange(len(known))
+        return codes, [_plain(v) for v in known]
+
+
+def _texts(column: pd.Series[Any]) -> pd.Series[Any]:
+    values = [None if missing else str(v) for v, missing in zip(column.astype(object), column.isna(), strict=True)]
+    return pd.Series(values, index=column.index, name=column.name, dtype=object)
 
 
 def _categories(

@@ -335,6 +335,24 @@ def _wild_numbers() -> Table:
     return _table(frame.assign(huge=1e15 * frame["x0"], tiny=1e-12 * frame["x0"], tails=tails, year=2000 + frame["x1"]))
 
 
+def _dates() -> Table:
+    """Dates, times of a zone and times with missing values."""
+    frame = _mixed(60, ["a", "b"])
+    days = pd.Series(np.datetime64("2020-02-28") + np.arange(60).astype("timedelta64[D]"))
+    times = pd.Series(pd.date_range("2024-03-30 22:00", periods=60, freq="37min", tz="Europe/Berlin"))
+    return _table(
+        frame.assign(day=days, time=times, seen=days.mask(np.arange(60) % 5 == 0), never=days.mask(days.notna()))
+    )
+
+
+def _free_text() -> Table:
+    """A column of free text, some of it missing."""
+    frame = _mixed(60, ["a", "b"])
+    words = np.random.default_rng(4).choice(["good", "bad", "old", "news", "of", "the", "town"], (60, 6))
+    texts = pd.Series([" ".join(row) for row in words], dtype=object).mask(np.arange(60) % 7 == 0)
+    return Table.from_frame(frame.assign(review=texts), "label", {"review": "text"}, name="the hard table")
+
+
 HARD_TABLES: dict[str, Callable[[], Table]] = {
     "20-rows": _twenty_rows,
     "3-classes-of-4-rows": _tiny_classes,
@@ -353,6 +371,8 @@ HARD_TABLES: dict[str, Callable[[], Table]] = {
     "integer-labels": _integer_labels,
     "integer-levels": _integer_levels,
     "wild-numbers": _wild_numbers,
+    "dates": _dates,
+    "free-text": _free_text,
 }
 """What real data brings, by name: functions that make the tables."""
 

@@ -91,6 +91,8 @@ def make_row(
         "draw": 0,
         "tuning_seeds": 1,
         "arms": ["fine-tune"],
+        "text": "nearest",
+        "reading": {},
         "fidelity": True,
         "protocol": PROTOCOL_VERSION,
         "status": "ok",

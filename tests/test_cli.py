@@ -8,12 +8,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from leaderboard_rows import made_row
 from paths import FIXTURE, TABARENA
 from typer.testing import CliRunner
 
 from tabgen.cli import app
 from tabgen.datasets import CORE
+from tabgen.outcome import Outcome
 from tabgen.plugins import Plugins
+from tabgen.results import load_results
 from tabgen.statistics import higher_is_better
 
 PLUGIN = """
@@ -77,7 +80,7 @@ def test_a_plugin_of_fifteen_lines_joins_the_comparison(plugin: Path, tmp_path: 
     first = tabgen(*words)
     assert "6 cells: 0 were done before, 6 ran in" in first.stdout
     assert (tmp_path / "run" / "report.html").is_file()
-    ranking = json.loads(tabgen("rank", tmp_path / "run", "--json").stdout)
+    ranking = json.loads(tabgen("rank", tmp_path / "run", "--arm", "fine-tune", "--json").stdout)
     assert {record["method"] for record in ranking["methods"]} == {"zero-shot", "real", "shuffled"}
     assert "seconds" not in ranking["methods"][0]
     again = tabgen(*words)
@@ -164,7 +167,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("finished")
     with Store(folder, write=True) as store:
         for number, row in enumerate(outcomes(("zero-shot", "real", "a_b&c")).to_dict("records")):
-            store.add(row | {"key": f"{number:064d}"})
+            store.add(Outcome.from_dict(made_row() | row | {"key": f"{number:064d}"}))
     return folder
 
 
@@ -227,17 +230,54 @@ def test_caps_on_training_rows_are_ranked_one_by_one(tmp_path: Path) -> None:
     words = [*common, "--methods", "real,bootstrap", "--folds", "2", "--model", FIXTURE, "-o", tmp_path / "run"]
     done = tabgen("--no-external-plugins", "run", *words, "--max-train-rows", "30,60", "--no-fidelity")
     assert "at most 30 training rows" in done.stdout
-    assert "by training rows" in done.stdout
+    assert "in percent by pool" in done.stdout
     regimes = json.loads(tabgen("rank", tmp_path / "run", "--json").stdout)["regimes"]
     assert [regime["max_train_rows"] for regime in regimes] == [30, 60]
     one = json.loads(tabgen("rank", tmp_path / "run", "--json", "--max-train-rows", "60").stdout)
     assert one == regimes[1]
     table = tabgen("rank", tmp_path / "run", "--csv").stdout.splitlines()
-    assert table[0].startswith("max_train_rows,method,")
+    assert table[0].startswith("pool,method,")
     assert len(table) == 5
-    assert (tmp_path / "run" / "report.html").read_text().count('<h1 class="regime">') == 2
+    assert (tmp_path / "run" / "report.html").read_text().count('<h1 class="regime">') == 8  # two caps in four arms
 
 
 def test_a_metric_of_which_less_is_better_is_ranked_so(built_in: Plugins) -> None:
     for name in built_in.metrics:
         assert higher_is_better(name) == built_in.metrics[name].higher_is_better, name
+
+
+def test_a_run_without_any_score_says_why_and_ends_as_any_other(tmp_path: Path) -> None:
+    rows = "".join(f"{i},{i % 7},k{i % 24}\n" for i in range(160))
+    (tmp_path / "many.csv").write_text("a,b,y\n" + rows)
+    words = ["--no-external-plugins", "run", "--data", tmp_path / "many.csv", "--target", "y", "--folds", "2"]
+    done = tabgen(*words, "--methods", "zero-shot,bootstrap", "-o", tmp_path / "run")
+    told = " ".join(done.stdout.split())
+    assert "No cell with at most 1,000 training rows has a score. Why:" in told
+    assert "bootstrap, zero-shot" in told
+    assert "4 cells: 0 were done before, 4 ran in" in told
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "has a score" in page
+    assert "the model takes at most 10 classes; the table has 24." in page
+    assert "No cell with at most 1,000 training rows has a score." in tabgen("rank", tmp_path / "run").stdout
+    assert "no cell has a score to rank: the model takes" in tabgen("rank", tmp_path / "run", "--json", ok=False).stderr
+
+
+def test_reading_a_table_can_be_told(tmp_path: Path) -> None:
+    rows = "".join(f"{'?' if i % 10 == 3 else i / 7},{i},{'p' if i % 3 else 'q'}\n" for i in range(120))
+    (tmp_path / "mine.csv").write_text("a,id,y\n" + rows)
+    words = ["--no-external-plugins", "run", "--data", tmp_path / "mine.csv", "--target", "y", "--folds", "2"]
+    words += ["--methods", "zero-shot", "--model", FIXTURE]
+    refused = tabgen(*words, "-o", tmp_path / "a", ok=False)
+    assert "say --missing '?'" in refused.stderr
+    tabgen(*words, "--missing", "?", "--drop", "id", "-o", tmp_path / "b")
+    (_, outcome) = load_results(tmp_path / "b").to_dict("records")  # the fold that has a missing value to learn from
+    assert outcome["kinds"] == {"id": "drop"}
+    assert outcome["reading"] == {"missing": ["?"]}
+    assert (outcome["status"], outcome["n_columns"]) == ("ok", 2)
+    drawn = tmp_path / "new.csv"
+    tabgen("--no-external-plugins", "generate", "jitter", *words[2:6], "--missing", "?", "--drop", "id", "--rows", "30",
+           "-o", drawn)  # fmt: skip
+    assert drawn.read_text().startswith("a,y\n")
+    assert "?" not in drawn.read_text()
+    told = tabgen(*words, "--missing", "?", "--kind", "a=text=x", "-o", tmp_path / "c", ok=False)
+    assert "kinds name the column 'a=text'" in told.stderr

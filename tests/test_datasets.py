@@ -19,11 +19,12 @@ from tabgen.datasets import (
     file_suite,
     folder_suite,
     quick_datasets,
-    read_frame,
     read_manifest,
     tabgen_register_datasets,
+    text_datasets,
 )
 from tabgen.errors import DataError, TableError
+from tabgen.reader import read_frame
 
 FRAME = pd.DataFrame({"a": [1.5, None, 3.0], "b": ["x", "y", None], "label": [0, 1, 0]})
 
@@ -150,23 +151,6 @@ def test_an_error_of_the_table_names_the_dataset(folder: Path) -> None:
 # Files
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("t.parquet", b"not parquet", "t.parquet could not be read: "),
-        ("t.csv", b"", "t.csv could not be read: EmptyDataError"),
-        ("t.csv", b"a,b\n\xff\xfe,1\n", "t.csv could not be read: UnicodeDecodeError"),
-        ("t.csv", b'a,b\n"1,2\n', "t.csv could not be read: ParserError"),
-        ("t.xlsx", b"", "t.xlsx is neither .csv nor .parquet; save it as one of them."),
-        ("t", b"", "t is neither .csv nor .parquet"),
-    ],
-)
-def test_unreadable_files_are_refused_by_name(tmp_path: Path, name: str, content: bytes, message: str) -> None:
-    (tmp_path / name).write_bytes(content)
-    with refusal(message):
-        read_frame(tmp_path / name)
-
-
 def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
     with refusal("there is no file"):
         read_frame(tmp_path / "gone.csv")
@@ -216,9 +200,21 @@ def test_quick_is_six_of_core() -> None:
 def test_the_suites_are_registered_and_listed_when_asked() -> None:
     suites: list[Any] = []
     tabgen_register_datasets(suites.append)
-    embedded = {suite.name: len(suite.datasets) for suite in suites if suite.name != "tabarena-33"}
-    assert embedded == {"core": len(core_datasets()), "quick": 6}
-    assert len(suites) == 3
+    embedded = {suite.name: len(suite.datasets) for suite in suites if suite.name in ("core", "quick", "text")}
+    assert embedded == {"core": len(core_datasets()), "quick": 6, "text": 4}
+    assert {suite.name for suite in suites} == {"core", "quick", "text", "tabarena-33", "synthetic-oracle"}
+
+
+@pytest.mark.parametrize("dataset", text_datasets(), ids=lambda dataset: dataset.name)
+def test_the_text_suite_loads_with_its_texts(dataset: Dataset) -> None:
+    facts, table = dataset.facts, dataset.load()
+    assert len(table) == facts["rows"]
+    assert len(table.schema.columns) == facts["features"]
+    assert [c.name for c in table.schema.columns if c.kind == "text"] == facts["text_columns"]
+    assert set(table.schema.classes) == set(facts["classes"])
+    assert int(table.features.isna().to_numpy().sum()) == facts["missing_cells"]
+    assert facts["licence"]
+    assert facts["licence_evidence"]
 
 
 # Outside tables

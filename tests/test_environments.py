@@ -338,7 +338,7 @@ def test_the_commands(built: Path, choice: PluginChoice) -> None:
     assert f"far: is there, {built}" in tabgen("plugins", "install", "far")
     (row,) = json.loads(tabgen("plugins", "list", "--json"))["environments"]
     assert (row["plugin"], row["generators"], row["packages"]) == ("far", "far", 1)
-    away = built.parent.with_name("kept")  # out of sight of the listing
+    away = built.parent.parent / "kept"
     shutil.copytree(built, away, symlinks=True)
     try:
         assert f"removed {built}" in tabgen("plugins", "remove", "far")

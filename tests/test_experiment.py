@@ -184,9 +184,10 @@ def test_suites_by_name_or_by_folder(plugins: Plugins, tmp_path: Path, monkeypat
 
 def test_models_by_name_or_by_folder(plugins: Plugins, tiny_checkpoint: Path, tmp_path: Path) -> None:
     assert find_model("one", plugins) is plugins.models["one"]
-    weights = (tiny_checkpoint / "model.safetensors").read_bytes()
-    assert find_model(str(tiny_checkpoint), plugins).fingerprint() == hashlib.sha256(weights).hexdigest()
-    with pytest.raises(ModelError, match=re.escape("it has no model.safetensors")):
+    weights, config = ((tiny_checkpoint / name).read_bytes() for name in ("model.safetensors", "config.json"))
+    both = config + hashlib.sha256(weights).hexdigest().encode()
+    assert find_model(str(tiny_checkpoint), plugins).fingerprint() == hashlib.sha256(both).hexdigest()
+    with pytest.raises(ModelError, match=re.escape("it has no config.json")):
         find_model(f"{tmp_path}/", plugins).fingerprint()
     with pytest.raises(
         UnknownNameError, match=re.escape("no model is called 'tabgen-nan'; did you mean 'tabgen-nano'?")

@@ -44,6 +44,7 @@ def study(datasets=12, folds=3, methods=METHODS, shift=1.0, seed=0):
                         "curve_test": None if method == "zero-shot" else curve[::-1],
                         "seconds_fit": float(number),
                         "seconds_finetune": 3.0,
+                        "seconds_total": float(number) + 3.0,
                         "peak_memory_mb": 100.0,
                     }
                 )

@@ -11,7 +11,7 @@ from paths import FIXTURE
 
 from tabgen.errors import ExperimentError, InvalidOutput, UnknownNameError
 from tabgen.models.checkpoints import Tab2DModel, load_directory
-from tabgen.models.finetune import fine_tune, split_step
+from tabgen.models.finetune import distinct_rows, fine_tune, split_step
 from tabgen.models.recipes import RECIPES, Recipe, get_recipe
 
 Data = tuple[torch.Tensor, torch.Tensor]
@@ -89,8 +89,49 @@ def test_a_capped_step_keeps_a_row_of_every_class_in_the_support() -> None:
         assert not set(support.tolist()) & set(query.tolist())
 
 
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5)), min_size=4, max_size=60), st.integers(0, 2**32 - 1))
+def test_copies_of_a_row_never_stand_on_both_sides(rows: list[tuple[int, int]], seed: int) -> None:
+    y, x = (torch.tensor(each) for each in zip(*rows, strict=True))
+    groups = distinct_rows(x.float().unsqueeze(1), y)
+    assert len(set(groups.tolist())) == len(set(rows))
+    if len(set(rows)) < 2:
+        with pytest.raises(InvalidOutput, match="two rows that differ"):
+            split_step(y, RECIPES["nano"], np.random.default_rng(seed), groups)
+        return
+    support, query = split_step(y, RECIPES["nano"], np.random.default_rng(seed), groups)
+    assert sorted([*support.tolist(), *query.tolist()]) == list(range(len(rows)))
+    assert {rows[row] for row in support} & {rows[row] for row in query} == set()
+
+
+def test_held_out_rows_are_predicted_now_and_then_and_after_the_last_step(learnable: tuple[Data, Data]) -> None:
+    train, validation = learnable
+    recipe = get_recipe("nano", steps=7, patience=50, evaluate_every=3)
+    told: list[int] = []
+    result = fine_tune(
+        load_directory(FIXTURE),
+        lambda step: train,
+        train,
+        validation,
+        2,
+        recipe,
+        0,
+        evaluated=lambda step, probabilities: told.append(step),
+    )
+    assert result.evaluated == told == [0, 3, 6, 7]
+    assert len(result.validation_losses) == 4
+    assert (result.rows, result.distinct_rows, result.used_rows) == (len(train[1]),) * 3
+
+
+def test_steps_that_are_due_run_on_after_patience_and_are_never_kept(learnable: tuple[Data, Data]) -> None:
+    train, validation = learnable
+    flipped = (train[0], 1 - train[1])
+    recipe = get_recipe("nano", learning_rate=10.0, warmup_steps=0, steps=9, patience=2, evaluate_every=1)
+    result = fine_tune(load_directory(FIXTURE), lambda step: flipped, train, validation, 2, recipe, seed=0, at_least=6)
+    assert (result.steps, result.best_step) == (6, 0)
+
+
 def test_one_row_cannot_be_split() -> None:
-    with pytest.raises(InvalidOutput, match="at least two rows"):
+    with pytest.raises(InvalidOutput, match="at least two rows that differ"):
         split_step(torch.zeros(1).long(), RECIPES["nano"], np.random.default_rng(0))
 
 
@@ -98,7 +139,7 @@ def test_training_learns_and_leaves_the_best_step_in_place(
     tiny_model: Tab2DModel, learnable: tuple[Data, Data]
 ) -> None:
     train, validation = learnable
-    recipe = get_recipe("nano", learning_rate=3e-3, steps=25, patience=25)
+    recipe = get_recipe("nano", learning_rate=3e-3, steps=25, patience=25, evaluate_every=1)
     result = fine_tune(tiny_model, lambda step: train, train, validation, 2, recipe, seed=0)
     losses = result.validation_losses
     assert len(losses) == 26
@@ -113,7 +154,9 @@ def test_when_nothing_helps_step_zero_is_kept(tiny_model: Tab2DModel, learnable:
     train, validation = learnable
     before = {name: tensor.clone() for name, tensor in tiny_model.module.state_dict().items()}
     flipped = (train[0], 1 - train[1])  # a pool that teaches the opposite, with the context as it is
-    recipe = get_recipe("nano", learning_rate=10.0, warmup_steps=0, steps=6, patience=3, max_gradient_norm=1.0)
+    recipe = get_recipe(
+        "nano", learning_rate=10.0, warmup_steps=0, steps=6, patience=3, max_gradient_norm=1.0, evaluate_every=1
+    )
     result = fine_tune(tiny_model, lambda step: flipped, train, validation, 2, recipe, seed=0)
     assert result.best_step == 0
     assert len(result.validation_losses) == 4  # stopped by patience
@@ -123,7 +166,7 @@ def test_when_nothing_helps_step_zero_is_kept(tiny_model: Tab2DModel, learnable:
 
 def test_patience_counts_steps_since_the_best(tiny_model: Tab2DModel, learnable: tuple[Data, Data]) -> None:
     train, validation = learnable
-    recipe = get_recipe("nano", learning_rate=10.0, warmup_steps=0, steps=50, patience=4)
+    recipe = get_recipe("nano", learning_rate=10.0, warmup_steps=0, steps=50, patience=4, evaluate_every=1)
     result = fine_tune(tiny_model, lambda step: train, train, validation, 2, recipe, seed=0)
     assert len(result.validation_losses) - 1 == result.best_step + 4
 

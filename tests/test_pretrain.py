@@ -10,7 +10,9 @@ import signal
 import subprocess
 import sys
 import time
+from copy import deepcopy
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,18 +31,23 @@ from tabgen.cli import app
 from tabgen.errors import TabgenError, UnknownNameError
 from tabgen.models.checkpoints import load_directory
 from tabgen.models.encoding import TableEncoder
-from tabgen.models.files import weights_hash
+from tabgen.models.files import checkpoint_hash, weights_hash
 from tabgen.models.tab2d import Tab2D, Tab2DConfig
-from tabgen.pretrain import tasks
+from tabgen.pretrain import tasks, train
+from tabgen.pretrain.config import PretrainConfig
+from tabgen.pretrain.draws import Drawn
+from tabgen.pretrain.growing import grown
+from tabgen.pretrain.held_out import HeldOut, mean_auc
 from tabgen.pretrain.mechanisms import sample_mechanisms
-from tabgen.pretrain.tasks import PRIORS, Batch, Curriculum, batch_of, make_batch, parse_priors
-from tabgen.pretrain.train import HeldOut, PretrainConfig, batches, loss_of, mean_auc, optimisers, pretrain
+from tabgen.pretrain.state import save_state
+from tabgen.pretrain.tasks import PRIORS, Batch, Curriculum, batch_of, batches_of, make_batch, parse_priors
+from tabgen.pretrain.train import _update, batches, kept_at, loss_of, optimisers, pretrain
 from tabgen.table import Table
 
 SMALL = Curriculum(rows=(60, 90), features=(3, 6), classes=(3, 4), grow_steps=4, min_rows=40, cells=1500)
 FEW = replace(SMALL, cells=600)
 CONFIG = PretrainConfig(
-    model=Tab2DConfig(16, 10, 2, 2), curriculum=SMALL, steps=6, decay_steps=3, warmup_steps=2, seed=4
+    model=Tab2DConfig(16, 10, 2, 2), curriculum=SMALL, steps=6, decay_steps=3, warmup_steps=2, accumulate=2, seed=4
 )
 
 
@@ -71,15 +78,27 @@ def run_elsewhere(code: str, hash_seed: int = 7) -> str:
 
 def test_a_batch_is_a_function_of_seed_and_index_in_any_process() -> None:
     here = [make_batch(SMALL, {"mechanisms": 1.0}, 4, index) for index in (5, 3, 4)]
-    ahead = list(batches(CONFIG, 3, producers=1))  # another process, another order
+    ahead = list(batches(CONFIG, 3, 6, producers=1))  # another process, another order
     assert [equal(a, b) for a, b in zip(ahead, (here[1], here[2], here[0]), strict=True)] == [True] * 3
     others = [make_batch(SMALL, {"mechanisms": 1.0}, 5, 3), here[0]]
     assert digest(here[1]) not in [digest(other) for other in others]
 
 
+def test_a_run_of_few_distinct_tasks_sees_its_first_batches_again() -> None:
+    priors = CONFIG.priors
+    sizes = [len(make_batch(SMALL, priors, 4, index).x_support) for index in range(4)]
+    assert batches_of(SMALL, priors, 4, sum(sizes[:3])) == 3
+    assert batches_of(SMALL, priors, 4, sum(sizes[:3]) + 1) == 4
+    assert batches_of(SMALL, priors, 4, 0) == 0
+    few = replace(CONFIG, distinct_tasks=sum(sizes[:3]))
+    seen = list(batches(few, 1, 8, producers=0))
+    assert [digest(b) for b in seen] == [digest(make_batch(SMALL, priors, 4, i)) for i in (1, 2, 0, 1, 2, 0, 1)]
+    assert equal(next(iter(batches(few, 3, 4, producers=1))), make_batch(SMALL, priors, 4, 0))
+
+
 def test_producers_die_with_the_trainer() -> None:
     code = (
-        "import test_pretrain as t; made = t.batches(t.CONFIG, 0, producers=1);"
+        "import test_pretrain as t; made = t.batches(t.CONFIG, 0, 9, producers=1);"
         "next(made); print('made', flush=True); t.time.sleep(100)"
     )
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
@@ -128,10 +147,11 @@ def test_missing_values_are_encoded_as_the_evaluator_does(monkeypatch: pytest.Mo
         remove(x, generator)
         raw.append(x)
 
-    def prior(b: int, n: int, f: int, k: int, generator: torch.Generator) -> tuple[torch.Tensor, ...]:
+    def prior(b: int, n: int, f: int, k: int, generator: torch.Generator) -> Drawn:
         x = torch.randn((b, n, f), generator=generator)
         whole.append(x)
-        return x, torch.arange(n).remainder(k).expand(b, n), torch.zeros((b, f), dtype=torch.bool)
+        y = torch.arange(n).remainder(k).expand(b, n)
+        return Drawn(x, y, torch.zeros((b, f), dtype=torch.bool), torch.nn.functional.one_hot(y, k).float())
 
     monkeypatch.setattr(tasks, "_remove_values", spy)
     for seed in range(40):  # a fifth of the batches loses values
@@ -156,7 +176,7 @@ def test_missing_values_are_encoded_as_the_evaluator_does(monkeypatch: pytest.Mo
 def test_mechanisms_are_finite_and_their_codes_are_levels() -> None:
     generator = torch.Generator().manual_seed(0)
     for _ in range(12):
-        x, y, discrete = sample_mechanisms(4, 90, 7, 4, generator)
+        x, y, discrete, _ = sample_mechanisms(4, 90, 7, 4, generator)
         assert x.shape == (4, 90, 7)
         assert torch.isfinite(x).all()
         assert y.shape == (4, 90)
@@ -176,7 +196,7 @@ def forest_auc(x: torch.Tensor, y: torch.Tensor) -> float:
 def test_mechanisms_can_be_learned_and_differ_in_how_well() -> None:
     generator = torch.Generator().manual_seed(1)
     drawn = [sample_mechanisms(4, 160, 6, 2, generator) for _ in range(8)]
-    scores = np.array([forest_auc(x[t], y[t]) for x, y, _ in drawn for t in range(4)])
+    scores = np.array([forest_auc(x[t], y[t]) for x, y, *_ in drawn for t in range(4)])
     assert np.nanmean(scores) > 0.68
     assert np.nanstd(scores) > 0.08
 
@@ -215,7 +235,7 @@ def test_tabicl_tasks_have_the_shape_asked_for_and_leave_global_states_alone(fam
     pytest.importorskip("tabicl", reason="the pretrain extra is not installed")
     pytest.importorskip("xgboost", reason="the pretrain extra is not installed")
     before = random.getstate(), global_draws(), torch.get_rng_state()
-    x, y, discrete = PRIORS[family](3, 70, 5, 3, torch.Generator().manual_seed(6))
+    x, y, discrete, probabilities = PRIORS[family](3, 70, 5, 3, torch.Generator().manual_seed(6))
     after = random.getstate(), global_draws(), torch.get_rng_state()
     assert before[:2] == after[:2]
     assert torch.equal(before[2], after[2])
@@ -225,6 +245,7 @@ def test_tabicl_tasks_have_the_shape_asked_for_and_leave_global_states_alone(fam
     assert 0 <= int(y.min()) <= int(y.max()) < 3
     levels = x.transpose(1, 2)[discrete]
     assert torch.equal(levels, levels.round())
+    assert torch.equal(probabilities.argmax(2), y)
     assert not torch.equal(x[0], x[1])  # the tasks of a call are different parts of one table
     again = PRIORS[family](3, 70, 5, 3, torch.Generator().manual_seed(6))
     assert torch.equal(x, again[0])
@@ -243,24 +264,31 @@ def test_tabicl_tables_can_be_learned() -> None:
     pytest.importorskip("xgboost", reason="the pretrain extra is not installed")
     generator = torch.Generator().manual_seed(3)
     drawn = [PRIORS["tabicl-mlp"](2, 160, 8, 2, generator) for _ in range(8)]
-    assert np.nanmean([forest_auc(x[t], y[t]) for x, y, _ in drawn for t in range(2)]) > 0.58  # tabicl's defaults: 0.54
+    assert (
+        np.nanmean([forest_auc(x[t], y[t]) for x, y, *_ in drawn for t in range(2)]) > 0.58
+    )  # tabicl's defaults: 0.54
 
 
 # loss, optimisers, rates, yardsticks
 
 
-def test_query_rows_of_a_class_the_support_lacks_do_not_count() -> None:
+def test_the_loss_is_the_cross_entropy_with_the_classes_probabilities() -> None:
     logits = torch.tensor([[[2.0, 0.0, 0.0], [0.0, 1.0, 0.0], [9.0, 0.0, 0.0]]])
-    known, absent = torch.tensor([[0, 1, 2]]), torch.tensor([[0, 1, 1]])  # class 2 is absent from the second support
+    every, two = torch.tensor([[0, 1, 2]]), torch.tensor([[0, 1, 1]])  # class 2 is absent from the second support
     x = torch.zeros(1, 3, 1)
 
-    def loss(y_support: torch.Tensor) -> float:
+    def loss(y_support: torch.Tensor, probabilities: list[list[float]]) -> float:
         model: Any = lambda *_: logits  # noqa: E731
-        return float(loss_of(model, Batch(x, y_support, x, torch.tensor([[0, 1, 2]]), 3)))
+        p = torch.tensor([probabilities])
+        return float(loss_of(model, Batch(x, y_support, x, p.argmax(2), p, 3)))
 
-    rows = -torch.log_softmax(logits[0], 1)[range(3), range(3)]
-    assert loss(known) == pytest.approx(float(rows.mean()), rel=1e-5)
-    assert loss(absent) == pytest.approx(float(rows[:2].mean()), rel=1e-5)
+    logs = torch.log_softmax(logits[0], 1)
+    certain = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
+    assert loss(every, certain) == pytest.approx(-float(logs.diagonal().mean()), rel=1e-5)
+    assert loss(two, certain) == pytest.approx(-float(logs.diagonal()[:2].mean()), rel=1e-5)
+    soft = [[0.5, 0.25, 0.25], [0.0, 1.0, 0.0], [0.2, 0.2, 0.6]]
+    by_hand = -float((torch.tensor(soft) * logs)[:, :2].sum()) / (0.75 + 1.0 + 0.4)
+    assert loss(two, soft) == pytest.approx(by_hand, rel=1e-5)
 
 
 def test_each_weight_has_one_optimiser_and_muon_only_matrices_of_layers() -> None:
@@ -280,7 +308,10 @@ def test_the_rate_rises_stays_and_falls_to_zero() -> None:
     rates = [config.rate(step) for step in range(101)]
     assert rates[:10] == pytest.approx([(step + 1) / 10 for step in range(10)])
     assert rates[10:81] == [1.0] * 71
-    assert rates[81:] == pytest.approx([(100 - step) / 20 for step in range(81, 101)])
+    assert rates[90] == pytest.approx(0.5)
+    assert rates[100] == 0.0
+    assert rates[85] - rates[95] > 10 * (rates[80] - rates[82])  # a cosine: slow, fast, slow
+    assert all(a > b for a, b in pairwise(rates[80:]))
 
 
 def test_held_out_scores_know_an_oracle_from_chance() -> None:
@@ -323,7 +354,84 @@ def test_a_resumed_run_ends_with_the_bits_of_an_uninterrupted_one(tmp_path: Path
     assert load_directory(folder).module.config == CONFIG.model
 
 
-def test_bfloat16_changes_what_a_step_computes_but_not_the_weights_type(tmp_path: Path) -> None:
+def test_a_step_takes_the_mean_gradient_of_its_batches() -> None:
+    config = replace(CONFIG, warmup_steps=1, muon_lr=0.0, adamw_lr=0.0)
+    model = Tab2D(config.model)
+    given = [make_batch(SMALL, config.priors, 4, index) for index in range(3)]
+    taken: list[torch.Tensor] = []
+    optims = optimisers(model, config)
+    optims[0].step = lambda: taken.append(model.layers[0].linear1.weight.grad.clone())  # type: ignore[method-assign,assignment,union-attr,operator]
+    source = iter(given)
+    loss, tasks = _update(model, deepcopy(model), optims, config, source, 0)
+    assert tasks == sum(len(batch.x_support) for batch in given[:2])
+    assert next(source) is given[2]
+    mean = sum(loss_of(model, batch) for batch in given[:2]) / 2
+    assert loss == pytest.approx(mean.item(), rel=1e-5)
+    model.zero_grad()
+    mean.backward()
+    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    assert norm > 0
+    torch.testing.assert_close(taken[0], model.layers[0].linear1.weight.grad)
+
+
+def test_the_result_is_the_average_of_the_weights(tmp_path: Path) -> None:
+    slow, none = tmp_path / "slow", tmp_path / "none"
+    pretrain(replace(CONFIG, ema=0.5), slow)
+    pretrain(replace(CONFIG, ema=0.0), none)
+    a, b = (load_file(folder / "state.safetensors") for folder in (slow, none))
+    name = "final_layer.weight"
+    assert torch.equal(a[f"model.{name}"], b[f"model.{name}"])  # it changes no step
+    assert torch.equal(b[f"average.{name}"], b[f"model.{name}"])
+    assert not torch.equal(a[f"average.{name}"], a[f"model.{name}"])
+    for folder, state in ((slow, a), (none, b)):
+        assert torch.equal(load_file(folder / "model.safetensors")[name], state[f"average.{name}"])
+
+
+def test_checkpoints_are_kept_as_tasks_double(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [kept_at(*span) for span in ((0, 999), (999, 1000), (1000, 1999), (1990, 2010), (3999, 8001))] == [
+        0, 1000, 0, 2000, 8000,
+    ]  # fmt: skip
+    monkeypatch.setattr(train, "kept_at", lambda before, after: after if after < 60 else 0)
+    pretrain(CONFIG, tmp_path)
+    kept = sorted((tmp_path / "checkpoints").iterdir())
+    assert kept
+    for folder in kept:
+        assert load_directory(folder).module.config == CONFIG.model
+        assert weights_hash(folder) != weights_hash(tmp_path)
+
+
+@pytest.mark.parametrize("layers", [2, 3, 4, 5])
+def test_new_layers_change_nothing_until_they_learn(layers: int) -> None:
+    torch.manual_seed(0)
+    small = Tab2D(CONFIG.model)
+    large = grown(small, layers)
+    assert large.config.n_layers == len(large.layers) == layers
+    batch = make_batch(SMALL, {"mechanisms": 1.0}, 4, 0)
+    inputs = batch.x_support, batch.y_support, batch.x_query
+    torch.testing.assert_close(large(*inputs), small(*inputs))
+    loss_of(large, batch).backward()  # type: ignore[no-untyped-call]
+    assert all(layer.linear2.weight.grad.abs().max() > 0 for layer in large.layers)  # type: ignore[union-attr,operator]
+
+
+def test_a_run_may_start_from_a_shallower_checkpoint_but_no_deeper_one(tmp_path: Path) -> None:
+    pretrain(replace(CONFIG, steps=1, decay_steps=0), tmp_path / "two")
+    three = replace(CONFIG, model=Tab2DConfig(16, 10, 3, 2), steps=1, decay_steps=0)
+    assert len(pretrain(three, tmp_path / "three", start_from=tmp_path / "two").layers) == 3
+    with pytest.raises(TabgenError, match=r"holds Tab2DConfig.*n_layers=3.* trains Tab2DConfig.*n_layers=2"):
+        pretrain(CONFIG, tmp_path / "again", start_from=tmp_path / "three")
+
+
+def test_bfloat16_is_refused_where_it_would_be_emulated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"cpu_name": "old one", "avx2": True})
+    with pytest.raises(TabgenError, match=r"old one.*has none of avx512_bf16.*slower.*without --bfloat16"):
+        pretrain(replace(CONFIG, bfloat16=True), tmp_path)
+    assert not tmp_path.joinpath("log.jsonl").exists()
+
+
+def test_bfloat16_changes_what_a_step_computes_but_not_the_weights_type(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})  # emulated where it is not so
     plain = pretrain(CONFIG, tmp_path / "float32")
     short = pretrain(replace(CONFIG, bfloat16=True), tmp_path / "bfloat16")
     assert {p.dtype for p in short.parameters()} == {torch.float32}
@@ -356,7 +464,7 @@ def test_a_new_run_may_start_from_a_checkpoint_of_the_same_sizes(tmp_path: Path)
     frozen = replace(CONFIG, muon_lr=0.0, adamw_lr=0.0)
     second = pretrain(frozen, tmp_path / "second", start_from=tmp_path / "first")
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
-    assert log_of(tmp_path / "second")[0]["start_from"] == weights_hash(tmp_path / "first")
+    assert log_of(tmp_path / "second")[0]["start_from"] == checkpoint_hash(tmp_path / "first")
     with pytest.raises(TabgenError, match=r"holds Tab2DConfig.* this run trains Tab2DConfig"):
         pretrain(CONFIG, tmp_path / "third", start_from=FIXTURE)
 
@@ -369,14 +477,13 @@ def test_a_broken_state_is_named(tmp_path: Path) -> None:
 
 def save_forever(folder: Path) -> None:
     """What the process to be killed does."""
-    from tabgen.pretrain.train import _save
-
     model = Tab2D(Tab2DConfig(64, 10, 4, 4))
     optims = optimisers(model, CONFIG)
+    average = deepcopy(model)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     while True:
-        _save(folder, model, optims, CONFIG, {"step": 1, "tasks": 1, "seconds": 1.0})
+        save_state(folder, model, average, optims, CONFIG, {"step": 1, "batches": 2, "tasks": 1, "seconds": 1.0})
 
 
 def test_a_kill_while_saving_leaves_a_state_that_loads(tmp_path: Path) -> None:

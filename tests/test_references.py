@@ -1,4 +1,4 @@
-"""The three reference generators, on real tables and on awkward ones."""
+"""The reference generators, on real tables and on awkward ones."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from tabgen.datasets import Dataset
 from tabgen.experiment import default_methods
 from tabgen.generator import FitContext, Generator
 from tabgen.plugins import Plugins
-from tabgen.references import Bootstrap, Independent, Jitter
+from tabgen.references import Bootstrap, Corrupted, Independent, Jitter, Mixup, Noise, ShuffledLabels
 from tabgen.sampling import draw_sample, fit_generator
 from tabgen.table import Table
+from tabgen.testing import Check, conformance_checks, easy_table
 
-REFERENCES = [Bootstrap, Jitter, Independent]
+REFERENCES = [Bootstrap, Jitter, Mixup, Independent, Noise, ShuffledLabels, Corrupted]
 
 
 def fitted(generator: Generator, table: Table) -> Generator:
@@ -46,9 +47,17 @@ def rows_of(table: Table) -> set[tuple[Any, ...]]:
     return {tuple("missing" if pd.isna(v) else v for v in row) for row in table.frame.itertuples(index=False)}
 
 
-def test_the_three_are_registered(built_in: Plugins) -> None:
-    assert [built_in.generators[name] for name in ("bootstrap", "jitter", "independent")] == REFERENCES
-    assert default_methods(built_in) == ["zero-shot", "real", "bootstrap", "jitter", "independent"]
+def test_they_are_registered(built_in: Plugins) -> None:
+    names = ["bootstrap", "jitter", "mixup", "independent", "noise", "shuffled-labels", "corrupted"]
+    assert [built_in.generators[name] for name in names] == REFERENCES
+    assert default_methods(built_in) == ["zero-shot", "real", *names, "oracle"]
+
+
+@pytest.mark.parametrize(
+    "check", [c for g in REFERENCES for c in conformance_checks(g) if c.name not in ("time-limit", "fresh-process")]
+)
+def test_conformance(check: Check) -> None:
+    check()
 
 
 @pytest.mark.parametrize("generator", REFERENCES)
@@ -140,3 +149,94 @@ def test_independent_keeps_marginals_and_breaks_dependence() -> None:
     assert (sample["y"] == "b").mean() == pytest.approx(0.3, abs=0.03)
     assert abs(sample["x"].corr(sample["twin"])) < 0.06
     assert sample.loc[sample["y"] == "b", "x"].mean() == pytest.approx(0.5, abs=0.05)
+
+
+def numbers(n_rows: int = 400) -> Table:
+    """Two columns that are functions of the class but for a little noise, and a constant one."""
+    rng = np.random.default_rng(0)
+    label = np.array(["a", "b", "c"])[rng.integers(0, 3, n_rows)]
+    place = pd.Series(label).map({"a": 0.0, "b": 5.0, "c": 10.0}).to_numpy()
+    x = place + rng.standard_normal(n_rows)
+    frame = {"x": x, "level": label, "count": (10 * x).round().astype(int), "same": 2.0, "y": label}
+    return Table.from_frame(pd.DataFrame(frame), "y")
+
+
+def test_mixup_blends_two_rows_of_one_class() -> None:
+    table = numbers()
+    sample = draw_sample(fitted(Mixup(), table), table, 2000, 0).frame
+    assert (sample["level"].astype(str) == sample["y"].astype(str)).all()
+    real = table.frame.groupby("y", observed=True)["x"]
+    blended = sample.groupby("y", observed=True)["x"]
+    assert (blended.min() >= real.min()).all()
+    assert (blended.max() <= real.max()).all()
+    # a uniform blend of two independent rows keeps the mean and has two thirds of the variance
+    assert blended.var().to_numpy() == pytest.approx(2 / 3 * real.var().to_numpy(), rel=0.2)
+    assert blended.mean().to_numpy() == pytest.approx(real.mean().to_numpy(), abs=0.15)
+    assert not set(sample["x"]) <= set(table.frame["x"])
+    assert np.abs(10 * sample["x"] - sample["count"]).max() <= 1.0  # one weight for the whole row
+
+
+def test_mixup_is_missing_as_often_as_the_rows_are() -> None:
+    frame = pd.DataFrame({"x": np.where(np.arange(400) % 4 == 0, np.nan, np.arange(400.0)), "y": list("ab") * 200})
+    table = Table.from_frame(frame, "y")
+    sample = draw_sample(fitted(Mixup(), table), table, 4000, 0).frame
+    assert sample["x"].isna().mean() == pytest.approx(0.25, abs=0.03)
+    assert sample.loc[sample["y"] == "b", "x"].notna().all()
+
+
+def test_mixup_of_a_small_alpha_leaves_rows_nearly_as_they_are() -> None:
+    table = easy_table(60)
+    near = draw_sample(fitted(Mixup(alpha=0.001), table), table, 300, 0).frame["length"].to_numpy()
+    real = table.frame["length"].to_numpy()
+    assert (np.abs(near[:, None] - real).min(axis=1) < 1e-6).mean() > 0.9
+    with pytest.raises(ValueError, match="positive"):
+        Mixup(alpha=0.0)
+
+
+def test_noise_has_means_and_spreads_and_nothing_else() -> None:
+    table = numbers()
+    sample = draw_sample(fitted(Noise(), table), table, 4000, 0).frame
+    assert sample["x"].mean() == pytest.approx(table.frame["x"].mean(), abs=0.3)
+    assert sample["x"].std() == pytest.approx(table.frame["x"].std(), rel=0.05)
+    assert (sample["same"] == 2.0).all()
+    assert abs(sample["x"].corr(sample["count"])) < 0.06
+    assert sample.groupby("y", observed=True)["x"].mean().std() < 0.3
+    assert sample["level"].value_counts(normalize=True).to_numpy() == pytest.approx(1 / 3, abs=0.03)
+    assert (sample["level"].astype(str) == sample["y"].astype(str)).mean() == pytest.approx(1 / 3, abs=0.04)
+
+
+def test_shuffled_labels_keep_the_features_and_the_shares_and_break_the_bond() -> None:
+    table = numbers()
+    sample = draw_sample(fitted(ShuffledLabels(), table), table, 3000, 5).frame
+    drawn = draw_sample(fitted(Bootstrap(), table), table, 3000, 5).frame
+    pd.testing.assert_frame_equal(sample.drop(columns="y"), drawn.drop(columns="y"))
+    assert sample["y"].value_counts().to_dict() == drawn["y"].value_counts().to_dict()
+    assert (sample["level"].astype(str) == sample["y"].astype(str)).mean() == pytest.approx(1 / 3, abs=0.04)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 1.0])
+def test_corrupted_spoils_the_share_that_is_asked_for(share: float) -> None:
+    """Two of three rows have another class than a row of a balanced table: spoilt labels are wrong that often."""
+    table = numbers()
+    drawn = draw_sample(fitted(Bootstrap(), table), table, 3000, 7).frame
+    labels, features, both = (
+        draw_sample(fitted(Corrupted(share=share, what=what), table), table, 3000, 7).frame
+        for what in ("labels", "features", "both")
+    )
+    pd.testing.assert_frame_equal(labels.drop(columns="y"), drawn.drop(columns="y"))
+    assert (labels["y"] != drawn["y"]).mean() == pytest.approx(share * 2 / 3, abs=0.04)
+    pd.testing.assert_series_equal(features["y"], drawn["y"])
+    moved = features["x"] != drawn["x"]
+    assert moved.sum() == round(share * 3000)  # every number is another row's: none is drawn twice
+    pd.testing.assert_frame_equal(features[~moved], drawn[~moved])
+    # column by column: a spoilt row is no real row
+    assert (10 * features["x"][moved] - features["count"][moved]).abs().gt(1).sum() >= 0.9 * moved.sum()
+    assert (both["x"] != drawn["x"]).sum() == round(share * 3000)
+    assert (both["y"] != drawn["y"]).mean() == pytest.approx(share * 2 / 3, abs=0.04)
+
+
+def test_corrupted_refuses_what_it_does_not_know() -> None:
+    with pytest.raises(ValueError, match=r"1\.5"):
+        Corrupted(share=1.5)
+    with pytest.raises(ValueError, match="'rows'"):
+        Corrupted(what="rows")

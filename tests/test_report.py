@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from leaderboard_rows import PROVENANCE
+from leaderboard_rows import PROVENANCE, made_row
 
 from tabgen.leaderboard.report import render
-from tabgen.results import regimes
+from tabgen.results import rank_pools
 from tabgen.statistics import summary
 
 EVIL = '<script>alert(1)</script>"><img src=x onerror=alert(2)>'
@@ -28,8 +28,15 @@ def outcomes(methods: tuple[str, ...] = ("zero-shot", "real", "ctgan", "scm"), d
         for fold in range(2):
             for shift, method in enumerate(methods):
                 gain = 0.0 if method == "zero-shot" else rng.normal(0.004 * (shift - 1), 0.01)
+                drawn = method not in ("zero-shot", "real")
+                mixing = "replace" if drawn else "none" if method == "zero-shot" else "real"
                 rows.append(
-                    {
+                    made_row()
+                    | {
+                        "key": f"{len(rows):064d}",
+                        "generator": method if drawn else None,
+                        "rows_of": method if drawn else None,
+                        "mixing": mixing,
                         "dataset": f"table-{number}",
                         "fold": fold,
                         "seed": 0,
@@ -56,7 +63,7 @@ def outcomes(methods: tuple[str, ...] = ("zero-shot", "real", "ctgan", "scm"), d
 
 
 def page(rows: pd.DataFrame, title: str = "demo") -> str:
-    return render(rows, {cap: summary(part) for cap, part in regimes(rows).items()}, title)
+    return render(rows, rank_pools(rows), title)
 
 
 class Structure(HTMLParser):

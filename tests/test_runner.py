@@ -83,7 +83,7 @@ def test_an_outcome_carries_its_provenance(built_in: Plugins, teaching: Dataset,
     )
     for name in ("data_hash", "split_hash", "synthetic_hash", "checkpoint"):
         assert len(outcome[name]) == 64
-    for phase in ("load", "zero_shot", "fit", "sample", "finetune", "score", "total"):
+    for phase in ("load", "zero_shot", "fit", "sample", "finetune", "total"):
         assert outcome[f"seconds_{phase}"] >= 0
     assert outcome["peak_memory_mb"] > 50
     assert (outcome["plugin"], outcome["plugin_version"]) == ("tabgen.references", outcome["provenance"]["tabgen"])

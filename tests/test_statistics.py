@@ -481,11 +481,12 @@ class TestSummary:
         outcomes["curve_test"] = [curve[::-1]] * len(outcomes)
         outcomes["seconds_fit"] = 1.0
         outcomes["seconds_finetune"] = 2.0
+        outcomes["seconds_total"] = 3.5
         outcomes["peak_memory_mb"] = 100.0
         ranking = statistics.summary(outcomes)
         record = next(r for r in ranking.methods if r.method == "m0")
         assert record.seconds == {"fit": 1.0, "finetune": 2.0}
-        assert (record.seconds_total, record.peak_memory_mb) == (3.0, 100.0)
+        assert (record.seconds_total, record.peak_memory_mb) == (3.5, 100.0)
         assert record.validation_test_disagreement == pytest.approx(1 - stats.spearmanr(curve, curve[::-1]).statistic)
         assert (record.cells, record.cells_ok) == (36, 36)
         assert record.wins + record.ties + record.losses == 12

@@ -6,6 +6,7 @@ service. This wrapper is Apache-2.0.
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 import warnings
@@ -17,12 +18,14 @@ from tabgen import FitContext, Generator, GeneratorInfo, Limits, hookimpl
 
 if TYPE_CHECKING:
     import pandas as pd
+    from torch import Tensor
 
     from tabgen import Table
 
 LICENCE = "Apache-2.0 AND BUSL-1.1"
 TARGET, ABSENT = "y", "absent"
 SLOW_IMPORTS = ("sdv.metadata", "sdv.single_table")
+MATCHING_ROWS, MATCHING_STEPS = 4000, 300
 OF_ADAM = "torch._dynamo"
 """What PyTorch imports, for seconds, when the first optimizer is made."""
 
@@ -118,24 +121,30 @@ class _SDVGenerator(Generator):
         raise NotImplementedError
 
     def fit(self, table: Table, context: FitContext) -> None:
-        from sdv.metadata import Metadata
-
         frame, metadata = to_sdv(table)
         with _seeded(context.seed):
-            synthesizer = self._synthesizer(Metadata.load_from_dict(metadata), len(table), context)
-            synthesizer.fit({"table": frame})
-        self._fitted = synthesizer
+            self._fitted = self._fit_one(metadata, frame, context)
         self._empty = table.take([])
 
     def sample(self, n_rows: int, seed: int) -> pd.DataFrame:
-        if n_rows == 0:
-            return self._empty.frame
+        return from_sdv(self._draw(self._fitted, n_rows, seed), self._empty) if n_rows else self._empty.frame
+
+    def _fit_one(self, metadata: dict[str, Any], frame: pd.DataFrame, context: FitContext) -> Any:
+        """A synthesizer fitted on these rows, under the seeds that are set."""
+        from sdv.metadata import Metadata
+
+        synthesizer = self._synthesizer(Metadata.load_from_dict(metadata), len(frame), context)
+        synthesizer.fit({"table": frame})
+        return synthesizer
+
+    @staticmethod
+    def _draw(synthesizer: Any, n_rows: int, seed: int) -> pd.DataFrame:
         with _seeded(seed):
             # without these two, SDV goes on from its last draw, or from a fixed seed of its own
-            self._fitted.reset_sampling()
-            self._fitted._set_random_state(seed % 2**32)
-            drawn = self._fitted.sample(num_rows=n_rows)["table"]
-        return from_sdv(drawn, self._empty)
+            synthesizer.reset_sampling()
+            synthesizer._set_random_state(seed % 2**32)
+            drawn: pd.DataFrame = synthesizer.sample(num_rows=n_rows)["table"]
+            return drawn
 
 
 def clamp_batch(n_rows: int, batch_size: int, pac: int) -> tuple[int, int]:
@@ -154,18 +163,29 @@ def clamp_batch(n_rows: int, batch_size: int, pac: int) -> tuple[int, int]:
     return max(step, min(batch_size, n_rows) // step * step), pac
 
 
+def epochs_for(steps: int, n_rows: int, batch_size: int) -> int:
+    """Passes over the table that make at least ``steps`` training steps; an epoch is rows // batch of them.
+
+    Examples
+    --------
+    >>> epochs_for(3000, 250, 100), epochs_for(3000, 100, 100), epochs_for(10, 10_000, 100)
+    (1500, 3000, 1)
+    """
+    return max(1, math.ceil(steps / max(1, n_rows // batch_size)))
+
+
 class CTGAN(_SDVGenerator):
     """Conditional GAN for tables (Xu, Skoularidou, Cuesta-Infante, Veeramachaneni, NeurIPS 2019), by SDV.
 
-    The batch is clamped to the rows, and to a multiple of ``pac`` (**ours**, see :func:`clamp_batch`): with
-    SDV's default of 500, smaller tables are trained on batches larger than themselves, or fail. An epoch is
-    rows // batch steps, so a table of up to 999 rows gets ``epochs`` steps of each network in all. What was
-    used stands in the outcome's notes.
+    **Ours**: the budget is in training steps. SDV's default of 300 epochs makes an epoch of rows // batch steps, so
+    that a table of less than 1,000 rows gets 300 steps in all, after which its samples are noise. Epochs are
+    derived from the steps; both stand in the outcome's notes. The batch is 100 rows in place of 500, clamped to the
+    table and to a multiple of ``pac`` (see :func:`clamp_batch`): larger ones cost more and fit a small table no better.
 
     Parameters
     ----------
-    epochs : int
-        Passes over the table (SDV's default).
+    steps : int
+        Training steps of the generator, at least; whole epochs.
     batch_size : int
         At most; rows per step.
     pac : int
@@ -192,8 +212,8 @@ class CTGAN(_SDVGenerator):
 
     def __init__(
         self,
-        epochs: int = 300,
-        batch_size: int = 500,
+        steps: int = 3000,
+        batch_size: int = 100,
         pac: int = 10,
         embedding_dim: int = 128,
         width: int = 256,
@@ -201,7 +221,7 @@ class CTGAN(_SDVGenerator):
         discriminator_lr: float = 2e-4,
         discriminator_steps: int = 1,
     ) -> None:
-        self.epochs = epochs
+        self.steps = steps
         self.batch_size = batch_size
         self.pac = pac
         self.embedding_dim = embedding_dim
@@ -214,11 +234,12 @@ class CTGAN(_SDVGenerator):
         from sdv.single_table import CTGANSynthesizer
 
         batch_size, pac = clamp_batch(n_rows, self.batch_size, self.pac)
-        steps = self.epochs * max(1, n_rows // batch_size)
-        context.notes |= {"epochs": self.epochs, "batch_size": batch_size, "pac": pac, "steps": steps}
+        epochs = epochs_for(self.steps, n_rows, batch_size)
+        steps = epochs * max(1, n_rows // batch_size)
+        context.notes |= {"epochs": epochs, "batch_size": batch_size, "pac": pac, "steps": steps}
         return CTGANSynthesizer(
             metadata,
-            epochs=self.epochs,
+            epochs=epochs,
             batch_size=batch_size,
             pac=pac,
             embedding_dim=self.embedding_dim,
@@ -234,10 +255,16 @@ class CTGAN(_SDVGenerator):
 class TVAE(_SDVGenerator):
     """Variational autoencoder for tables (Xu et al., NeurIPS 2019), by SDV.
 
+    **Ours**: the budget is in training steps, as for :class:`CTGAN`; and the classes have their real shares. The
+    package takes the decoder's most likely level in every row, on small tables often one class in all of them; here a
+    class's score is raised or lowered until it is the most likely one in as many rows as it should be
+    (``match_classes=False`` leaves the scores). Drawing levels from the decoder's probabilities instead, as the
+    paper's model has it, put so much noise into small tables that less could be learnt from them.
+
     Parameters
     ----------
-    epochs : int
-        Passes over the table (SDV's default).
+    steps : int
+        Training steps, at least; whole epochs.
     batch_size : int
         At most; **ours**: at least two rows and never more than the table has.
     embedding_dim : int
@@ -246,6 +273,8 @@ class TVAE(_SDVGenerator):
         Units in each of the two hidden layers of encoder and decoder.
     loss_factor : float
         Weight of the reconstruction error.
+    match_classes : bool
+        Offset the classes' scores so that classes have their real shares.
     """
 
     info = GeneratorInfo(
@@ -260,26 +289,47 @@ class TVAE(_SDVGenerator):
 
     def __init__(
         self,
-        epochs: int = 300,
-        batch_size: int = 500,
+        steps: int = 1500,
+        batch_size: int = 100,
         embedding_dim: int = 128,
         width: int = 128,
         loss_factor: float = 2.0,
+        match_classes: bool = True,
     ) -> None:
-        self.epochs = epochs
+        self.steps = steps
         self.batch_size = batch_size
         self.embedding_dim = embedding_dim
         self.width = width
         self.loss_factor = loss_factor
+        self.match_classes = match_classes
+
+    def fit(self, table: Table, context: FitContext) -> None:
+        super().fit(table, context)
+        if not self.match_classes:
+            return
+        import numpy as np
+        import torch
+
+        model = self._fitted._model
+        ends = list(itertools.accumulate(span.dim for column in model.transformer.output_info_list for span in column))
+        (target,) = (c for c in model.transformer._column_transform_info_list if c.column_name == TARGET)
+        counts = np.bincount(table.labels, minlength=len(table.schema.classes))
+        shares = [counts[int(name[1:])] / len(table) for name in target.transform.dummies]  # names are v0, v1, ...
+        noise = torch.randn(MATCHING_ROWS, self.embedding_dim, generator=torch.Generator().manual_seed(context.seed))
+        place = slice(ends[-1] - len(shares), ends[-1])  # the target is the last column
+        model.decoder.eval()
+        noise, known = noise.to(model._device), torch.tensor(shares, device=model._device)
+        model.decoder = _MatchingDecoder(model.decoder, place, known, noise)
 
     def _synthesizer(self, metadata: Any, n_rows: int, context: FitContext) -> Any:
         from sdv.single_table import TVAESynthesizer
 
         batch_size = max(2, min(self.batch_size, n_rows))
-        context.notes |= {"epochs": self.epochs, "batch_size": batch_size}
+        epochs = math.ceil(self.steps / math.ceil(n_rows / batch_size))  # its last batch may be a small one
+        context.notes |= {"epochs": epochs, "batch_size": batch_size, "steps": epochs * math.ceil(n_rows / batch_size)}
         return TVAESynthesizer(
             metadata,
-            epochs=self.epochs,
+            epochs=epochs,
             batch_size=batch_size,
             embedding_dim=self.embedding_dim,
             compress_dims=(self.width, self.width),
@@ -289,18 +339,63 @@ class TVAE(_SDVGenerator):
         )
 
 
+class _MatchingDecoder:
+    """A TVAE decoder that gives every class the score at which the classes have their real shares.
+
+    Parameters
+    ----------
+    decoder : torch.nn.Module
+        Latent noise to the columns' logits and values.
+    place : slice
+        Of the classes among its outputs.
+    shares : Tensor, shape (classes,)
+        In the order of the outputs.
+    noise : Tensor, shape (rows, embedding)
+        On which the shares are matched.
+    """
+
+    def __init__(self, decoder: Any, place: slice, shares: Tensor, noise: Tensor) -> None:
+        import torch
+
+        self.decoder, self.place = decoder, place
+        scores = torch.log_softmax(decoder(noise)[0].detach()[:, place], dim=1)
+        self.offsets = torch.zeros_like(shares)
+        for step in torch.linspace(0.5, 0.0, MATCHING_STEPS):  # a class that is too rare rises, and the other way round
+            drawn = torch.bincount((scores + self.offsets).argmax(dim=1), minlength=len(shares)) / len(noise)
+            self.offsets += step * (shares - drawn) / (shares + 0.02)
+
+    def eval(self) -> None:
+        self.decoder.eval()
+
+    def __call__(self, noise: Tensor) -> tuple[Tensor, Any]:
+        import torch
+
+        values, sigmas = self.decoder(noise)
+        values = values.detach().clone()
+        chosen = (torch.log_softmax(values[:, self.place], dim=1) + self.offsets).argmax(dim=1)
+        values[:, self.place] = torch.nn.functional.one_hot(chosen, len(self.offsets)).to(values.dtype)
+        return values, sigmas
+
+
 class GaussianCopula(_SDVGenerator):
     """Gaussian copula over fitted marginals (Patki, Wedge, Veeramachaneni, DSAA 2016), by SDV.
+
+    **Ours**: one copula for each class, classes in their real proportions. In one copula of all columns the label is
+    a number of arbitrary order with noise in it, tied to the features by one correlation each: most of what can be
+    learnt of it is lost (the page of the generator measures how much). ``by_class=False`` and
+    ``distribution="beta"`` are SDV's own. A class of a single row is repeated; the notes name it.
 
     Parameters
     ----------
     distribution : str
-        Marginal of the numeric columns: beta (SDV's default), norm, truncnorm, uniform, gamma or gaussian_kde.
+        Marginal of the numeric columns: norm, beta (SDV's default), truncnorm, uniform, gamma or gaussian_kde.
+    by_class : bool
+        A copula for each class, in place of one in which the label is a column like the others.
     """
 
     info = GeneratorInfo(
         "gaussian-copula",
-        "Gaussian copula over fitted marginals (SDV)",
+        "Gaussian copula over fitted marginals, one for each class (SDV)",
         citation="Patki, Wedge, Veeramachaneni 2016, The Synthetic Data Vault, DSAA",
         licence=LICENCE,
         accepts_missing=True,
@@ -308,8 +403,47 @@ class GaussianCopula(_SDVGenerator):
         limits=Limits(min_rows=2),
     )
 
-    def __init__(self, distribution: str = "beta") -> None:
+    def __init__(self, distribution: str = "norm", by_class: bool = True) -> None:
         self.distribution = distribution
+        self.by_class = by_class
+
+    def fit(self, table: Table, context: FitContext) -> None:
+        if not self.by_class:
+            super().fit(table, context)
+            return
+        import numpy as np
+
+        frame, metadata = to_sdv(table)
+        names = metadata["tables"]["table"]["columns"]
+        metadata["tables"]["table"]["columns"] = {name: kind for name, kind in names.items() if name != TARGET}
+        self._empty = table.take([])
+        self._counts = np.bincount(table.labels, minlength=len(table.schema.classes))
+        self._parts: dict[int, Any] = {}
+        with _seeded(context.seed):
+            for label in np.flatnonzero(self._counts):
+                rows = frame[table.labels == label].drop(columns=TARGET).reset_index(drop=True)
+                self._parts[label] = rows if len(rows) == 1 else self._fit_one(metadata, rows, context)
+        lone = [table.schema.classes[i] for i in np.flatnonzero(self._counts == 1)]
+        if lone:
+            context.notes["repeated_classes"] = lone
+
+    def sample(self, n_rows: int, seed: int) -> pd.DataFrame:
+        if not self.by_class or n_rows == 0:
+            return super().sample(n_rows, seed)
+        import numpy as np
+        import pandas as pd
+
+        from tabgen.sampling import share_rows
+
+        drawn = []
+        for label, n in enumerate(share_rows(n_rows, self._counts)):
+            if n:
+                part = self._parts[label]
+                lone = isinstance(part, pd.DataFrame)
+                rows = part.take([0] * n) if lone else self._draw(part, n, seed + label)
+                drawn.append(rows.assign(**{TARGET: f"v{label}"}))
+        order = np.random.default_rng(seed).permutation(n_rows)
+        return from_sdv(pd.concat(drawn, ignore_index=True).take(order).reset_index(drop=True), self._empty)
 
     def _synthesizer(self, metadata: Any, n_rows: int, context: FitContext) -> Any:  # noqa: ARG002
         from sdv.single_table import GaussianCopulaSynthesizer

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tabgen import FitContext, Generator, GeneratorInfo, Limits, hookimpl
-from tabgen.errors import Unsupported
+from tabgen.errors import InvalidOutput, Unsupported
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,8 +25,10 @@ class MixedModel(Generator):
     describing it; this is the best reading of two related code bases, and **ours** to that extent. Both models
     are drawn anew, hyper-parameters included, for every sample: ``fit`` only encodes the table. Numbers are
     z-scored, levels are their positions; drawn values of integer, categorical and boolean columns are rounded,
-    and levels clipped to the valid ones. A teacher that knows one class only makes an invalid sample: nothing
-    is put in its place.
+    and levels clipped to the valid ones. Labels are drawn from the teacher's probabilities (**ours**; the related
+    code takes the most likely class, ``draw_labels=False``, which makes labels cleaner than the real ones and shifts
+    the classes' shares). A teacher that finds one class the most likely of all rows makes an invalid sample, which
+    says so: nothing is put in its place.
 
     Parameters
     ----------
@@ -46,7 +48,7 @@ class MixedModel(Generator):
         limits=Limits(min_rows=4),
     )
 
-    def __init__(self, teacher: str = "random", max_components: int = 10, draw_labels: bool = False) -> None:
+    def __init__(self, teacher: str = "random", max_components: int = 10, draw_labels: bool = True) -> None:
         if teacher not in ("random", *TEACHERS):
             raise ValueError(f"teacher is {teacher!r}; 'random' or one of {', '.join(TEACHERS)} is due.")
         self.teacher = teacher
@@ -82,8 +84,25 @@ class MixedModel(Generator):
                 values = drawn[:, number] = np.round(values)
             data[column.name] = values
         codes = self._label(teacher, drawn, rng)
+        if n_rows > 1 and len(set(codes.tolist())) == 1:
+            raise self._one_class(teacher, int(codes[0]))
         data[self._schema.target] = np.array(self._schema.classes, dtype=object)[codes]
         return pd.DataFrame(data)
+
+    def _one_class(self, teacher: Any, code: int) -> InvalidOutput:
+        share = (self._labels == code).mean()
+        drawn = self.draw_labels and hasattr(teacher, "predict_proba")
+        only = f"{self._schema.classes[code]!r}, {share:.0%} of the real rows"
+        return InvalidOutput(
+            f"the sample of generator 'mixed-model' holds one class only ({only}):"
+            f" its teacher, {type(teacher).__name__}, "
+            + (
+                "drew no other for any of the rows; ask for more rows."
+                if drawn
+                else "finds it the most likely class of every row; draw_labels=true with a teacher that has"
+                " probabilities (any but svc) draws the others as often as they should be."
+            )
+        )
 
     def _mixture(self, rng: np.random.Generator) -> Any:
         """A mixture with hyper-parameters at random, fitted on the real features."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import warnings
+from typing import Any
 
 import typer
 
@@ -14,14 +16,16 @@ from tabgen.cli import (
     graph,
     leaderboard,
     listings,
+    look,
     new,
     plugins,
     pretrain,
+    pretrain_scale,
     rank,
     recover,
     run,
 )
-from tabgen.errors import TabgenError
+from tabgen.errors import TabgenError, TableWarning
 
 app = typer.Typer(
     name="tabgen",
@@ -56,6 +60,7 @@ def _options(
 app.command("run")(run.run)
 app.command("rank")(rank.rank)
 app.command("generate")(generate.generate)
+app.command("look")(look.look)
 app.command("cache")(cache.cache)
 app.command("recover")(recover.recover)
 app.command("doctor")(doctor.doctor)
@@ -67,11 +72,24 @@ app.command("models")(listings.list_models)
 app.command("datasets")(listings.list_datasets)
 app.command("pretrain")(pretrain.pretrain)
 app.add_typer(plugins.app, name="plugins")
+app.add_typer(pretrain_scale.app, name="scale")
 app.add_typer(leaderboard.app, name="leaderboard")
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *where: Any, **options: Any) -> None:
+    """A warning about the user's table in one line, as an error is; any other as Python has it."""
+    if issubclass(category, TableWarning):
+        typer.secho(f"tabgen: warning: {message}", fg="yellow", err=True)
+    else:
+        _python_shows(message, category, *where, **options)
+
+
+_python_shows = warnings.showwarning
 
 
 def main() -> None:
     """Run the command line; an expected error is one line on standard error and exit code 2."""
+    warnings.showwarning = _show_warning
     try:
         app()
     except TabgenError as error:

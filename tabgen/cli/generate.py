@@ -6,6 +6,8 @@ from pathlib import Path
 
 import typer
 
+from tabgen.cli import tables
+
 QUALITY = {
     "fidelity_column_shapes": "1: columns distributed as the real ones",
     "fidelity_pair_trends": "1: pairs of columns depend on each other as the real ones",
@@ -18,10 +20,17 @@ QUALITY = {
 def generate(
     context: typer.Context,
     generator: str = typer.Argument(..., help="A generator, with settings if need be: ctgan:epochs=100"),
-    data: Path = typer.Option(..., "--data", help="Your table: .csv or .parquet."),
+    data: Path = typer.Option(..., "--data", help="Your table (docs/tables.md)."),
     target: str = typer.Option(..., "--target", help="The column with the classes."),
     rows: int = typer.Option(..., "--rows", min=1, help="Rows to draw."),
     output: Path = typer.Option(..., "-o", "--output", help="File to write: .csv or .parquet."),
+    kind: list[str] = tables.KIND,
+    drop: list[str] = tables.DROP,
+    missing: list[str] = tables.MISSING,
+    delimiter: str = tables.DELIMITER,
+    decimal: str = tables.DECIMAL,
+    encoding: str = tables.ENCODING,
+    day_first: bool = tables.DAY_FIRST,
     seed: int = typer.Option(0, "--seed", help="The same seed gives the same rows."),
     model: str = typer.Option("tabgen-nano", "--model", help="The foundation model, for generators that use one."),
 ) -> None:
@@ -48,11 +57,20 @@ def generate(
     began = time.perf_counter()
     with console.status(f"fitting {method.generator} on {data}"):
         fitted = api.fit(
-            method.generator, data, target, settings=method.settings, seed=seed, model=model, plugins=context.obj
+            method.generator,
+            data,
+            target,
+            settings=method.settings,
+            seed=seed,
+            model=model,
+            kinds=tables.kinds_of(kind, drop),
+            reading=tables.reading_of(missing, delimiter, decimal, encoding, day_first),
+            plugins=context.obj,
         )
+    tables.warn_of(fitted.table)
     with console.status(f"drawing {rows} rows"):
         sample = draw_sample(fitted.generator, fitted.table, rows, seed)
-    frame = sample.frame
+    frame = sample.local_frame
     api.write_frame(frame, output)
     seconds = time.perf_counter() - began
     console.print(f"{len(frame)} rows, {frame.shape[1]} columns in {seconds:.1f} s: {output}", highlight=False)

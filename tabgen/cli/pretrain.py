@@ -12,7 +12,7 @@ def pretrain(
     output: Path = typer.Option(..., "-o", "--output", help="Folder of the checkpoint; the same folder resumes it."),
     steps: int = typer.Option(20_000, "--steps", min=1, help="Steps in all."),
     decay_steps: int = typer.Option(
-        2_000, "--decay-steps", min=0, help="The last steps, over which the rate falls to zero."
+        2_000, "--decay-steps", min=0, help="The last steps, over which the rate falls to zero as a cosine."
     ),
     dim: int = typer.Option(64, "--dim", help="Width of the embedding."),
     layers: int = typer.Option(4, "--layers", help="Layers."),
@@ -20,11 +20,22 @@ def pretrain(
     max_rows: int = typer.Option(1000, "--max-rows", help="Rows of a task at the end of the curriculum."),
     max_columns: int = typer.Option(40, "--max-columns", help="Columns of a task at the end of the curriculum."),
     grow_steps: int = typer.Option(6_000, "--grow-steps", help="Steps until tasks have their full size."),
-    cells: int = typer.Option(14_000, "--cells", help="rows x columns in a batch: the cost of a step."),
+    cells: int = typer.Option(14_000, "--cells", help="rows x columns in a batch: what it costs."),
+    task_cells: int = typer.Option(
+        0, "--task-cells", help="rows x columns of one task at most; 0: half of those of a batch."
+    ),
+    accumulate: int = typer.Option(1, "--accumulate", min=1, help="Batches a step: several shapes and priors in each."),
+    ema: float = typer.Option(
+        0.999, "--ema", min=0.0, max=0.999_999, help="What the averaged weights, the result, keep at a step."
+    ),
+    warmup_steps: int = typer.Option(200, "--warmup-steps", min=1, help="Steps over which the rate rises."),
     muon_rate: float = typer.Option(5e-3, "--muon-rate", help="Learning rate of the layers' matrices."),
     adamw_rate: float = typer.Option(2e-3, "--adamw-rate", help="Learning rate of everything else."),
     priors: str = typer.Option(
         "mechanisms=1", "--priors", metavar="NAME=SHARE,...", help="Share of the batches that each prior makes."
+    ),
+    distinct_tasks: int = typer.Option(
+        0, "--distinct-tasks", min=0, help="Go through the first so many tasks again and again; 0: each is new."
     ),
     start_from: Path | None = typer.Option(
         None, "--from", help="A checkpoint's folder: a new run starts from its weights instead of random ones."
@@ -45,19 +56,25 @@ def pretrain(
     import torch
 
     from tabgen.models.tab2d import Tab2DConfig
+    from tabgen.pretrain.config import PretrainConfig
     from tabgen.pretrain.tasks import Curriculum, parse_priors
-    from tabgen.pretrain.train import PretrainConfig
     from tabgen.pretrain.train import pretrain as train
 
     torch.set_num_threads(threads)
     config = PretrainConfig(
         model=Tab2DConfig(dim, 10, layers, heads),
-        curriculum=Curriculum(rows=(140, max_rows), features=(8, max_columns), grow_steps=grow_steps, cells=cells),
+        curriculum=Curriculum(
+            rows=(140, max_rows), features=(8, max_columns), grow_steps=grow_steps, cells=cells, task_cells=task_cells
+        ),
         priors=parse_priors(priors),
         steps=steps,
         decay_steps=decay_steps,
         muon_lr=muon_rate,
         adamw_lr=adamw_rate,
+        warmup_steps=warmup_steps,
+        accumulate=accumulate,
+        distinct_tasks=distinct_tasks,
+        ema=ema,
         bfloat16=bfloat16,
         seed=seed,
     )

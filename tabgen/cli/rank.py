@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
 
-    from tabgen.statistics import Ranking
+    from tabgen.comparable import Ranked
+    from tabgen.statistics import MethodRecord, Ranking
 
 
 def rank(
@@ -25,6 +26,9 @@ def rank(
     alpha: float = typer.Option(0.05, "--alpha", min=0.0001, max=0.5, help="Family-wise error of the verdicts."),
     suite: str = typer.Option(None, "--suite", help="Only outcomes of this suite."),
     methods: str = typer.Option("", "--methods", help="Only these methods, comma-separated: the pool shrinks to them."),
+    arm: str = typer.Option(
+        "", "--arm", help="fine-tune, fixed-steps, context or augmented. Default: context, if it was measured."
+    ),
     max_train_rows: int = typer.Option(None, "--max-train-rows", help="Only outcomes with this cap on training rows."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON, without times: equal for equal scores."),
     as_csv: bool = typer.Option(False, "--csv", help="Print the table as CSV."),
@@ -36,61 +40,99 @@ def rank(
     """
     from rich.console import Console
 
+    from tabgen.arms import ARMS
     from tabgen.cli.listings import load
     from tabgen.cli.names import split_methods
-    from tabgen.results import keep, load_results, regimes
-    from tabgen.statistics import summary
+    from tabgen.comparable import arms_of
+    from tabgen.errors import ExperimentError, UnknownNameError
+    from tabgen.results import default_arm, keep, load_results, rank_pools, reasons
 
     outcomes = keep(load_results(*folders), suite, split_methods(methods) or None, max_train_rows)
+    if arm and arm not in ARMS:
+        raise UnknownNameError("arm", arm, ARMS)
+    if arm and arm not in arms_of(outcomes):
+        raise ExperimentError(f"no cell here measured the arm '{arm}'; measured were: {', '.join(arms_of(outcomes))}.")
+    shown = arm or default_arm(outcomes)
     metrics = load(context).metrics
     higher_better = metrics[metric].higher_is_better if metric in metrics else None
-    rankings = {
-        rows: summary(part, metric, policy, alpha, higher_better=higher_better)  # type: ignore[arg-type]
-        for rows, part in regimes(outcomes).items()
-    }
+    plain = as_json or as_csv or as_latex
+    arms = [shown] if arm or plain else None
+    ranked = rank_pools(outcomes, metric, policy, alpha, arms, higher_better)  # type: ignore[arg-type]
+    if plain and not any(each.ranking for each in ranked):
+        raise ExperimentError(f"no cell has a score to rank: {reasons(outcomes)['reason'].iloc[0]}")
     if as_json:
-        data = [{"max_train_rows": rows} | ranking.to_dict(times=False) for rows, ranking in rankings.items()]
+        data = [
+            {"name": each.pool.name, "max_train_rows": each.pool.max_train_rows} | each.ranking.to_dict(times=False)
+            for each in ranked
+            if each.ranking
+        ]
         typer.echo(json.dumps(data[0] if len(data) == 1 else {"regimes": data}, indent=2))
     elif as_csv:
-        typer.echo(regimes_frame(rankings).to_csv(index=False), nl=False)
+        typer.echo(pools_frame(ranked).to_csv(index=False), nl=False)
     elif as_latex:
-        typer.echo(latex_table(regimes_frame(rankings)), nl=False)
+        typer.echo(latex_table(pools_frame(ranked)), nl=False)
     else:
-        print_regimes(rankings, outcomes, Console())
+        print_ranked(ranked, outcomes, shown, Console())
 
 
-def regimes_frame(rankings: dict[int | None, Ranking]) -> pd.DataFrame:
-    """The rankings' rows below each other; with several, the first column says under which cap."""
+def pools_frame(ranked: list[Ranked]) -> pd.DataFrame:
+    """The rankings' rows below each other; with several, the first column says of which pool."""
     import pandas as pd
 
-    frames = [ranking_frame(ranking) for ranking in rankings.values()]
-    if len(rankings) > 1:
-        for rows, frame in zip(rankings, frames, strict=True):
-            frame.insert(0, "max_train_rows", "no limit" if rows is None else str(rows))
+    frames = []
+    for each in [each for each in ranked if each.ranking]:
+        frames.append(ranking_frame(each.ranking))  # type: ignore[arg-type]
+        if len(ranked) > 1:
+            frames[-1].insert(0, "pool", each.pool.name)
     return pd.concat(frames, ignore_index=True)
 
 
-def print_regimes(rankings: dict[int | None, Ranking], outcomes: pd.DataFrame, console: Console) -> None:
-    """The ranking of every regime, what they say side by side, and how close the synthetic rows are."""
-    from tabgen.results import closeness, regime_name
+def print_ranked(ranked: list[Ranked], outcomes: pd.DataFrame, arm: str, console: Console) -> None:
+    """Every pool's ranking in one arm, the arms and pools side by side, and how close the synthetic rows are."""
+    from tabgen.results import closeness, gains_side_by_side
 
-    for rows, ranking in rankings.items():
-        if len(rankings) > 1:
-            console.rule(regime_name(rows), align="left")
-        print_ranking(ranking, console)
-    if len(rankings) > 1:
-        console.rule("median gain in percent, by training rows", align="left")
-        _print_side_by_side(rankings, console)
+    names = list(dict.fromkeys(each.pool.name for each in ranked))
+    for name in names:
+        mine = [each for each in ranked if each.pool.name == name]
+        if len(names) > 1:
+            console.rule(name, align="left")
+        if not any(each.ranking for each in mine):
+            print_reasons(mine[0].pool.outcomes, name, console)
+            continue
+        scored = [each for each in mine if each.ranking]
+        if len(scored) > 1:
+            console.print("Median gain over zero-shot in percent, by arm (--arm ranks in any of them):")
+            _print_side_by_side(gains_side_by_side(scored, "arm"), console)
+        for each in [each for each in scored if each.arm == arm] or scored[:1]:
+            print_ranking(each.ranking, console)  # type: ignore[arg-type]
+    if len(names) > 1:
+        console.rule(f"median gain in percent by pool, arm '{arm}'", align="left")
+        _print_side_by_side(gains_side_by_side([each for each in ranked if each.arm == arm], "pool"), console)
     print_closeness(closeness(outcomes), console)
 
 
-def _print_side_by_side(rankings: dict[int | None, Ranking], console: Console) -> None:
+def print_reasons(outcomes: pd.DataFrame, pool: str, console: Console) -> None:
+    """Why no cell of a pool has a score: there is nothing to rank, and this is what came instead."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from tabgen.results import reasons
+
+    console.print(f"No cell with {pool} has a score. Why:", highlight=False, markup=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_lines=True)
+    for column in ("ended as", "cells", "methods", "datasets", "reason"):
+        table.add_column(column, overflow="fold")
+    for row in reasons(outcomes).to_dict("records"):
+        cells = (row["status"], row["cells"], row["methods"], row["datasets"], row["reason"])
+        table.add_row(*(Text(str(cell)) for cell in cells))
+    console.print(table)
+
+
+def _print_side_by_side(gains: pd.DataFrame, console: Console) -> None:
     from rich import box
     from rich.table import Table
 
-    from tabgen.results import gains_by_regime
-
-    gains = gains_by_regime(rankings)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("method", overflow="fold")
     for name in gains.columns:
@@ -152,15 +194,19 @@ def print_ranking(ranking: Ranking, console: Console) -> None:
     from rich import box
     from rich.table import Table
 
+    from tabgen.arms import ARMS
+
     pool = ranking.pool
     console.print(
-        f"Gain in {ranking.metric} over zero-shot, in percent of it: median over {len(pool.datasets)} datasets"
-        f" (folds averaged first), policy '{ranking.policy}'.",
+        f"Arm '{ranking.arm}': {ARMS[ranking.arm].summary}. Gain in {ranking.metric} over zero-shot, in percent of it:"
+        f" median over {len(pool.datasets)} datasets (folds averaged first), policy '{ranking.policy}'.",
         highlight=False,
     )
+    tunes = ARMS[ranking.arm].tunes
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("method", overflow="fold", min_width=14)
-    for column in ("rank", "gain", f"{1 - ranking.alpha:.0%} interval", "w/t/l", "optimism", "ok", "s/cell"):
+    last = ("optimism",) if tunes else ("worth",)
+    for column in ("rank", "gain", f"{1 - ranking.alpha:.0%} interval", "w/t/l", *last, "ok", "s/cell"):
         table.add_column(column, justify="right", no_wrap=True)
     for record in ranking.methods:
         interval = record.median_gain_interval
@@ -171,18 +217,43 @@ def print_ranking(ranking: Ranking, console: Console) -> None:
             _number(record.median_gain, 3, signed=True),
             f"{interval.low:+.2f} .. {interval.high:+.2f}" if interval else "",
             "" if None in against else "/".join(map(str, against)),
-            _number(record.optimism, 3, signed=True),
+            *([_number(record.optimism, 3, signed=True)] if tunes else [_worth(record)]),
             f"{record.cells_ok}/{record.cells}",
             _number(record.seconds_total, 1),
         )
     console.print(table)
-    console.print(
-        "w/t/l: datasets won, tied, lost against 'real'. optimism: validation gain minus test gain.", highlight=False
+    meaning = (
+        "optimism: validation gain minus test gain."
+        if tunes
+        else "worth: how many of the real rows give the same score as context; < and >: beyond the learning curve"
+        " on more than half of the cells."
     )
+    console.print(f"w/t/l: datasets won, tied, lost against 'real'. {meaning}", highlight=False)
+    if ranking.resolution is not None:
+        console.print(resolution_line(ranking), highlight=False, markup=False)
     for line in omnibus_lines(ranking):
         console.print(line, highlight=False, markup=False)
     for sentence in ranking.sentences():
         console.print(f"- {sentence}", highlight=False, markup=False)
+
+
+def _worth(record: MethodRecord) -> str:
+    """Rows, and the share of the real rows, that a method's rows are worth."""
+    if record.worth is None:
+        return ""
+    beyond = "<" if record.worth.below > 0.5 else ">" if record.worth.above > 0.5 else ""
+    return f"{beyond}{record.worth.rows:.0f} ({record.worth.share:.0%})"
+
+
+def resolution_line(ranking: Ranking) -> str:
+    """What the ruler's cells say of this arm at the datasets of this pool, in a sentence."""
+    ruler = ranking.resolution
+    assert ruler is not None
+    seen = "no dose was detected" if ruler.detected is None else f"{ruler.detected:.0%} broken was detected"
+    return (
+        f"Resolution on the ruler of real rows with broken {ruler.what}, at {ruler.datasets} datasets: {seen};"
+        f" {ruler.right_order:.0%} of neighbouring doses stand in the right order."
+    )
 
 
 def print_closeness(table: pd.DataFrame, console: Console) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from tabgen.cli import tables
 from tabgen.cli.names import split_methods
 from tabgen.errors import ExperimentError
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from tabgen.plugins import Plugins
 
 
+OF_A_TABLE = ("suite", "data", "target", "kinds", "drop", "reading")
+
+
 def run(
     context: typer.Context,
     experiment_file: Path = typer.Argument(
@@ -26,13 +30,25 @@ def run(
     output: Path = typer.Option(..., "-o", "--output", help="Folder of the run; the same folder resumes it."),
     preset: str = typer.Option("", "--preset", help="An embedded experiment file: quick, core, paper, paper-nano."),
     suite: str = typer.Option(None, "--suite", help="A suite by name (core, quick), or a folder with a manifest.json."),
-    data: Path = typer.Option(None, "--data", help="Your own table instead of a suite: .csv or .parquet."),
+    data: Path = typer.Option(None, "--data", help="Your own table instead of a suite (docs/tables.md)."),
     target: str = typer.Option(None, "--target", help="The column of --data to predict."),
+    kind: list[str] = tables.KIND,
+    drop: list[str] = tables.DROP,
+    missing: list[str] = tables.MISSING,
+    delimiter: str = tables.DELIMITER,
+    decimal: str = tables.DECIMAL,
+    encoding: str = tables.ENCODING,
+    day_first: bool = tables.DAY_FIRST,
     methods: str = typer.Option(
         "", "--methods", help="Comma-separated: generator[@mixing][:setting=value;...]. Default: all."
     ),
     mixing: str = typer.Option("", "--mixing", help="Run every generator under each: replace,augment."),
     folds: int = typer.Option(3, "--folds", help="Folds; each is the test part once."),
+    arms: str = typer.Option(
+        "", "--arms", help="Uses of synthetic rows to measure: fine-tune,fixed-steps,context,augmented. Default: all."
+    ),
+    tuning_seeds: int = typer.Option(2, "--tuning-seeds", help="Fine-tuning runs of a cell, averaged."),
+    draws: int = typer.Option(1, "--draws", help="Fits and draws of every generator on each split."),
     seeds: int = typer.Option(1, "--seeds", help="Repeats of every fold with other seeds."),
     model: str = typer.Option("tabgen-nano", "--model", help="A model by name, or a directory with a checkpoint."),
     recipe: str = typer.Option("nano", "--recipe", help="How to fine-tune: autogluon, mitra-v2, nano; or several."),
@@ -61,7 +77,8 @@ def run(
     """Compare generators: fine-tune the model on each one's output, store every outcome, rank, report.
 
     What to run comes from an experiment file, a preset, or flags; a flag goes before the file's value.
-    Safe to stop at any moment, with Ctrl-C or kill -9: the same line goes on where it was.
+    Safe to stop at any moment, with Ctrl-C or kill -9: the same line goes on where it was. Exit codes: 0 once every
+    cell has ended, with a score or with its reason; 2 for a mistake in what was asked; 130 if it was stopped.
     """
     from rich.console import Console
 
@@ -85,6 +102,9 @@ def run(
         methods=split_methods(methods),
         mixing=_words(mixing),
         folds=folds,
+        arms=_words(arms),
+        tuning_seeds=tuning_seeds,
+        draws=draws,
         seeds=seeds,
         model=model,
         recipe=split_methods(recipe),
@@ -95,10 +115,20 @@ def run(
         phase_seconds=dict(part.partition("=")[::2] for part in _words(phase_seconds)),
         fidelity=fidelity,
     )
+    given |= {
+        name: value
+        for name, value in (
+            ("kinds", tables.kinds_of(kind, drop)),
+            ("reading", tables.reading_of(missing, delimiter, decimal, encoding, day_first)),
+        )
+        if value
+    }
     values = _read(experiment_file, preset, given)
     experiment = make_spec(values, str(experiment_file or preset or "run")).build(plugins)
     if len(experiment.suite.datasets) == 1:
-        experiment.suite.datasets[0].load()  # a bad table should be said once, not once per cell
+        table = experiment.suite.datasets[0].load()  # a bad table should be said once, not once per cell
+        if values.get("data"):
+            tables.warn_of(table, experiment.folds)
     console = Console(stderr=False)
     if not values.get("methods"):
         _say_what_is_left_out(plugins)
@@ -120,17 +150,16 @@ def run(
         cache_limit_mb=cache_limit,
     )
     if sum(summary.ran.values()) + summary.done_before:
-        from tabgen.cli.rank import print_regimes
-        from tabgen.results import load_results, regimes
-        from tabgen.statistics import summary as summarise
+        from tabgen.cli.rank import print_ranked
+        from tabgen.results import default_arm, load_results, rank_pools
 
         outcomes = load_results(output)
-        rankings = {rows: summarise(part) for rows, part in regimes(outcomes).items()}
-        print_regimes(rankings, outcomes, console)
+        ranked = rank_pools(outcomes)
+        print_ranked(ranked, outcomes, default_arm(outcomes), console)
         if report:
             from tabgen.leaderboard.report import write_report
 
-            console.print(f"Report: {write_report(output, rankings)}", soft_wrap=True, highlight=False)
+            console.print(f"Report: {write_report(output, ranked)}", soft_wrap=True, highlight=False)
     console.print(summary.sentence(), highlight=False, soft_wrap=True)
     if summary.stopped:
         raise typer.Exit(130)
@@ -153,7 +182,7 @@ def _read(experiment_file: Path | None, preset: str, given: dict[str, Any]) -> d
         raise ExperimentError("name an experiment file or a --preset, not both.")
     values = read_spec(experiment_file) if experiment_file else read_preset(preset) if preset else {}
     if {"suite", "data"} & set(given):  # another source of tables takes the file's place
-        values = {key: value for key, value in values.items() if key not in ("suite", "data", "target")}
+        values = {key: value for key, value in values.items() if key not in OF_A_TABLE}
     return values | given
 
 

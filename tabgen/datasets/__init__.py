@@ -14,12 +14,11 @@ from tabgen.errors import DataError
 from tabgen.marker import hookimpl
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from tabgen.table import Table
 
 CORE = Path(__file__).parent / "core"
-ENTRY_TYPES: dict[str, type] = {"name": str, "file": str, "target": str, "sha256": str, "kinds": dict}
+TEXT = Path(__file__).parent / "text"
+ENTRY_TYPES: dict[str, type] = {"name": str, "file": str, "target": str, "sha256": str, "kinds": dict, "reading": dict}
 
 
 @dataclass(frozen=True)
@@ -30,12 +29,14 @@ class Dataset:
     ----------
     name : str
     path : Path
-        A Parquet or CSV file.
+        A file that :func:`tabgen.reader.read_frame` reads.
     target : str
     sha256 : str or None
         Of the file; checked whenever the table is loaded.
     kinds : dict
-        Column kinds that override what would be inferred.
+        Column kinds that override what would be inferred; "drop" leaves a column out.
+    reading : dict
+        How a text file is written, where that has to be told: the fields of :class:`tabgen.reader.ReadOptions`.
     facts : dict
         What the manifest says of it: rows, features, classes, domain, licence, source.
     """
@@ -45,6 +46,7 @@ class Dataset:
     target: str
     sha256: str | None = None
     kinds: dict[str, Any] = field(default_factory=dict)
+    reading: dict[str, Any] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
 
     def load(self) -> Table:
@@ -57,12 +59,16 @@ class Dataset:
         TableError
             If its content is not a table one can predict from.
         """
+        from tabgen.reader import ReadOptions, read_frame
         from tabgen.table import Table
 
         known = self.sha256 is not None and self.path.is_file()
         if known and hashlib.sha256(self.path.read_bytes()).hexdigest() != self.sha256:
             raise DataError(f"{self.path} is not the file that was described (SHA-256 differs); fetch it anew.")
-        return Table.from_frame(read_frame(self.path), self.target, self.kinds, name=f"dataset '{self.name}'")
+        options = ReadOptions.from_dict(self.reading, f"dataset '{self.name}'")
+        text, categories = ([n for n, k in self.kinds.items() if k == kind] for kind in ("text", "categorical"))
+        frame = read_frame(self.path, options, text, categories)
+        return Table.from_frame(frame, self.target, self.kinds, name=f"dataset '{self.name}'")
 
 
 @dataclass(frozen=True)
@@ -81,27 +87,6 @@ class Suite:
     @cached_property
     def datasets(self) -> list[Dataset]:
         return self.list_datasets()
-
-
-def read_frame(path: Path) -> pd.DataFrame:
-    """A CSV or Parquet file as a DataFrame.
-
-    Raises
-    ------
-    DataError
-        If it does not exist, has another ending, or cannot be parsed.
-    """
-    import pandas as pd
-
-    readers: dict[str, Callable[[Path], pd.DataFrame]] = {".parquet": pd.read_parquet, ".csv": pd.read_csv}
-    if path.suffix.lower() not in readers:
-        raise DataError(f"{path} is neither .csv nor .parquet; save it as one of them.")
-    if not path.is_file():
-        raise DataError(f"there is no file {path}.")
-    try:
-        return readers[path.suffix.lower()](path)
-    except Exception as error:  # parsers raise dozens of types for a broken file
-        raise DataError(f"{path} could not be read: {type(error).__name__}: {error}") from error
 
 
 def read_manifest(folder: Path) -> list[Dataset]:
@@ -143,7 +128,8 @@ def _read_entry(entry: dict[str, Any], where: str, folder: Path) -> Dataset:
         raise DataError(f"{where}, '{entry['name']}', names the file {entry['file']}, which is outside the folder.")
     if not file.is_file():
         raise DataError(f"{where}, '{entry['name']}', names the file {entry['file']}, which is not there.")
-    return Dataset(entry["name"], file, entry["target"], entry.get("sha256"), entry.get("kinds", {}), entry)
+    optional = entry.get("sha256"), entry.get("kinds", {}), entry.get("reading", {})
+    return Dataset(entry["name"], file, entry["target"], *optional, entry)
 
 
 def folder_suite(folder: Path) -> Suite:
@@ -153,11 +139,14 @@ def folder_suite(folder: Path) -> Suite:
     return Suite(folder.resolve().name, f"datasets of {folder}", version, lambda: read_manifest(folder))
 
 
-def file_suite(path: Path, target: str) -> Suite:
+def file_suite(
+    path: Path, target: str, kinds: dict[str, Any] | None = None, reading: dict[str, Any] | None = None
+) -> Suite:
     """One's own table as a suite of one dataset."""
     digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
-    dataset = Dataset(path.stem, path.resolve(), target, digest)
-    return Suite(path.stem, f"the file {path}", (digest or "")[:12], lambda: [dataset])
+    stem = path.stem if path.suffix.lower() not in (".gz", ".bz2", ".xz", ".zst", ".zip") else Path(path.stem).stem
+    dataset = Dataset(stem, path.resolve(), target, digest, kinds or {}, reading or {})
+    return Suite(stem, f"the file {path}", (digest or "")[:12], lambda: [dataset])
 
 
 def core_datasets() -> list[Dataset]:
@@ -168,12 +157,24 @@ def quick_datasets() -> list[Dataset]:
     return [dataset for dataset in core_datasets() if dataset.facts.get("quick")]
 
 
+def text_datasets() -> list[Dataset]:
+    return read_manifest(TEXT)
+
+
 def tabarena_datasets() -> list[Dataset]:
     from tabgen.datasets.tabarena import fetch, is_fetched, tabarena_folder
 
     if not is_fetched():
         fetch(tabarena_folder())
     return read_manifest(tabarena_folder())
+
+
+def oracle_datasets() -> list[Dataset]:
+    from tabgen.datasets.oracle import oracle_folder, write_suite
+
+    if not (oracle_folder() / "manifest.json").is_file():
+        write_suite(oracle_folder())
+    return read_manifest(oracle_folder())
 
 
 def _tabarena_at_hand() -> bool:
@@ -186,5 +187,8 @@ def _tabarena_at_hand() -> bool:
 def tabgen_register_datasets(register: Callable[[Suite], None]) -> None:
     register(Suite("core", "the embedded real tables, all of them", "1", core_datasets))
     register(Suite("quick", "six small tables of core, for a first look", "1", quick_datasets))
+    register(Suite("text", "four real tables with columns of free text, embedded", "1", text_datasets))
     summary = "TabArena v0.1's classification tasks of at most 100 columns, fetched from openml.org when first used"
     register(Suite("tabarena-33", summary, "v0.1", tabarena_datasets, _tabarena_at_hand))
+    summary = "tables drawn from known mechanisms, on which `oracle` draws fresh true rows"
+    register(Suite("synthetic-oracle", summary, "1", oracle_datasets))

@@ -121,7 +121,7 @@ def _evaluate(message: dict[str, Any], files: list[int], plugins: Any, fault: Ba
         host = None
         if told["info"] is not None:
             info = GeneratorInfo(**told["info"] | {"limits": Limits(**told["info"]["limits"]), "environment": None})
-            host = RemoteHost(socket.socket(fileno=channel[0]), info)
+            host = RemoteHost(socket.socket(fileno=channel[0]), info, cell.text)
         cache = Cache(CacheSettings(**told["cache"])) if told["cache"] else None
         device = "cpu" if message["gpu"] is None else "cuda"
         tell({"result": run_cell(cell, plugins, host, enter, cache, device).to_dict()})

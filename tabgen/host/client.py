@@ -17,7 +17,8 @@ from tabgen.generator import FitContext, Generator, GeneratorInfo
 from tabgen.host.channel import ChannelClosed, receive_rows, send_rows
 from tabgen.models.base import FoundationModel
 from tabgen.randomness import same_start
-from tabgen.sampling import check_sample, draw_sample, expected_table, fit_generator
+from tabgen.sampling import check_sample, draw_sample, expected_table, fit_generator, texts_kept_back
+from tabgen.standins import TextRule, stand_back, stand_in
 from tabgen.table import Table
 from tabgen.text import kept_notes, one_line
 
@@ -86,12 +87,15 @@ class RemoteHost:
         To the host.
     info : GeneratorInfo
         As the plan's process knows it: what decides how its samples are checked is not the host's to say.
+    text : {"nearest", "leave-out"}
+        Where texts come from that the generator does not take: they never reach its process.
     """
 
-    def __init__(self, channel: socket.socket, info: GeneratorInfo) -> None:
+    def __init__(self, channel: socket.socket, info: GeneratorInfo, text: TextRule = "nearest") -> None:
         self.info, self.spent = info, Spent()
-        self._channel, self._ready = channel, False
+        self._channel, self._ready, self._text = channel, False, text
         self._train: Table
+        self._given: Table
 
     def wait(self) -> None:
         if not self._ready:
@@ -100,19 +104,20 @@ class RemoteHost:
 
     def fit(self, order: FitOrder, train: Table) -> None:
         self.wait()
-        self._train = train
-        request = {"op": "fit", **vars(order), "schema": train.schema.to_dict()}
-        self._ask(request, to_arrow(train))
+        self._train = train.observed()
+        self._given = stand_in(self._train, self.info)
+        request = {"op": "fit", **vars(order), "schema": self._given.schema.to_dict()}
+        self._ask(request, to_arrow(self._given))
 
     def sample(self, n_rows: int, seed: int, fresh: bool) -> Table:
         rows = self._ask({"op": "sample", "rows": n_rows, "seed": seed, "fresh": fresh})
         source = f"the sample of generator '{self.info.name}'"
         if rows is None:
             raise InvalidOutput(f"{source} did not arrive.")
-        expected = expected_table(self.info, self._train, rows.column_names)
+        expected = expected_table(self.info, self._given, rows.column_names)
         sample = from_arrow(rows, expected.schema, source)
         check_sample(sample, expected, self.info, n_rows)
-        return sample
+        return stand_back(sample, self._train, self._text, seed, source)
 
     def _ask(self, request: dict[str, Any], rows: pa.Table | None = None) -> pa.Table | None:
         try:
@@ -134,7 +139,8 @@ class RemoteHost:
                 raise GeneratorFailed(
                     _status(failure["status"]), one_line(failure["reason"]), one_line(failure.get("place", ""))
                 )
-            spent.notes = kept_notes(dict(reply.get("notes", {})))
+            kept_back = texts_kept_back(self.info, self._train, self._text) if self._ready else {}
+            spent.notes = kept_back | kept_notes(dict(reply.get("notes", {})))
             spent.used_model = bool(reply.get("used_model", spent.used_model))
         except (TypeError, ValueError, KeyError) as error:
             raise InvalidOutput(f"the generator's process answered what cannot be read: {one_line(error)}") from error
@@ -155,9 +161,11 @@ class HostHere:
     Nothing keeps the generator from what else is in the process.
     """
 
-    def __init__(self, generator: Generator, load_model: Callable[[], FoundationModel]) -> None:
+    def __init__(
+        self, generator: Generator, load_model: Callable[[], FoundationModel], text: TextRule = "nearest"
+    ) -> None:
         self.generator, self.info, self.spent = generator, generator.info, Spent()
-        self._load_model = load_model
+        self._load_model, self._text = load_model, text
         self._context: FitContext
         self._train: Table
 
@@ -171,14 +179,14 @@ class HostHere:
             order.seed, time.monotonic() + order.seconds, order.threads, order.device, self._model, self.spent.notes
         )
         same_start(order.seed)
-        fit_generator(self.generator, train, self._context)
+        fit_generator(self.generator, train, self._context, self._text)
         self._note(began)
 
     def sample(self, n_rows: int, seed: int, fresh: bool) -> Table:
         began = time.perf_counter()
         if fresh:
             same_start(seed)
-        sample = draw_sample(self.generator, self._train, n_rows, seed)
+        sample = draw_sample(self.generator, self._train, n_rows, seed, self._text)
         self._note(began)
         return sample
 

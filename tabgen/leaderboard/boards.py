@@ -13,16 +13,15 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
+from tabgen.arms import ARMS, FIRST_ARM
+from tabgen.comparable import arms_of, in_arm, pools
 from tabgen.errors import ExperimentError
 from tabgen.leaderboard.schema import MEASURED
-from tabgen.outcome import Cell, canonical_json, method_identity
+from tabgen.outcome import canonical_json
 from tabgen.plugins import Plugins
 from tabgen.statistics import Policy, Ranking, StatisticsError, higher_is_better, normalised_scores, summary
-from tabgen.statistics.summary import PHASES
 
 Row = dict[str, Any]
-COMPARABLE = ("model", "checkpoint", "n_folds", "max_train_rows", "max_test_rows", "protocol")
-"""Outcomes that differ in one of these are not ranked together."""
 FIRST_METRIC = "roc_auc"
 ALPHA, POWER, SEED = 0.05, 0.8, 0
 #: Decimals of a gain in the page: the statistics round to 6 themselves.
@@ -38,6 +37,7 @@ class Board:
     rows: list[Row]
     outcomes: pd.DataFrame
     rankings: dict[str, Ranking]
+    arm: str = FIRST_ARM
 
     @property
     def metrics(self) -> list[str]:
@@ -55,87 +55,43 @@ def make_boards(rows: Sequence[Row], plugins: Plugins, policy: Policy) -> list[B
     ExperimentError
         If no board has a metric to rank by.
     """
-    groups: dict[str, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(canonical_json([row[name] for name in COMPARABLE]), []).append(row)
-    parts = [part for group in groups.values() for part in _by_recipe(_distinct_datasets(group))]
-    parts = [_distinct_methods(part) for part in parts]
-    parts.sort(key=lambda part: (-len(part), part[0]["key"]))
-    boards = [_board(part, parts, plugins, policy) for part in parts]
+    parts: list[tuple[list[Row], str]] = []
+    for pool in pools(pd.DataFrame(rows)):
+        for arm in arms_of(pool.outcomes):
+            mine = in_arm(pool.outcomes, arm)
+            told = zip(mine.index, mine["dataset"], mine["method"], strict=True)
+            parts.append(([rows[at] | {"dataset": dataset, "method": method} for at, dataset, method in told], arm))
+    parts = [(part, arm) for part, arm in parts if part]
+    parts.sort(key=lambda each: (-len(each[0]), each[0][0]["key"]))
+    boards = [_board(part, arm, parts, plugins, policy) for part, arm in parts]
     boards = [board for board in boards if board.rankings]
     if not boards:
         raise ExperimentError("no outcome has a score yet: there is nothing to rank.")
     return boards
 
 
-def _distinct_datasets(rows: list[Row]) -> list[Row]:
-    files: dict[str, set[str]] = {}
-    for row in rows:
-        files.setdefault(row["dataset"], set()).add(str(row["sha256"]))
-    return [
-        row if len(files[row["dataset"]]) == 1 else row | {"dataset": f"{row['dataset']} ({str(row['sha256'])[:8]})"}
-        for row in rows
-    ]
-
-
-def _cell_name(row: Row) -> tuple[Any, ...]:
-    return row["dataset"], row["fold"], row["seed"], row["method"]
-
-
-def _by_recipe(rows: list[Row]) -> list[list[Row]]:
-    """One pool per recipe where the same method was tuned by several; zero-shot, which needs none, is in each."""
-    if len({_cell_name(row) for row in rows}) == len(rows):
-        return [rows]
-    recipes: dict[str, list[Row]] = {}
-    untuned = [row for row in rows if row["mixing"] == "none"]
-    for row in rows:
-        if row["mixing"] != "none":
-            recipes.setdefault(canonical_json(row["recipe"]), []).append(row)
-    return [untuned + tuned for tuned in recipes.values()] or [rows]
-
-
-def _distinct_methods(rows: list[Row]) -> list[Row]:
-    """Rows whose method names tell apart what is different, and where two keys of one cell are left, one of them."""
-    variants: dict[str, dict[str, Row]] = {}
-    for row in rows:
-        variants.setdefault(row["method"], {}).setdefault(canonical_json(method_identity(Cell.from_dict(row))), row)
-    renamed = []
-    for row in rows:
-        mine = variants[row["method"]]
-        if len(mine) > 1:
-            identity = canonical_json(method_identity(Cell.from_dict(row)))
-            versions = [other["plugin_version"] for other in mine.values()]
-            short = hashlib.sha256(identity.encode()).hexdigest()[:6]
-            which = row["plugin_version"] if len(set(versions)) == len(versions) else short
-            row = row | {"method": f"{row['method']} ({which})"}
-        renamed.append(row)
-    repeated = len(renamed) - len({_cell_name(row) for row in renamed})
-    if repeated:
-        raise ExperimentError(
-            f"{repeated} outcomes repeat a cell of the same method, data and setting under other keys; "
-            "build the site from fewer folders, or merge them first."
-        )
-    return renamed
-
-
-def _board(rows: list[Row], all_parts: list[list[Row]], plugins: Plugins, policy: Policy) -> Board:
+def _board(
+    rows: list[Row], arm: str, all_parts: list[tuple[list[Row], str]], plugins: Plugins, policy: Policy
+) -> Board:
     first = next((row for row in rows if row["mixing"] != "none"), rows[0])
     outcomes = frame_of(rows)
     rankings = {}
-    for metric in _metrics(outcomes):
+    for metric in _metrics(outcomes, arm):
         try:
-            rankings[metric] = rank(outcomes, metric, policy, plugins)
+            rankings[metric] = rank(outcomes, metric, policy, plugins, arm)
         except StatisticsError:
             continue  # not scored on both parts before and after: no ranking by this metric
     cap = f"at most {first['max_train_rows']:,} training rows" if first["max_train_rows"] else "all training rows"
     recipes = sorted({str(row["recipe"].get("name", "unnamed")) for row in rows if row["mixing"] != "none"})
     title = f"{first['model']}, {cap}, {first['n_folds']} folds"
     title += f", recipe {' and '.join(recipes)}" if recipes else ""
-    titles = [part for part in all_parts if part is not rows and _setting(part) == _setting(rows)]
+    titles = [p for p, other in all_parts if p is not rows and (_setting(p), other) == (_setting(rows), arm)]
+    title += f", arm {arm}" if arm != FIRST_ARM else ""
     if titles:
         title += f", checkpoint {first['checkpoint'][:8]}, board {rows[0]['key'][:6]}"
-    name = hashlib.sha256(canonical_json([[r["key"], r["method"]] for r in rows]).encode()).hexdigest()[:10]
-    return Board(name, title, rows, outcomes, rankings)
+    content = [[r["key"], r["method"]] for r in rows] + ([] if arm == FIRST_ARM else [arm])
+    name = hashlib.sha256(canonical_json(content).encode()).hexdigest()[:10]
+    return Board(name, title, rows, outcomes, rankings, arm)
 
 
 def frame_of(rows: list[Row]) -> pd.DataFrame:
@@ -153,9 +109,9 @@ def _setting(rows: list[Row]) -> tuple[Any, ...]:
     return first["model"], first["max_train_rows"], first["n_folds"], first["recipe"].get("name")
 
 
-def _metrics(outcomes: pd.DataFrame) -> list[str]:
+def _metrics(outcomes: pd.DataFrame, arm: str) -> list[str]:
     """The metrics that have all four columns, the protocol's own first."""
-    prefix = "tuned_test_"
+    prefix = f"{ARMS[arm].stage}_test_"
     found = sorted(name.removeprefix(prefix) for name in outcomes.columns if name.startswith(prefix))
     found = [name for name in found if outcomes[f"{prefix}{name}"].notna().any()]
     return sorted(found, key=lambda name: name != FIRST_METRIC)
@@ -166,10 +122,9 @@ def direction(metric: str, plugins: Plugins) -> bool:
     return plugins.metrics[metric].higher_is_better if metric in plugins.metrics else higher_is_better(metric)
 
 
-def rank(outcomes: pd.DataFrame, metric: str, policy: Policy, plugins: Plugins) -> Ranking:
-    return summary(
-        outcomes, metric, policy, alpha=ALPHA, seed=SEED, power=POWER, higher_better=direction(metric, plugins)
-    )
+def rank(outcomes: pd.DataFrame, metric: str, policy: Policy, plugins: Plugins, arm: str = FIRST_ARM) -> Ranking:
+    better = direction(metric, plugins)
+    return summary(outcomes, metric, policy, alpha=ALPHA, seed=SEED, power=POWER, higher_better=better, arm=arm)
 
 
 def verdicts_of(ranking: Ranking) -> list[tuple[str, bool]]:
@@ -193,10 +148,12 @@ def payload(board: Board, policy: Policy, plugins: Plugins) -> dict[str, Any]:
     """The board's cells, column by column, and the sentences of the whole board."""
     outcomes = board.outcomes.reset_index(drop=True)
     methods, datasets = sorted(outcomes["method"].unique()), sorted(outcomes["dataset"].unique())
-    seconds = [f"seconds_{phase}" for phase in PHASES if f"seconds_{phase}" in outcomes.columns]
+    nothing = pd.Series(np.nan, outcomes.index)
     gains = {}
     for metric in board.metrics:
-        scores = normalised_scores(outcomes, metric, higher_better=direction(metric, plugins)).sort_index()
+        scores = normalised_scores(
+            outcomes, metric, higher_better=direction(metric, plugins), arm=board.arm
+        ).sort_index()
         gains[metric] = [_numbers(scores[name], GAIN_DECIMALS) for name in ("gain_test", "optimism")]
     return {
         "name": board.name,
@@ -209,7 +166,7 @@ def payload(board: Board, policy: Policy, plugins: Plugins) -> dict[str, Any]:
         "fold": outcomes["fold"].astype(int).tolist(),
         "seed": outcomes["seed"].astype(int).tolist(),
         "ok": (outcomes["status"] == "ok").astype(int).tolist(),
-        "seconds": _numbers(outcomes[seconds].sum(axis=1, min_count=1), 4) if seconds else [None] * len(outcomes),
+        "seconds": _numbers(outcomes.get("seconds_total", nothing), 4),
         "gains": gains,
         "sentences": {metric: verdicts_of(ranking) for metric, ranking in board.rankings.items()},
     }

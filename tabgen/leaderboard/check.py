@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from tabgen.arms import ARMS
 from tabgen.experiment import METHOD
 from tabgen.generator import BASELINES
 from tabgen.outcome import PROTOCOL_VERSION, Cell, key_of
@@ -23,7 +24,8 @@ RANGES = {
     "brier": (0.0, 2.0),
     "calibration_error": (0.0, 1.0),
 }
-STAGES = tuple(f"{stage}_{part}_" for stage in ("zero_shot", "tuned") for part in ("validation", "test"))
+MEASURED = ("zero_shot", *(arm.stage for arm in ARMS.values()))
+STAGES = tuple(f"{stage}_{part}_" for stage in MEASURED for part in ("validation", "test"))
 SLACK = 1e-9
 #: Phases are timed inside the cell, the total outside; clocks of one machine agree to well under this.
 CLOCK_SECONDS = 1.0
@@ -103,7 +105,7 @@ def _misnamed(row: Row) -> str | None:
 
 def _check_scores(row: Row, name: str) -> Iterator[Finding]:
     scores = scores_of(row)
-    tuned = [score for score in scores if score.startswith("tuned_")]
+    tuned = [score for score in scores if not score.startswith("zero_shot_")]
     if row["status"] != "ok":
         if tuned:
             yield Finding("scores", f"{name}: ended as {row['status']} and yet has scores")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
 
+from tabgen.arms import ARMS, FIRST_ARM
+from tabgen.comparable import Ranked
 from tabgen.environment import PACKAGES
 from tabgen.leaderboard import figures
 from tabgen.leaderboard.pages import make_environment
-from tabgen.results import closeness, gains_by_regime, load_results, regime_name, regimes
+from tabgen.results import closeness, default_arm, gains_side_by_side, load_results, reasons
 from tabgen.statistics import Ranking
 
 FIGURES = (
@@ -36,34 +39,48 @@ FIGURES = (
 
 
 CURVES = (
-    "Log-loss of validation rows and of up to 300 test rows after every step, less that of zero-shot: below zero is"
-    " better. Only the validation rows decide which step is kept."
+    "Log-loss of validation and test rows as the steps go, less that of zero-shot: below zero is better. Only the"
+    " validation rows decide which step is kept."
 )
 
 
-def write_report(folder: Path, rankings: dict[int | None, Ranking]) -> Path:
+def write_report(folder: Path, ranked: Sequence[Ranked]) -> Path:
     """Write ``report.html`` into a run folder and return its path; replaced whole, never half-written.
 
-    ``rankings`` has one for every regime of the run's outcomes (``tabgen.results.regimes``).
+    ``ranked`` is what :func:`tabgen.results.rank_pools` makes of the run's outcomes.
     """
     outcomes = load_results(folder)
     path = folder / "report.html"
     scratch = folder / "report.html.new"
-    scratch.write_text(render(outcomes, rankings, folder.resolve().name), encoding="utf-8")
+    scratch.write_text(render(outcomes, ranked, folder.resolve().name), encoding="utf-8")
     scratch.replace(path)
     return path
 
 
-def render(outcomes: pd.DataFrame, rankings: dict[int | None, Ranking], title: str) -> str:
-    """The page as text: everything inside, nothing fetched."""
-    parts = regimes(outcomes)
+def render(outcomes: pd.DataFrame, ranked: Sequence[Ranked], title: str) -> str:
+    """The page as text: everything inside, nothing fetched. The arm that tells most apart comes first."""
+    first = default_arm(outcomes)
+    ordered = sorted(ranked, key=lambda each: each.arm != first)
+    scored = [each for each in ordered if each.ranking]
+    pools = list(dict.fromkeys(each.pool.name for each in ordered))
     return (
         make_environment()
         .get_template("report.html")
         .render(
             title=title,
-            regimes=[_regime(cap, parts[cap], ranking) for cap, ranking in rankings.items()],
-            gains_by_regime=gains_by_regime(rankings),
+            regimes=[_section(each, len(pools) > 1, len({e.arm for e in ordered}) > 1) for each in scored],
+            unscored=[
+                {"name": each.pool.name, "reasons": reasons(each.pool.outcomes).to_dict("records")}
+                for each in ordered
+                if each.arm == first and each.pool.name not in {other.pool.name for other in scored}
+            ],
+            by_arm=[
+                (name, gains_side_by_side([each for each in scored if each.pool.name == name], "arm"))
+                for name in pools
+                if len([each for each in scored if each.pool.name == name]) > 1
+            ],
+            gains_by_regime=gains_side_by_side([each for each in scored if each.arm == first], "pool"),
+            arms=ARMS,
             closeness=closeness(outcomes),
             counts=outcomes["status"].value_counts().to_dict(),
             setting=setting_of(outcomes),
@@ -71,14 +88,19 @@ def render(outcomes: pd.DataFrame, rankings: dict[int | None, Ranking], title: s
     )
 
 
-def _regime(cap: int | None, outcomes: pd.DataFrame, ranking: Ranking) -> dict[str, Any]:
-    """What the page shows of one cap on training rows."""
+def _section(ranked: Ranked, several_pools: bool, several_arms: bool) -> dict[str, Any]:
+    """What the page shows of one pool in one arm."""
+    assert ranked.ranking is not None
+    outcomes, ranking = ranked.pool.outcomes, ranked.ranking
     failed = outcomes[outcomes["status"] != "ok"]
     drawn = [(title, draw(ranking), caption) for title, draw, caption in FIGURES]
-    if {"curve_validation", "curve_test"} <= set(outcomes.columns):
+    if ranked.arm == FIRST_ARM and {"curve_validation", "curve_test"} <= set(outcomes.columns):
         drawn.append(("Learning curves", figures.learning_curves(outcomes, label="log-loss"), CURVES))
+    names = [ranked.pool.name] if several_pools else []
+    names += [f"the arm “{ranked.arm}”"] if several_arms else []
     return {
-        "name": regime_name(cap),
+        "name": ", ".join(names),
+        "arm": ranked.arm,
         "ranking": ranking,
         "figures": [
             # matplotlib's own SVG of our figures; names inside it are escaped by its writer

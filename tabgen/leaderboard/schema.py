@@ -20,18 +20,29 @@ PRIVATE = ("path",)
 """Keys of an outcome that are not published: they say something of the machine and nothing of the result."""
 
 MEASURED: dict[str, tuple[str, str]] = {
-    r"(zero_shot|tuned)_(validation|test)_[a-z0-9_]+": (
+    r"(zero_shot|tuned|fixed(_[0-9]+)?|context|augmented)_(validation|test)_[a-z0-9_]+": (
         "number",
-        "A score: before or after fine-tuning, on the validation or test rows, by this metric; null where undefined.",
+        "A score: zero-shot, or of an arm (docs/protocol.md), on validation or test rows, by this metric; null: none.",
     ),
     r"seconds_[a-z_]+": (
         "number",
         "Seconds of a phase; `seconds_total`: of the whole cell, with what the cache spared; `seconds_wall`: without.",
     ),
-    r"(fidelity|privacy)_[a-z_]+": ("number", "How close the synthetic table is to the real one (docs/fidelity.md)."),
+    r"(fidelity|privacy|adequacy)_[a-z_]+": (
+        "number",
+        "Closeness of synthetic and real rows, and what they teach (docs/fidelity.md).",
+    ),
     r"[a-z]+_seconds": ("number", "Processor seconds of the cell; seconds that the cache spared; those of a step."),
+    r"worth_[a-z_]+": (
+        "number",
+        "Real rows that the rows are worth as context; `censored`: -1 below the curve, 1 above.",
+    ),
     r"n_[a-z]+": ("number", "Counts: train, validation, test, synthetic rows; encoded columns."),
-    r"curve_[a-z_]+": ("numbers", "One value per fine-tuning step, step 0 first."),
+    r"curve_[a-z_]+": (
+        "numbers",
+        "One value for each step at which held-out rows were predicted, 0 first.",
+    ),
+    r"by_seed_[a-z0-9_]+": ("numbers", "One value for each tuning seed; the score of that name is their mean."),
 }
 """Families of columns, by pattern: whatever metrics and phases a run has, each column is typed."""
 

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
+from tabgen.arms import ARMS
 from tabgen.datasets import Dataset
 from tabgen.errors import DataError
 from tabgen.generator import BASELINES
@@ -271,11 +272,11 @@ class _Site:
     def _cells_of(self, board: Board) -> pd.DataFrame:
         """What the pages show of every cell, by the board's first metric."""
         metric = board.metrics[0]
-        scores = normalised_scores(board.outcomes, metric, higher_better=direction(metric, self.plugins))
+        scores = normalised_scores(board.outcomes, metric, higher_better=direction(metric, self.plugins), arm=board.arm)
         names = ["dataset", "method", "fold", "seed", "status", "reason", "key", "best_step", "seconds_total"]
         cells = board.outcomes.reindex(columns=names)
         cells["zero_shot"] = board.outcomes[f"zero_shot_test_{metric}"]
-        cells["tuned"] = board.outcomes[f"tuned_test_{metric}"]
+        cells["tuned"] = board.outcomes[f"{ARMS[board.arm].stage}_test_{metric}"]
         return cells.assign(gain=scores["gain_test"])
 
     def _write_dataset(self, known: Known) -> None:

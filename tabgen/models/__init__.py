@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,11 +22,33 @@ def directory_model(name: str, folder: Path, summary: str, licence: str = "") ->
         return load_directory(folder, device)
 
     def fingerprint() -> str:
-        from tabgen.models.files import weights_hash
+        from tabgen.models.files import checkpoint_hash
 
-        return weights_hash(folder)
+        return checkpoint_hash(folder)
 
     return ModelInfo(name, summary, licence, load, fingerprint)
+
+
+def with_sentences(model: ModelInfo, folder: Path) -> ModelInfo:
+    """The same weights, reading free text by a sentence encoder (all-MiniLM-L6-v2) instead of n-grams."""
+
+    def load(device: str) -> FoundationModel:
+        from tabgen.models.checkpoints import load_directory
+        from tabgen.models.parts import SentenceParts
+
+        loaded = load_directory(folder, device, SentenceParts)
+        loaded.checkpoint_hash = fingerprint()
+        return loaded
+
+    def fingerprint() -> str:
+        from tabgen.models.files import checkpoint_hash, sentence_encoder, weights_hash
+
+        both = checkpoint_hash(folder) + weights_hash(sentence_encoder())
+        return hashlib.sha256(both.encode()).hexdigest()
+
+    return ModelInfo(
+        f"{model.name}-sentences", f"{model.name}, free text by a sentence encoder", "Apache-2.0", load, fingerprint
+    )
 
 
 def hub_model(name: str, repository: str, summary: str) -> ModelInfo:
@@ -38,22 +61,22 @@ def hub_model(name: str, repository: str, summary: str) -> ModelInfo:
         return load_directory(hub_directory(repository), device)
 
     def fingerprint() -> str:
-        from tabgen.models.files import hub_directory, weights_hash
+        from tabgen.models.files import checkpoint_hash, hub_directory
 
-        return weights_hash(hub_directory(repository))
+        return checkpoint_hash(hub_directory(repository))
 
     return ModelInfo(name, summary, "Apache-2.0", load, fingerprint)
 
 
 @hookimpl
 def tabgen_register_models(register: Callable[[ModelInfo], None]) -> None:
-    register(
-        directory_model(
-            DEFAULT_MODEL,
-            WEIGHTS / DEFAULT_MODEL,
-            "embedded Tab2D, 0.4M parameters, pre-trained on synthetic tasks",
-            "Apache-2.0",
-        )
+    nano = directory_model(
+        DEFAULT_MODEL,
+        WEIGHTS / DEFAULT_MODEL,
+        "embedded Tab2D, 0.4M parameters, pre-trained on synthetic tasks",
+        "Apache-2.0",
     )
+    register(nano)
+    register(with_sentences(nano, WEIGHTS / DEFAULT_MODEL))
     register(hub_model("mitra", "autogluon/mitra-classifier", "Mitra, 76M parameters, from the Hugging Face hub"))
     register(hub_model("mitra-2", "autogluon/mitra-classifier-2", "Mitra 2, from the Hugging Face hub"))

@@ -35,7 +35,15 @@ class ModelInfo:
 
 
 class Encoder(ABC):
-    """Turns tables into the model's input; fitted once, on the context rows only."""
+    """Turns tables into the model's input; fitted once, on the context rows only.
+
+    Attributes
+    ----------
+    notes : dict
+        What was done to the columns that the outcome should say: JSON values, small.
+    """
+
+    notes: dict[str, Any] = {}  # noqa: RUF012 - replaced, never changed, by encoders that have something to say
 
     @abstractmethod
     def encode(self, table: Table) -> Tensor:

@@ -15,7 +15,8 @@ from torch import Tensor
 from tabgen.errors import ModelError, Unsupported
 from tabgen.models.base import FoundationModel
 from tabgen.models.encoding import TableEncoder
-from tabgen.models.files import weights_hash
+from tabgen.models.files import checkpoint_hash
+from tabgen.models.parts import TextParts
 from tabgen.models.tab2d import Tab2D, Tab2DConfig
 from tabgen.table import Table
 
@@ -29,18 +30,21 @@ class Tab2DModel(FoundationModel):
 
     module: Tab2D
 
-    def __init__(self, module: Tab2D, checkpoint_hash: str, device: str = "cpu") -> None:
+    def __init__(
+        self, module: Tab2D, checkpoint_hash: str, device: str = "cpu", texts: type[TextParts] = TextParts
+    ) -> None:
         self.module = module.to(device)
         self.max_classes = module.config.dim_output
         self.max_columns = MAX_COLUMNS
         self.checkpoint_hash = checkpoint_hash
         self.device = device
+        self._texts = texts
 
     def encoder(self, context: Table) -> TableEncoder:
         n_classes = len(context.schema.classes)
         if n_classes > self.max_classes:
             raise Unsupported(f"the model takes at most {self.max_classes} classes; the table has {n_classes}.")
-        return TableEncoder(context, self.max_columns)
+        return TableEncoder(context, self.max_columns, self._texts)
 
     def logits(
         self, x_support: Tensor, y_support: Tensor, x_query: Tensor, n_classes: int, query_chunk: int = 0
@@ -57,7 +61,7 @@ class Tab2DModel(FoundationModel):
         return probabilities
 
 
-def load_directory(folder: Path, device: str = "cpu") -> Tab2DModel:
+def load_directory(folder: Path, device: str = "cpu", texts: type[TextParts] = TextParts) -> Tab2DModel:
     """The model of a directory with ``config.json`` and ``model.safetensors``.
 
     Raises
@@ -82,4 +86,4 @@ def load_directory(folder: Path, device: str = "cpu") -> Tab2DModel:
         module.load_state_dict(load_file(weights))
     except (SafetensorError, RuntimeError) as error:
         raise ModelError(f"the weights in {weights} do not fit its config.json: {error}") from error
-    return Tab2DModel(module.eval(), weights_hash(folder), device)
+    return Tab2DModel(module.eval(), checkpoint_hash(folder), device, texts)

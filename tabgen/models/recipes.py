@@ -33,6 +33,8 @@ class Recipe:
         Rows of a step at most, drawn anew each step.
     max_gradient_norm : float
         Gradients are scaled down to this norm; 0: never.
+    evaluate_every : int
+        Validation rows are predicted after every so many steps, and after the last.
     binary_learning_rate : float
         The learning rate on two classes and at most 16,384 training rows; 0: as on others.
     source : str
@@ -50,6 +52,7 @@ class Recipe:
     max_support: int = 8192
     max_query: int = 1024
     max_gradient_norm: float = 0.0
+    evaluate_every: int = 1
     binary_learning_rate: float = 0.0
     source: str = ""
 
@@ -86,6 +89,7 @@ RECIPES = {
             steps=30,
             warmup_steps=3,
             patience=10,
+            evaluate_every=5,
             max_support=256,
             max_query=64,
             max_gradient_norm=1.0,

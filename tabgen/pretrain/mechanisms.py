@@ -10,11 +10,12 @@ Shapes: b tasks, n rows, u units, f features, k classes.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
+
+from tabgen.pretrain.draws import Draw, Drawn, cut_by_rank, discretise, flip, largest, roots, standardise
 
 Activation = Callable[[Tensor], Tensor]
 ACTIVATIONS: tuple[Activation, ...] = (
@@ -28,66 +29,6 @@ ACTIVATIONS: tuple[Activation, ...] = (
     lambda x: torch.exp(-x.square()),
     lambda x: torch.sin(3 * x),
 )
-MAX_LEVELS = 16
-
-
-class Draw:
-    """Random draws from one generator, on the CPU."""
-
-    def __init__(self, generator: torch.Generator) -> None:
-        self.generator = generator
-
-    def normal(self, *shape: int) -> Tensor:
-        return torch.randn(shape, generator=self.generator)
-
-    def uniform(self, *shape: int) -> Tensor:
-        return torch.rand(shape, generator=self.generator)
-
-    def between(self, low: float, high: float, *shape: int) -> Tensor:
-        return low + (high - low) * self.uniform(*shape)
-
-    def log_between(self, low: float, high: float, *shape: int) -> Tensor:
-        return torch.exp(self.between(math.log(low), math.log(high), *shape))
-
-    def integer(self, low: int, high: int) -> int:
-        """One integer in low .. high, both included."""
-        return int(torch.randint(low, high + 1, (1,), generator=self.generator))
-
-    def integers(self, low: int, high: int, *shape: int) -> Tensor:
-        return torch.randint(low, high + 1, shape, generator=self.generator)
-
-    def coin(self, probability: float | Tensor, *shape: int) -> Tensor:
-        return self.uniform(*shape) < probability
-
-    def exponential(self, *shape: int) -> Tensor:
-        return -torch.log(self.uniform(*shape).clamp_min(1e-9))
-
-    def gumbel(self, *shape: int) -> Tensor:
-        return -torch.log(self.exponential(*shape).clamp_min(1e-9))
-
-
-def _standardise(x: Tensor) -> Tensor:
-    x = x - x.mean(dim=1, keepdim=True)
-    return x / x.std(dim=1, keepdim=True).clamp_min(1e-6)
-
-
-def _roots(draw: Draw, b: int, n: int, u: int) -> Tensor:
-    """Exogenous causes: normal, uniform, heavy-tailed, clustered or binary, per task and column."""
-    normal = draw.normal(b, n, u)
-    clusters = draw.integers(2, 5, b, 1, u)
-    cluster = (draw.uniform(b, n, 1) * clusters).floor()
-    centres = torch.sin(cluster * draw.between(0.5, 3, b, 1, u) + draw.between(0, 6, b, 1, u)) * 2
-    kinds = torch.stack(
-        [
-            normal,
-            draw.between(-1.7, 1.7, b, n, u),
-            normal * torch.exp(0.7 * draw.normal(b, n, u)),
-            centres + 0.4 * normal,
-            (normal > draw.normal(b, 1, u)).float(),
-        ]
-    )
-    choice = torch.tensor([0, 0, 0, 1, 1, 2, 2, 3, 3, 4])[draw.integers(0, 9, b, 1, u)]
-    return _standardise(kinds.gather(0, choice.expand(b, n, u).unsqueeze(0)).squeeze(0))
 
 
 def _activate(draw: Draw, x: Tensor) -> Tensor:
@@ -99,7 +40,7 @@ def _activate(draw: Draw, x: Tensor) -> Tensor:
 def _units(draw: Draw, b: int, n: int, f: int) -> Tensor:
     """All units of a random sparse network, causes included: (b, n, u) with u >= f + 10."""
     width = draw.integer(max(4, f // 2), f + 12)
-    layer = _roots(draw, b, n, draw.integer(2, f + 4))
+    layer = roots(draw, b, n, draw.integer(2, f + 4))
     units = [layer]
     depth = draw.integer(1, 5)
     while len(units) <= depth or sum(u.shape[2] for u in units) < f + 10:
@@ -109,7 +50,7 @@ def _units(draw: Draw, b: int, n: int, f: int) -> Tensor:
         gain = draw.log_between(0.5, 3, b, 1, width)
         signal = _activate(draw, torch.bmm(layer, weights) * gain + draw.normal(b, 1, width))
         noise = draw.log_between(0.01, 0.6, b, 1, 1) * draw.normal(b, n, width)
-        layer = _standardise(_standardise(signal) + noise)
+        layer = standardise(standardise(signal) + noise)
         units.append(layer)
     return torch.cat(units, dim=2)
 
@@ -119,25 +60,6 @@ def _pick(draw: Draw, units: Tensor, count: int) -> Tensor:
     b, n, u = units.shape
     index = draw.uniform(b, u).argsort(dim=1)[:, :count]
     return units.gather(2, index.unsqueeze(1).expand(b, n, count))
-
-
-def _discretise(draw: Draw, x: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
-    """Cut a random share of each task's columns into levels; about half of them in shuffled order.
-
-    Returns the table and which columns are discrete, bool (b, f).
-    """
-    b, _, f = x.shape
-    discrete = draw.coin(share, b, f)
-    levels = 2 + (draw.exponential(b, f) * 3).long().clamp_max(MAX_LEVELS - 2)
-    cuts = draw.normal(b, f, MAX_LEVELS - 1) * draw.between(0.5, 1.5, b, f, 1) + 0.5 * draw.normal(b, f, 1)
-    unused = torch.arange(MAX_LEVELS - 1) >= (levels - 1).unsqueeze(2)
-    cuts = cuts.masked_fill(unused, math.inf).sort(dim=2).values
-    codes = torch.searchsorted(cuts.contiguous(), x.transpose(1, 2).contiguous())  # (b, f, n)
-    shuffled = draw.uniform(b, f, MAX_LEVELS).argsort(dim=2)
-    ordered = torch.arange(MAX_LEVELS).expand(b, f, -1)
-    table = torch.where(draw.coin(0.6, b, f, 1), shuffled, ordered)
-    coded = table.gather(2, codes).float().transpose(1, 2)
-    return torch.where(discrete.unsqueeze(1), coded, x), discrete
 
 
 def _relevant(draw: Draw, b: int, f: int) -> Tensor:
@@ -180,35 +102,28 @@ def _prototype_scores(draw: Draw, x: Tensor, k: int) -> Tensor:
     return -distance.view(b, n, k, each).amin(3)
 
 
-def _cut_by_rank(draw: Draw, score: Tensor, k: int) -> Tensor:
-    """Classes as intervals of one score, with random proportions, in random order: (b, n)."""
-    b, n = score.shape
-    share = draw.exponential(b, k) + draw.between(0.05, 1.5, b, 1)
-    edges = (share / share.sum(1, keepdim=True)).cumsum(1)[:, :-1].contiguous()
-    rank = score.argsort(1).argsort(1).float() / n
-    intervals = torch.searchsorted(edges, rank)
-    return draw.uniform(b, k).argsort(1).gather(1, intervals)
+def _some_discrete(draw: Draw, x: Tensor) -> tuple[Tensor, Tensor]:
+    """None, some, most or all columns of each task cut into levels."""
+    share = torch.tensor([0.0, 0.0, 0.3, 0.6, 1.0])[draw.integers(0, 4, x.shape[0], 1)]
+    return discretise(draw, x, share)
 
 
-def sample_mechanisms(b: int, n: int, f: int, k: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """Draw b tasks of n rows, f features and k classes.
+def mixed_columns(draw: Draw, b: int, n: int, f: int) -> tuple[Tensor, Tensor]:
+    """Columns without a label, independent or from a network, and which are discrete: the stage of other priors."""
+    x = roots(draw, b, n, f) if draw.integer(0, 1) else _pick(draw, _units(draw, b, n, f), f)
+    return _some_discrete(draw, x)
 
-    Returns
-    -------
-    x : Tensor, shape (b, n, f), float32
-    y : Tensor, shape (b, n), int64 in 0 .. k - 1; a class may be rare or absent
-    discrete : Tensor, shape (b, f), bool
-        Columns that hold codes of levels.
-    """
+
+def sample_mechanisms(b: int, n: int, f: int, k: int, generator: torch.Generator) -> Drawn:
+    """Draw b tasks of n rows, f features and k classes."""
     draw = Draw(generator)
     units = _pick(draw, _units(draw, b, n, f), f + k)
     x, causes = units[:, :, :f], units[:, :, f:]
     unrelated = draw.coin(draw.uniform(b, 1) * 0.4, b, f)
     shuffled_rows = x[:, torch.randperm(n, generator=generator)]
     x = torch.where(unrelated.unsqueeze(1), shuffled_rows, x)
-    share = torch.tensor([0.0, 0.0, 0.3, 0.6, 1.0])[draw.integers(0, 4, b, 1)]
-    x, discrete = _discretise(draw, x, share)
-    z = _standardise(x)
+    x, discrete = _some_discrete(draw, x)
+    z = standardise(x)
 
     kind = draw.integer(0, 4)
     scores = (
@@ -220,11 +135,10 @@ def sample_mechanisms(b: int, n: int, f: int, k: int, generator: torch.Generator
         if kind in (2, 3)
         else _prototype_scores(draw, z, k)
     )
-    scores = _standardise(scores) + draw.log_between(0.01, 1.0, b, 1, 1) * draw.normal(b, n, k)
+    scores, noise = standardise(scores), draw.log_between(0.01, 1.0, b, 1, 1)
     if k == 2 or draw.integer(0, 2) == 0:
-        y = _cut_by_rank(draw, scores[:, :, 0], k)
+        y, probabilities = cut_by_rank(draw, scores[:, :, 0], noise[:, :, 0], k)
     else:
-        y = (scores + draw.between(0, 1, b, 1, 1) * draw.normal(b, 1, k)).argmax(2)
-    flipped = draw.coin(draw.uniform(b, 1).pow(3) * 0.4, b, n)
-    y = torch.where(flipped, draw.integers(0, k - 1, b, n), y)
-    return x, y, discrete
+        y, probabilities = largest(draw, scores + draw.between(0, 1, b, 1, 1) * draw.normal(b, 1, k), noise)
+    y, probabilities = flip(draw, y, probabilities, draw.uniform(b, 1).pow(3) * 0.4)
+    return Drawn(x, y, discrete, probabilities)

@@ -23,8 +23,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from tabgen.errors import TabgenError
+from tabgen.pretrain.draws import Drawn
 
 FAMILIES = {"tabicl-mlp": "mlp_scm", "tabicl-tree": "tree_scm", "tabicl-graph": "graph_scm"}
 """Our name -> tabicl's."""
@@ -38,20 +40,13 @@ MAX_LEVELS = 64
 ATTEMPTS = 20
 
 
-def sample_tabicl(family: str, b: int, n: int, f: int, k: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+def sample_tabicl(family: str, b: int, n: int, f: int, k: int, generator: torch.Generator) -> Drawn:
     """Draw b tasks of n rows, f features and up to k classes from one table of a family.
 
     Parameters
     ----------
     family : str
         A key of ``FAMILIES``.
-
-    Returns
-    -------
-    x : Tensor, shape (b, n, f), float32
-    y : Tensor, shape (b, n), int64 in 0 .. k - 1; a class may be rare or absent
-    discrete : Tensor, shape (b, f), bool
-        Columns that hold codes of levels.
 
     Raises
     ------
@@ -73,7 +68,8 @@ def sample_tabicl(family: str, b: int, n: int, f: int, k: int, generator: torch.
         row = torch.randperm(rows, generator=generator)[:n]
         column = torch.randperm(used, generator=generator)[:f]
         tasks.append((x[row][:, column], y[row], discrete[column]))
-    return tuple(torch.stack(part) for part in zip(*tasks, strict=True))
+    x, y, discrete = (torch.stack(part) for part in zip(*tasks, strict=True))
+    return Drawn(x, y, discrete, F.one_hot(y, k).float())
 
 
 def _table(family: str, rows: int, columns: int, k: int) -> tuple[Tensor, Tensor, int]:

@@ -16,41 +16,56 @@ from torch import Tensor
 
 from tabgen.errors import TabgenError, UnknownNameError
 from tabgen.models.missing import fill_missing
+from tabgen.pretrain.collinear import sample_collinear
+from tabgen.pretrain.draws import Drawn
+from tabgen.pretrain.levels import sample_levels
 from tabgen.pretrain.mechanisms import sample_mechanisms
+from tabgen.pretrain.rules import sample_rules
 
-Prior = Callable[[int, int, int, int, torch.Generator], tuple[Tensor, Tensor, Tensor]]
-"""(tasks, rows, features, classes, generator) -> x (b, n, f) float32, y (b, n) int64, discrete (b, f) bool."""
+Prior = Callable[[int, int, int, int, torch.Generator], Drawn]
+"""(tasks, rows, features, classes, generator) -> as many tasks of that shape."""
 
 
 def _tabicl(family: str) -> Prior:
     """A family of the tabicl package, which is imported when the first task is drawn."""
 
-    def sample(b: int, n: int, f: int, k: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    def sample(b: int, n: int, f: int, k: int, generator: torch.Generator) -> Drawn:
         from tabgen.pretrain.tabicl_prior import sample_tabicl
 
-        x, y, discrete = sample_tabicl(family, b, n, f, k, generator)
-        return x, y, discrete
+        return sample_tabicl(family, b, n, f, k, generator)
 
     return sample
 
 
 PRIORS: dict[str, Prior] = {
     "mechanisms": sample_mechanisms,
+    "rules": sample_rules,
+    "levels": sample_levels,
+    "collinear": sample_collinear,
     **{name: _tabicl(name) for name in ("tabicl-mlp", "tabicl-tree", "tabicl-graph")},
 }
 
 GROUP = 4
 """Tasks drawn from a prior at once; a batch is several draws, so that it holds several kinds of mechanism."""
+LEARNABLE = 0.02
+"""A mechanism has to explain this share of the entropy of its labels, or the task is dropped."""
+MOST_DRAWS = 4
+"""Times as many tasks as are needed that are drawn before tasks which are not learnable are let in."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Tasks of one shape: x_support (b, s, f), y_support (b, s), x_query (b, q, f), y_query (b, q)."""
+    """Tasks of one shape.
+
+    x_support (b, s, f), y_support (b, s), x_query (b, q, f), y_query (b, q), and the probabilities of the query
+    rows' classes (b, q, c), by the mechanism.
+    """
 
     x_support: Tensor
     y_support: Tensor
     x_query: Tensor
     y_query: Tensor
+    p_query: Tensor
     n_classes: int
 
 
@@ -64,7 +79,9 @@ class Curriculum:
     grow_steps: int = 10_000
     min_rows: int = 60
     cells: int = 16_000
-    """rows x (features + 1) summed over a batch: what a step costs."""
+    """rows x (features + 1) summed over a batch: what it costs."""
+    task_cells: int = 0
+    """rows x (features + 1) of one task at most; 0: half of a batch's."""
 
     def limit(self, ends: tuple[int, int], index: int) -> int:
         share = min(1.0, index / self.grow_steps)
@@ -98,17 +115,45 @@ def _log_integer(rng: np.random.Generator, low: int, high: int) -> int:
     return int(math.exp(rng.uniform(math.log(low), math.log(high + 1))))
 
 
-def make_batch(curriculum: Curriculum, priors: dict[str, float], seed: int, index: int) -> Batch:
-    """Batch number ``index`` of the run ``seed``."""
+@dataclass(frozen=True)
+class _Layout:
+    """What a batch will be, before its tasks are drawn with what is left of its two sources of randomness."""
+
+    prior: str
+    tasks: int
+    rows: int
+    features: int
+    classes: int
+    rng: np.random.Generator
+    generator: torch.Generator
+
+
+def _layout(curriculum: Curriculum, priors: dict[str, float], seed: int, index: int) -> _Layout:
     rng = np.random.default_rng([seed, index])
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
     rows = _log_integer(rng, curriculum.min_rows, curriculum.limit(curriculum.rows, index))
-    most = min(curriculum.limit(curriculum.features, index), curriculum.cells // (2 * rows) - 1)
+    task_cells = curriculum.task_cells or curriculum.cells // 2
+    most = min(curriculum.limit(curriculum.features, index), task_cells // rows - 1)
     features = _log_integer(rng, 2, max(2, most))
     classes = 2 if rng.random() < 0.45 else int(rng.integers(2, curriculum.limit(curriculum.classes, index) + 1))
-    tasks = max(2, min(32, curriculum.cells // (rows * (features + 1))))
+    tasks = max(1 if curriculum.task_cells else 2, min(32, curriculum.cells // (rows * (features + 1))))
     name = str(rng.choice(list(priors), p=np.array(list(priors.values())) / sum(priors.values())))
-    return batch_of(PRIORS[name], tasks, rows, features, classes, rng, generator)
+    return _Layout(name, tasks, rows, features, classes, rng, generator)
+
+
+def make_batch(curriculum: Curriculum, priors: dict[str, float], seed: int, index: int) -> Batch:
+    """Batch number ``index`` of the run ``seed``."""
+    of = _layout(curriculum, priors, seed, index)
+    return batch_of(PRIORS[of.prior], of.tasks, of.rows, of.features, of.classes, of.rng, of.generator)
+
+
+def batches_of(curriculum: Curriculum, priors: dict[str, float], seed: int, tasks: int) -> int:
+    """How many of the first batches of a run hold this many tasks together."""
+    number = 0
+    while tasks > 0:
+        tasks -= _layout(curriculum, priors, seed, number).tasks
+        number += 1
+    return number
 
 
 def batch_of(
@@ -121,8 +166,7 @@ def batch_of(
     generator: torch.Generator,
 ) -> Batch:
     """A batch of ``tasks`` equal shapes; features that hold missing values bring an indicator column each."""
-    parts = [prior(min(GROUP, tasks - done), rows, features, classes, generator) for done in range(0, tasks, GROUP)]
-    x, y = torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts])
+    x, y, _, probabilities = learnable_tasks(prior, tasks, rows, features, classes, generator)
     n_support = round(rows * rng.uniform(0.4, 0.85))
     n_missing = int(rng.integers(1, features // 2 + 1)) if features > 3 and rng.random() < 0.2 else 0
     if n_missing:
@@ -134,8 +178,32 @@ def batch_of(
         y[:, :n_support],
         fill_missing(x_support, x_query, indicator),
         y[:, n_support:],
+        probabilities[:, n_support:],
         classes,
     )
+
+
+def learnable_tasks(
+    prior: Prior, tasks: int, rows: int, features: int, classes: int, generator: torch.Generator
+) -> Drawn:
+    """Tasks whose mechanism explains some of the labels' entropy; others too, should there be too few of those."""
+    parts: list[Drawn] = []
+    kept: list[Tensor] = []
+    while True:
+        drawn = prior(min(GROUP, tasks), rows, features, classes, generator)
+        parts.append(drawn)
+        kept.append(explained(drawn.probabilities) >= LEARNABLE)
+        usable = torch.cat(kept)
+        if int(usable.sum()) >= tasks or len(usable) >= MOST_DRAWS * max(GROUP, tasks):
+            first = usable.int().argsort(descending=True, stable=True)[:tasks]
+            return Drawn(*(torch.cat(part)[first] for part in zip(*parts, strict=True)))
+
+
+def explained(probabilities: Tensor) -> Tensor:
+    """The share of the labels' entropy that (b, n, k) class probabilities explain: (b,); 0 for a single class."""
+    whole = torch.special.entr(probabilities.mean(1)).sum(1)
+    left = torch.special.entr(probabilities).sum(2).mean(1)
+    return torch.where(whole > 1e-6, 1 - left / whole.clamp_min(1e-6), 0.0)
 
 
 def _remove_values(x: Tensor, generator: torch.Generator) -> None:

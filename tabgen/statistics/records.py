@@ -9,13 +9,30 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tabgen.statistics.controls import Controls
 from tabgen.statistics.ranks import Duels, Interval
+from tabgen.statistics.ruler import Resolution
 from tabgen.statistics.scores import Incomplete, Policy
 from tabgen.statistics.significance import FriedmanTest
 from tabgen.statistics.verdicts import Comparison, Verdict
 
 #: Fields of `MethodRecord` that depend on the machine.
 MACHINE_FIELDS = ("seconds", "seconds_total", "peak_memory_mb")
+
+
+@dataclass(frozen=True)
+class WorthRecord:
+    """What a method's rows are worth as context, in real rows: medians over datasets, folds averaged first.
+
+    `share` is of all real training rows; `interval` is a bootstrap interval of it over datasets. `below` and `above`
+    are the shares of cells whose worth lies beyond the learning curve's ends, where it counts as the end.
+    """
+
+    rows: float
+    share: float
+    interval: Interval
+    below: float
+    above: float
 
 
 @dataclass(frozen=True)
@@ -45,6 +62,7 @@ class MethodRecord:
     seconds: dict[str, float]
     seconds_total: float | None
     peak_memory_mb: float | None
+    worth: WorthRecord | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +113,9 @@ class Ranking:
     `gains_low` and `gains_high` the lowest and highest fold of each, `ranks` the ranks within each dataset.
     """
 
+    arm: str
+    controls: Controls | None
+    resolution: Resolution | None
     metric: str
     policy: Policy
     alpha: float
@@ -129,6 +150,9 @@ class Ranking:
         omnibus = self.tests.friedman
         tests = asdict(self.tests) | {"friedman": None if omnibus is None else asdict(omnibus) | {"p": omnibus.p}}
         data: Any = {
+            "arm": self.arm,
+            "controls": None if self.controls is None else asdict(self.controls),
+            "resolution": None if self.resolution is None else asdict(self.resolution),
             "metric": self.metric,
             "policy": self.policy,
             "alpha": self.alpha,

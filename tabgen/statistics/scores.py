@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tabgen.arms import ARMS, FIRST_ARM
 from tabgen.errors import TabgenError
 
 Policy = Literal["complete", "worst", "baseline"]
@@ -128,7 +129,7 @@ def curve_disagreement(validation: Iterable[Any], test: Iterable[Any]) -> NDArra
 
 
 def normalised_scores(
-    outcomes: pd.DataFrame, metric: str = "roc_auc", *, higher_better: bool | None = None
+    outcomes: pd.DataFrame, metric: str = "roc_auc", *, higher_better: bool | None = None, arm: str = FIRST_ARM
 ) -> pd.DataFrame:
     """Score of each cell relative to the zero-shot score of the same cell, in percent.
 
@@ -144,6 +145,8 @@ def normalised_scores(
         Name of the metric in the columns.
     higher_better : bool, optional
         Direction of the metric; by default `higher_is_better(metric)`.
+    arm : str
+        The use of the rows whose scores count (`tabgen.arms.ARMS`).
 
     Returns
     -------
@@ -161,7 +164,7 @@ def normalised_scores(
     """
     columns = {
         (stage, split): f"{stage}_{split}_{metric}"
-        for stage in ("zero_shot", "tuned")
+        for stage in ("zero_shot", ARMS[arm].stage)
         for split in ("validation", "test")
     }
     check_outcomes(outcomes, columns.values())
@@ -173,7 +176,7 @@ def normalised_scores(
     scores = order[[*KEY, "status"]].astype({"dataset": str, "method": str, "status": str})
     ok = (order["status"] == "ok").to_numpy()
     for split in ("validation", "test"):
-        tuned = pd.to_numeric(order[columns["tuned", split]]).to_numpy(dtype=float)
+        tuned = pd.to_numeric(order[columns[ARMS[arm].stage, split]]).to_numpy(dtype=float)
         zero_shot = pd.to_numeric(order[columns["zero_shot", split]]).to_numpy(dtype=float)
         with np.errstate(divide="ignore", invalid="ignore"):
             gain = sign * (tuned / zero_shot - 1.0) * 100.0

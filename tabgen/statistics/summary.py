@@ -9,8 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tabgen.arms import FIRST_ARM
+from tabgen.clock import PHASES
+from tabgen.statistics.controls import gate, judge_controls
 from tabgen.statistics.ranks import Duels, bootstrap_intervals, dataset_ranks, duels, spreads
-from tabgen.statistics.records import MethodRecord, PairRecord, Pool, Ranking, Tests
+from tabgen.statistics.records import MethodRecord, PairRecord, Pool, Ranking, Tests, WorthRecord
+from tabgen.statistics.ruler import read_ruler
 from tabgen.statistics.scores import (
     TIE_DECIMALS,
     DatasetMeans,
@@ -30,8 +34,6 @@ from tabgen.statistics.significance import (
 )
 from tabgen.statistics.verdicts import FEWEST_DATASETS, REFERENCES, Verdict, judge
 
-PHASES = ("fit", "sample", "zero_shot", "finetune", "score")
-
 
 def summary(
     outcomes: pd.DataFrame,
@@ -45,6 +47,7 @@ def summary(
     power: float = 0.8,
     resamples: int = 2000,
     higher_better: bool | None = None,
+    arm: str = FIRST_ARM,
 ) -> Ranking:
     """Rank the methods of one experiment and say what can be said about them.
 
@@ -70,6 +73,8 @@ def summary(
         Bootstrap resamples.
     higher_better : bool, optional
         Direction of the metric where its name does not tell.
+    arm : str
+        The use of the synthetic rows whose scores count (`tabgen.arms.ARMS`).
 
     Returns
     -------
@@ -83,7 +88,7 @@ def summary(
 
     """
     outcomes = outcomes.reset_index(drop=True)
-    scores = normalised_scores(outcomes, metric, higher_better=higher_better)
+    scores = normalised_scores(outcomes, metric, higher_better=higher_better, arm=arm)
     means = dataset_means(scores, "gain_test", policy)
     matrix = means.matrix
     names = [str(name) for name in matrix.columns]
@@ -92,13 +97,18 @@ def summary(
     pairs = len(names) * (len(names) - 1) // 2
     counts = duels(matrix)
     low, high = _fold_range(scores, matrix)
+    controls = judge_controls(outcomes, matrix)
+    ruler = read_ruler(outcomes, matrix, alpha)
     return Ranking(
+        arm=arm,
+        controls=controls,
+        resolution=ruler,
         metric=metric,
         policy=policy,
         alpha=alpha,
         rope=rope,
         seed=seed,
-        methods=_method_records(outcomes, scores, means, counts, alpha=alpha, resamples=resamples, seed=seed),
+        methods=_method_records(outcomes, scores, means, counts, alpha=alpha, resamples=resamples, seed=seed, arm=arm),
         tests=Tests(
             friedman=omnibus,
             post_hoc_allowed=post_hoc,
@@ -111,7 +121,7 @@ def summary(
             else None,
         ),
         pairwise=_pair_records(matrix, counts),
-        verdicts=_missing_verdicts(means, references) + verdicts,
+        verdicts=_missing_verdicts(means, references) + gate(verdicts, controls, arm),
         pool=Pool(
             datasets=[str(name) for name in matrix.index],
             methods=names,
@@ -170,6 +180,7 @@ def _method_records(
     alpha: float,
     resamples: int,
     seed: int,
+    arm: str,
 ) -> list[MethodRecord]:
     matrix = means.matrix
     ranks = dataset_ranks(matrix)
@@ -186,6 +197,7 @@ def _method_records(
     disagreement = _values(observed_means(pooled, "disagreement").median(axis=0))
     machine = _machine_medians(outcomes.loc[pooled.index[(pooled["status"] == "ok").to_numpy()]])
     statuses = _status_counts(scores, means)
+    worths = _worths(outcomes[in_pool_of(outcomes, matrix)], arm, settings)
     against_real: dict[str, dict[str, int]] = {}
     if "real" in matrix.columns and len(matrix):
         for outcome, counted in zip(counts._fields, counts, strict=True):
@@ -214,9 +226,41 @@ def _method_records(
             seconds={phase: machine[phase][name] for phase in PHASES if name in machine.get(phase, {})},
             seconds_total=machine.get("total", {}).get(name),
             peak_memory_mb=machine.get("peak_memory_mb", {}).get(name),
+            worth=worths.get(name),
         )
         for name in [*ordered, *means.excluded_methods]
     ]
+
+
+def in_pool_of(outcomes: pd.DataFrame, matrix: pd.DataFrame) -> pd.Series[bool]:
+    return outcomes["dataset"].astype(str).isin([str(name) for name in matrix.index])
+
+
+def _worths(outcomes: pd.DataFrame, arm: str, settings: dict[str, Any]) -> dict[str, WorthRecord]:
+    """What each method's rows are worth in this arm; nothing where that was not measured."""
+    column = f"worth_{arm}_rows"
+    if column not in outcomes.columns:
+        return {}
+    measured = outcomes[outcomes[column].notna()]
+    places = [measured["dataset"].astype(str), measured["method"].astype(str)]
+    rows = pd.to_numeric(measured[column]).astype(float)
+    share = rows / measured["n_train"].astype(float)
+    shares, by_rows = (
+        as_matrix(values.groupby(places).mean().rename_axis(["dataset", "method"])) for values in (share, rows)
+    )
+    censored = measured[f"worth_{arm}_censored"]
+    found = {}
+    for name in shares.columns:
+        mine = shares[[name]].dropna()
+        side = censored[places[1] == name]
+        found[str(name)] = WorthRecord(
+            rows=float(by_rows[name].median()),
+            share=float(mine[name].median()),
+            interval=bootstrap_intervals(mine, "median", **settings)[str(name)],
+            below=float((side < 0).mean()),
+            above=float((side > 0).mean()),
+        )
+    return found
 
 
 def _status_counts(scores: pd.DataFrame, means: DatasetMeans) -> dict[str, dict[str, int]]:
@@ -235,10 +279,11 @@ def _status_counts(scores: pd.DataFrame, means: DatasetMeans) -> dict[str, dict[
 def _machine_medians(outcomes: pd.DataFrame) -> dict[str, dict[str, float]]:
     """Medians per method of the seconds of each phase, of their `total` per cell, and of `peak_memory_mb`."""
     columns = {phase: f"seconds_{phase}" for phase in PHASES if f"seconds_{phase}" in outcomes.columns}
-    machine = {phase: pd.to_numeric(outcomes[column]).astype(float) for phase, column in columns.items()}
-    if machine:
-        # A phase that a method does not have (zero-shot fits nothing) takes no time.
-        machine["total"] = pd.DataFrame(machine).sum(axis=1, min_count=1)
+    machine: dict[str, pd.Series[float]] = {}
+    for phase, column in columns.items():
+        machine[phase] = pd.to_numeric(outcomes[column]).astype(float)
+    if "seconds_total" in outcomes.columns:
+        machine["total"] = pd.to_numeric(outcomes["seconds_total"]).astype(float)
     if "peak_memory_mb" in outcomes.columns:
         machine["peak_memory_mb"] = pd.to_numeric(outcomes["peak_memory_mb"]).astype(float)
     methods = outcomes["method"].astype(str)

@@ -231,22 +231,26 @@ class Dag:
         return bool((self.reaches[:, i] & self.reaches[:, j]).any())
 
 
-def acyclic(probabilities: Array, threshold: float, rng: np.random.Generator) -> Dag:
+def acyclic(probabilities: Array, threshold: float, rng: np.random.Generator, sink: int | None = None) -> Dag:
     """The pooled evidence as one acyclic graph; an edge carries the evidence for its direction.
 
     Two columns get an edge if the evidence for one direction exceeds the threshold. Where the directions differ
     by more than :data:`UNDECIDED`, the stronger holds, the strongest edges first, turned around or left out if it
     would close a cycle. The others then go the way that makes fewer colliders of columns without an edge between
     them (an undirected edge of PC or FCI is one that is *not* in such a collider, and every one that is made up
-    makes its two causes independent); the pair for which that differs most comes first, ties are random.
+    makes its two causes independent); the pair for which that differs most comes first, ties are random. An edge
+    of the ``sink`` leads into it, however little evidence there is for any direction.
     """
     evidence = probabilities.round(9)
+    if sink is not None:
+        evidence[:, sink] += evidence[sink]
+        evidence[sink] = 0.0
     strength = np.maximum(evidence, evidence.T)
     dag = Dag(strength > threshold)
     pairs = rng.permutation(np.argwhere(np.triu(dag.joined, 1)))
     undecided = []
     for i, j in pairs[np.argsort(-strength[tuple(pairs.T)], kind="stable")].tolist():
-        if abs(evidence[i, j] - evidence[j, i]) <= UNDECIDED:
+        if sink not in (i, j) and abs(evidence[i, j] - evidence[j, i]) <= UNDECIDED:
             undecided.append((i, j))
             continue
         cause, effect = (i, j) if evidence[i, j] > evidence[j, i] else (j, i)

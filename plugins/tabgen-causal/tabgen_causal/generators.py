@@ -58,9 +58,10 @@ class SCM(Generator):
     connect_dependent : bool
         Columns that depend on each other in the rows and not in the graph get an edge (**ours**).
     connect_target : bool
-        A target that no edge touches gets all features as parents: its labels would be noise otherwise.
-    regressor : {"auto", "linear", "boosting"}
-        Models of the mechanisms; "auto" chooses for every column by a held-out third of the rows.
+        Features that the target does not lead to become its parents (**ours**): its mechanism finds out which of
+        them count. Searches on a few hundred rows leave most of what tells the label without an edge to it.
+    regressor : {"auto", "linear", "forest"}
+        Models of the mechanisms; "auto" chooses for every column by rows that neither was fitted on.
     clip : bool
         Keep drawn numbers within the real range.
     max_conditions : int
@@ -102,7 +103,7 @@ class SCM(Generator):
             ("discovery", discovery, tuple(ALGORITHMS)),
             ("test", test, tuple(TESTS)),
             ("target", target, ("anywhere", "sink")),
-            ("regressor", regressor, ("auto", "linear", "boosting")),
+            ("regressor", regressor, ("auto", "linear", "forest")),
         ):
             if value not in known:
                 raise ValueError(f"{self.info.name}: {name} is {value!r}; one of {', '.join(known)} is due.")
@@ -220,21 +221,20 @@ class SCM(Generator):
         notes = self._notes(found, len(searched))
         if not found.runs:
             return everything, notes | {"fallback": "features -> target"}
-        probabilities = found.probabilities
-        if self.target == "sink":  # the target is the last column
-            probabilities[:, -1] += probabilities[-1]
-            probabilities[-1] = 0.0
-        dag = acyclic(probabilities, self.threshold, rng)
+        sink = len(searched) - 1 if self.target == "sink" else None  # the target is the last column
+        dag = acyclic(found.probabilities, self.threshold, rng, sink)
         if self.connect_dependent:
             test = pairwise_test(data[: self.max_rows, searched], discrete)
-            sink = len(searched) - 1 if self.target == "sink" else None
             notes["connected"] = connect(dag, test, self.alpha, sink)
         positions = [nodes.kept[i] for i in searched]
         edges = [(positions[i], positions[j], p) for i, j, p in dag.edges]
         edges += [(nodes.kept[parent], nodes.kept[child], 0.0) for child, parent in parents.items()]
-        if self.connect_target and not any(target in (i, j) for i, j, _ in edges):
-            # an acyclic graph stays so: no edge leaves the target
-            return edges + everything, notes | {"fallback": "isolated target: features -> target"}
+        if self.connect_target:
+            if not any(target in (i, j) for i, j, _ in edges):
+                notes["fallback"] = "isolated target: features -> target"
+            more = _further_parents(edges, features, target)
+            notes["further_parents"] = len(more)
+            edges += more
         return edges, notes
 
     def _for_search(self, nodes: Nodes) -> np.ndarray[Any, Any]:
@@ -273,6 +273,18 @@ class SCM(Generator):
             "discovery_seconds": round(found.seconds, 3),
             "fallback": None,
         }
+
+
+def _further_parents(
+    edges: list[tuple[int, int, float]], features: list[int], target: int
+) -> list[tuple[int, int, float]]:
+    """Edges to the target from all features that it does not lead to and that are no parents yet; no cycle closes."""
+    import networkx as nx
+
+    graph = nx.DiGraph((i, j) for i, j, _ in edges)
+    graph.add_node(target)
+    taken = nx.descendants(graph, target) | set(graph.predecessors(target))
+    return [(feature, target, 0.0) for feature in features if feature not in taken]
 
 
 class CausalMix(SCM):

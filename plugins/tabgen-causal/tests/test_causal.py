@@ -1,6 +1,7 @@
 import sys
 from pathlib import Path
 
+import networkx as nx
 import numpy as np
 import pandas as pd
 import pytest
@@ -148,6 +149,130 @@ def test_the_target_can_be_made_a_sink():
     generator, _ = fitted(easy_table(90), target="sink", **QUICK)
     assert generator.graph.out_degree("species") == 0
     assert generator.graph.in_degree("species") > 0
+
+
+@pytest.mark.parametrize("evidence", [(0.15, 0.1), (0.2, 0.0), (0.0, 0.35), (0.5, 0.5)])
+def test_a_sink_has_no_effects_however_little_evidence_there_is(evidence):
+    """Below a difference of 0.2 a direction is undecided, and such an edge may go either way: not out of a sink."""
+    from tabgen_causal.discovery import acyclic
+
+    weights = np.zeros((3, 3))
+    weights[2, 0], weights[0, 2] = evidence
+    weights[2, 1] = 0.15
+    for seed in range(10):
+        dag = acyclic(weights, 0.1, np.random.default_rng(seed), sink=2)
+        assert {(i, j) for i, j, _ in dag.edges} == {(0, 2), (1, 2)}
+
+
+def test_features_that_the_target_does_not_lead_to_are_its_parents():
+    for target in ("anywhere", "sink"):
+        generator, context = fitted(easy_table(120), target=target, **QUICK)
+        graph = generator.graph
+        effects = nx.descendants(graph, "species")
+        assert set(graph.predecessors("species")) == set(graph) - {"species"} - effects
+        assert nx.is_directed_acyclic_graph(graph)
+        assert (target == "anywhere") or not effects
+        assert context.notes["graph"]["further_parents"] >= 0
+    _, context = fitted(easy_table(120), connect_target=False, **QUICK)
+    assert "further_parents" not in context.notes["graph"]
+
+
+def test_effects_and_parents_of_the_target_get_no_second_edge():
+    """2 -> target -> 0 -> 1, and 3 alone: only 3 is new, since 0 and 1 would close a cycle."""
+    from tabgen_causal.generators import _further_parents
+
+    edges = [(2, 4, 0.9), (4, 0, 1.0), (0, 1, 1.0)]
+    assert _further_parents(edges, [0, 1, 2, 3], 4) == [(3, 4, 0.0)]
+    assert _further_parents([], [0, 1], 4) == [(0, 4, 0.0), (1, 4, 0.0)]
+
+
+def test_the_label_keeps_what_many_weak_features_say():
+    """Twelve features that each tell a little: searches join few of them to the label; its mechanism takes all."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import roc_auc_score
+
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((600, 12))
+    label = np.where(x.sum(axis=1) + 2 * rng.standard_normal(600) > 0, "yes", "no")
+    whole = Table.from_frame(pd.DataFrame(x).assign(label=label), "label")
+    table, names = whole.take(np.arange(200)), whole.schema.names
+
+    def score(train):
+        model = LogisticRegression(max_iter=500).fit(train.frame[names], train.labels)
+        return roc_auc_score(whole.labels[200:], model.predict_proba(whole.frame[names].iloc[200:])[:, 1])
+
+    scores = [
+        np.mean(
+            [score(draw_sample(fitted(table, connect_target=connect, **QUICK)[0], table, 200, seed)) for seed in (1, 2)]
+        )
+        for connect in (True, False)
+    ]
+    assert scores[0] > max(scores[1] + 0.03, score(table) - 0.1)
+
+
+@pytest.mark.parametrize("kind", ["linear", "forest"])
+def test_the_noise_of_a_number_is_that_of_rows_not_fitted_on(kind):
+    """y is x plus noise of sd 1: what is drawn must have it, although the model has seen the rows."""
+    from tabgen_causal.mechanisms import NumericMechanism, seeded
+
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((150, 12))  # twelve causes, one of which counts
+    y = x[:, 0] + rng.standard_normal(150)
+    mechanism = NumericMechanism(kind)
+    with seeded(0):
+        mechanism.fit(x, y)
+        noise = mechanism.draw_noise_samples(5000).ravel()
+    assert mechanism.kind == kind
+    new = rng.standard_normal((2000, 12))
+    held_out = (new[:, 0] + rng.standard_normal(2000)) - mechanism.prediction_model.predict(new).ravel()
+    assert noise.std() == pytest.approx(held_out.std(), rel=0.15)
+    fitted_noise = (y - mechanism.prediction_model.predict(x).ravel()).std()
+    assert noise.std() > 1.05 * fitted_noise  # what DoWhy would draw from
+
+
+@pytest.mark.parametrize("kind", ["linear", "forest"])
+def test_the_entropy_of_a_drawn_level_is_the_log_loss_on_new_rows(kind):
+    """The bar is 15 %: a classifier as certain of new rows as of those that it was fitted on draws too clean labels."""
+    from tabgen_causal.mechanisms import DiscreteMechanism, seeded
+
+    rng = np.random.default_rng(0)
+
+    def rows(n):
+        x = rng.standard_normal((n, 15))
+        return x, np.where(x[:, 0] + x[:, 1] + rng.logistic(size=n) > 0, "l1", "l0")
+
+    mechanism = DiscreteMechanism(kind)
+    with seeded(0):
+        mechanism.fit(*rows(200))
+    x, y = rows(3000)
+    chances = mechanism.estimate_probabilities(x)
+    entropy = -(chances * np.log(chances)).sum(axis=1).mean()
+    log_loss = -np.log(chances[np.arange(3000), (y == "l1").astype(int)]).mean()
+    assert entropy == pytest.approx(log_loss, rel=0.15)
+
+
+def test_auto_takes_what_predicts_rows_better_that_it_was_not_fitted_on():
+    from tabgen_causal.mechanisms import DiscreteMechanism, NumericMechanism, seeded
+
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-2, 2, (200, 2))
+    straight, bent = x.sum(axis=1), np.abs(x[:, 0])
+    for signal, kind in ((straight, "linear"), (bent, "forest")):
+        number, level = NumericMechanism("auto"), DiscreteMechanism("auto")
+        with seeded(0):
+            number.fit(x, signal + 0.1 * rng.standard_normal(200))
+            level.fit(x, np.where(signal > np.median(signal), "l1", "l0"))
+        assert (number.kind, level.kind) == (kind, kind)
+
+
+def test_temperature_one_leaves_probabilities_and_a_high_one_evens_them():
+    from tabgen_causal.mechanisms import SMALLEST_CHANCE, tempered
+
+    chances = np.array([[0.7, 0.2, 0.1], [1.0, 0.0, 0.0]])
+    assert np.allclose(tempered(chances, 1.0)[0], chances[0])
+    assert tempered(chances, 1.0)[1, 1] == pytest.approx(SMALLEST_CHANCE, rel=0.01)
+    assert np.ptp(tempered(chances, 8.0), axis=1).max() < np.ptp(chances, axis=1).min()
+    assert np.allclose(tempered(chances, 8.0).sum(axis=1), 1)
 
 
 def test_constant_and_repeated_columns_are_put_back():

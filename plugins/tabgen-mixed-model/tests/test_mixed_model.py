@@ -47,7 +47,7 @@ def test_each_sample_has_models_of_its_own():
 
 def test_drawn_labels_differ_from_the_most_likely_ones():
     table = easy_table(90)
-    hard = draw_sample(fitted(table, teacher="random-forest"), table, 200, 2)
+    hard = draw_sample(fitted(table, teacher="random-forest", draw_labels=False), table, 200, 2)
     soft = draw_sample(fitted(table, teacher="random-forest", draw_labels=True), table, 200, 2)
     assert hard.features.equals(soft.features)
     assert 0 < (hard.labels != soft.labels).mean() < 0.5
@@ -56,8 +56,18 @@ def test_drawn_labels_differ_from_the_most_likely_ones():
 def test_a_single_class_is_an_invalid_sample_and_is_not_mended():
     frame = pd.DataFrame({"x": np.random.default_rng(0).standard_normal(200), "label": ["a"] * 199 + ["b"]})
     table = Table.from_frame(frame, "label")
-    with pytest.raises(InvalidOutput, match="one class only"):
+    with pytest.raises(InvalidOutput, match=r"one class only \('a', 100% of the real rows\).*SVC.*draw_labels=true"):
         draw_sample(fitted(table, teacher="svc"), table, 50, 0)
+
+
+def test_drawn_labels_keep_the_shares_of_classes_that_are_never_the_most_likely():
+    """One row in eight is of a class that the features do not tell."""
+    rng = np.random.default_rng(0)
+    label = np.where(np.arange(200) % 8 == 0, "rare", "common")
+    table = Table.from_frame(pd.DataFrame({"x": rng.standard_normal(200), "label": label}), "label")
+    drawn = fitted(table, teacher="random-forest")
+    shares = [(draw_sample(drawn, table, 500, seed).frame["label"] == "rare").mean() for seed in range(5)]
+    assert np.mean(shares) == pytest.approx(1 / 8, abs=0.06)
 
 
 def test_an_unknown_teacher_is_refused():

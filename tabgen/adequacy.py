@@ -1,0 +1,145 @@
+"""Whether a sample teaches its label: a fixed cheap learner trained on it and judged on real rows, beside fidelity."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tabgen.metrics import Labels, Probabilities, roc_auc
+from tabgen.table import Table
+
+MAX_ROWS = 300
+"""Rows of train and sample that the learner is fitted on; more are drawn down to this many."""
+MAX_HOLDOUT_ROWS = 1000
+TREES = 60
+LEARNABLE = 0.7
+"""ROC-AUC of the learner on real rows below which nothing is said of a sample: there is too little to lose."""
+LIFT = 0.25
+"""A sample whose learner has less than this part of the real rows' gain over 0.5 is at chance."""
+
+Array = np.ndarray[Any, Any]
+
+
+def adequacy(train: Table, holdout: Table, sample: Table, seed: int) -> dict[str, float]:
+    """Compare what can be learnt from a sample with what can be learnt from the rows its generator was fitted on.
+
+    The learner is a random forest of :data:`TREES` trees over the columns of the sample, numbers as their place in
+    the training rows' distribution. Equal rows are one row with a weight, so that copies cannot vouch for each
+    other out of bag.
+
+    Parameters
+    ----------
+    train, holdout, sample : Table
+        ``holdout`` are real rows that neither the generator nor the learner saw; ``sample`` may lack columns.
+    seed : int
+        Of the forests, and of the draws that cap the tables' rows.
+
+    Returns
+    -------
+    dict of float
+        Their names begin with ``adequacy_``:
+
+        - ``tstr``, ``real``: one-vs-rest ROC-AUC on the hold-out of the learner trained on the sample ("train on
+          synthetic, test on real": Esteban, Hyland, Rätsch 2017, arXiv 1706.02633), and on the training rows.
+        - ``within``, ``within_real``: ROC-AUC out of bag, so of the label *within* the sample and within the training
+          rows: above the real one the sample's labels are too clean, below it too noisy. NaN where the rows are of
+          one class.
+        - ``class_distance``: total variation distance of the class shares of sample and training rows, 0 to 1.
+        - ``untrained``: 1.0 if :func:`untrained` says so, else 0.0.
+
+    """
+    rng, n_classes = np.random.default_rng(seed), len(train.schema.classes)
+    shares = [np.bincount(table.labels, minlength=n_classes) / len(table) for table in (train, sample)]
+    train, holdout, sample = (
+        _cap(table, most, rng) for table, most in ((train, MAX_ROWS), (holdout, MAX_HOLDOUT_ROWS), (sample, MAX_ROWS))
+    )
+    encode = _Encoder(train, sample.schema.names)
+    x_holdout, y_holdout = encode(holdout), holdout.labels
+    results: dict[str, float] = {}
+    for table, outside, inside in ((sample, "tstr", "within"), (train, "real", "within_real")):
+        learner = _Learner(encode(table), table.labels, n_classes, seed)
+        results[outside] = roc_auc(y_holdout, learner.predict(x_holdout))
+        results[inside] = learner.out_of_bag()
+    results["class_distance"] = float(np.abs(shares[0] - shares[1]).sum() / 2)
+    scores = {f"adequacy_{name}": value for name, value in results.items()}
+    return scores | {"adequacy_untrained": float(untrained(scores))}
+
+
+def untrained(scores: dict[str, float]) -> bool:
+    """Whether a sample teaches nothing of a label that the real rows teach well.
+
+    The real rows give a ROC-AUC of :data:`LEARNABLE` or more on the hold-out, and of their gain over chance the sample
+    gives less than the part :data:`LIFT` there, or within itself of what the training rows give within themselves
+    (noise in few columns can be right on the hold-out by luck; it cannot be predictable within itself).
+    """
+    if not scores["adequacy_real"] >= LEARNABLE:
+        return False
+    pairs = (("adequacy_tstr", "adequacy_real"), ("adequacy_within", "adequacy_within_real"))
+    return not all(scores[sample] >= 0.5 + LIFT * (scores[real] - 0.5) for sample, real in pairs)
+
+
+class _Encoder:
+    """Columns as numbers that a forest can take, whatever they hold: fitted on the training rows."""
+
+    def __init__(self, train: Table, names: list[str]) -> None:
+        self.columns = [column for column in map(train.schema.__getitem__, names) if column.kind != "text"]
+        self.known = {
+            c.name: np.unique(_numbers(train.frame[c.name].dropna())) for c in self.columns if not c.is_discrete
+        }
+
+    def __call__(self, table: Table) -> Array:
+        """Places in the training rows' distribution, positions of levels (-1: unknown); NaN where missing."""
+        columns = []
+        for column in self.columns:
+            values = table.frame[column.name]
+            if column.is_discrete:
+                place = {level: float(code) for code, level in enumerate(column.levels)}
+                known = values.astype(object)
+                columns.append(known.map(place).fillna(-1.0).where(known.notna()).to_numpy(dtype=np.float64))
+                continue
+            numbers, knots = _numbers(values), self.known[column.name]
+            columns.append(np.interp(numbers, knots, np.linspace(0, 1, len(knots))) if len(knots) else 0 * numbers)
+        return np.column_stack(columns) if columns else np.zeros((len(table), 1))
+
+
+def _numbers(values: pd.Series[Any]) -> Array:
+    """Numbers, and times as microseconds; NaN where missing."""
+    if values.dtype.kind != "M":
+        return values.to_numpy(dtype=np.float64)
+    moments: Array = values.to_numpy().astype("datetime64[us]").astype(np.int64).astype(np.float64)
+    moments[values.isna().to_numpy()] = np.nan
+    return moments
+
+
+class _Learner:
+    """The forest, and what it says of its own rows out of bag; equal rows are one row with a weight."""
+
+    def __init__(self, x: Array, y: Labels, n_classes: int, seed: int) -> None:
+        from sklearn.ensemble import RandomForestClassifier
+
+        rows, weights = np.unique(np.column_stack([x, y]), axis=0, return_counts=True)
+        self.y, self.n_classes = rows[:, -1].astype(np.int64), n_classes
+        self.forest = RandomForestClassifier(TREES, min_samples_leaf=2, oob_score=True, random_state=seed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of two or three rows, one may be in the bag of every tree
+            self.forest.fit(rows[:, :-1], self.y, sample_weight=weights)
+
+    def predict(self, x: Array) -> Probabilities:
+        """Class probabilities: (rows, classes); 0 for classes that the learner never saw."""
+        return self._spread(self.forest.predict_proba(x))
+
+    def out_of_bag(self) -> float:
+        """ROC-AUC over the distinct rows, each judged by the trees that did not see it."""
+        return roc_auc(self.y, np.nan_to_num(self._spread(self.forest.oob_decision_function_)))
+
+    def _spread(self, probabilities: Array) -> Probabilities:
+        spread = np.zeros((len(probabilities), self.n_classes))
+        spread[:, self.forest.classes_] = probabilities
+        return spread
+
+
+def _cap(table: Table, most: int, rng: np.random.Generator) -> Table:
+    return table if len(table) <= most else table.take(np.sort(rng.permutation(len(table))[:most]))

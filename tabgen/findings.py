@@ -1,0 +1,262 @@
+"""Findings: what in a table is likely not what it seems, each with the column, an example and the mend."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from tabgen.table import Column, Table
+
+NUMBER = re.compile(r"\s*([+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?|[+-]?([iI]nf|[iI]nfinity|INF))\s*")
+CODE = re.compile(r"\s*(0\d+|\d{19,})\s*")
+"""Digits that are no number: with leading zeros, or more of them than a number holds."""
+WHOLE = re.compile(r"\s*[+-]?\d+\s*")
+OPEN_BIN = re.compile(r"\s*([<>≤≥]=?\s*\d+|\d+\s*\+)\s*")
+"""The last of a few ordered groups (1, 2, 3+): such a column is meant as it is."""
+AROUND = re.compile(
+    r"\s*[^\w\s.,+-]?\s?[+-]?(0x[\da-fA-F]+|\d[\d.,' _\u00a0\u202f]*)([eE][+-]?\d{1,4})?\s?(%|[^\W\d_]{1,3}|[€$£)])?\s*"
+)
+"""A number with a sign of currency, separators, or a unit around it."""
+MISSING_WORDS = frozenset(
+    {"", "?", "-", ".", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "null", "NULL", "None", "missing"}
+)
+"""Levels that in other people's files mean that there is no value."""
+ENOUGH = 10
+"""Rows with numbers from which a text column is suspected to hold numbers."""
+FEW, MANY = 3, 20
+"""Different numbers up to which a column can be groups, and from which it is certainly meant as numbers."""
+
+
+@dataclass(frozen=True)
+class NearNumeric:
+    """A text column that looks as if it were meant as numbers; ``certain``: it can hardly be anything else."""
+
+    message: str
+    certain: bool
+
+
+def near_numeric(column: pd.Series[Any], name: str) -> NearNumeric | None:
+    """Whether a column of texts holds numbers but for a few odd values, or numbers with something around them.
+
+    Parameters
+    ----------
+    column : pandas.Series
+        Texts, or texts beside numbers; missing values do not count.
+    name : str
+    """
+    counts = column.dropna().value_counts(sort=False)
+    counts = counts.groupby(counts.index.map(str), sort=False).sum()
+    total = int(counts.sum())
+    kinds = {text: _looks_like(text) for text in counts.index}
+    numbers = [text for text, kind in kinds.items() if kind == "number"]
+    rows = int(counts[numbers].sum()) if numbers else 0
+    odd = [text for text in kinds if kinds[text] != "number"]
+    if rows >= ENOUGH and not odd and not all(WHOLE.fullmatch(text) for text in numbers):
+        return NearNumeric(
+            f"column '{name}' holds numbers written as text, such as {numbers[0]!r}, taken as {len(numbers)}"
+            f" categories; if they are quantities, make them numbers or say --kind {_quoted(name)}=numeric.",
+            False,
+        )
+    bins = len(numbers) <= MANY and all(OPEN_BIN.fullmatch(text) for text in odd)
+    if odd and rows >= ENOUGH and rows >= total / 2 and len(numbers) > FEW and not bins:
+        n_odd = total - rows
+        few = len(odd) <= max(3, len(kinds) // 20)
+        if few or rows >= 0.9 * total:
+            shown = ", ".join(repr(text[:30]) for text in odd[:3]) + (", ..." if len(odd) > 3 else "")
+            return NearNumeric(
+                f"column '{name}' holds numbers but for {shown} in {n_odd} of {total} rows, which would make it"
+                f" {len(kinds)} categories: if that means missing, say --missing {_quoted(odd[0])}; if it is a slip,"
+                f" mend the file; if the column is no number, say --kind {_quoted(name)}=categorical.",
+                len(numbers) > MANY,
+            )
+    around = [text for text, kind in kinds.items() if kind == "around"]
+    if len(around) > MANY and int(counts[[*numbers, *around]].sum()) >= 0.9 * total:
+        words = [text for text, kind in kinds.items() if kind == "word"]
+        besides = f" (and {words[0][:30]!r}: if it means missing, say --missing {_quoted(words[0])})" if words else ""
+        return NearNumeric(
+            f"column '{name}' holds numbers with more around them, such as {around[0]!r}{besides}:"
+            f" taken as {len(kinds)} categories; leave digits, sign and point only,"
+            f" or say --kind {_quoted(name)}=categorical.",
+            False,
+        )
+    return None
+
+
+def _looks_like(text: str) -> str:
+    if NUMBER.fullmatch(text):
+        return "word" if CODE.fullmatch(text) else "number"
+    return "around" if AROUND.fullmatch(text) else "word"
+
+
+def _quoted(text: str) -> str:
+    return text if re.fullmatch(r"[\w.-]+", text) else f"'{text}'"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about a table that its owner should know.
+
+    Attributes
+    ----------
+    kind : str
+        What kind of thing it is; see :func:`findings`.
+    columns : tuple of str
+    message : str
+        One sentence with the mend.
+    """
+
+    kind: str
+    columns: tuple[str, ...]
+    message: str
+
+
+def findings(table: Table, folds: int = 3) -> list[Finding]:
+    """What in a table is likely not meant, or cannot help.
+
+    In this order: ``rare-class`` (fewer rows than folds), ``tells-target`` (a column that alone orders the classes
+    without a fault), ``identifier`` (every value another), ``constant``, ``duplicate`` (equal to another),
+    ``one-to-one`` (the same under other names), ``missing-word`` (a level that elsewhere means missing),
+    ``near-numeric``, ``spelling`` (levels that differ in case or spaces only).
+
+    Parameters
+    ----------
+    table : Table
+    folds : int
+        Of the run that is meant.
+    """
+    found = _rare_classes(table, folds)
+    codes = {c.name: _codes(table.frame[c.name]) for c in table.schema.columns}
+    constant = [name for name, code in codes.items() if len(np.unique(code)) == 1]
+    varying = {name: code for name, code in codes.items() if name not in constant}
+    identifiers = [c for c in table.schema.columns if c.name in varying and _is_identifier(c, table.frame[c.name])]
+    found += [
+        Finding(
+            "tells-target",
+            (name,),
+            f"column '{name}' alone tells the target (ROC-AUC 1.0); if it is known only with the target, leave it out"
+            f" (--drop {_quoted(name)}).",
+        )
+        for name, code in varying.items()
+        if tells_target(code, table.labels)
+    ]
+    found += [
+        Finding(
+            "identifier",
+            (c.name,),
+            f"column '{c.name}' has another value in every row, such as {_shown(table, c.name)}: it names rows, and a"
+            f" generator may copy the names; leave it out (--drop {_quoted(c.name)}).",
+        )
+        for c in identifiers
+    ]
+    found += [
+        Finding("constant", (name,), f"column '{name}' has one value in every row, and says nothing.")
+        for name in constant
+    ]
+    return found + _twins(table, varying) + _levels(table)
+
+
+def _rare_classes(table: Table, folds: int) -> list[Finding]:
+    counts = np.bincount(table.labels, minlength=len(table.schema.classes))
+    return [
+        Finding(
+            "rare-class",
+            (table.schema.target,),
+            f"class {label!r} of '{table.schema.target}' has {count} {'row' if count == 1 else 'rows'}, fewer than the"
+            f" {folds} folds: some test parts are without it; merge it with another class, or take fewer folds.",
+        )
+        for label, count in zip(table.schema.classes, counts, strict=True)
+        if count < folds
+    ]
+
+
+def _codes(column: pd.Series[Any]) -> np.ndarray[Any, Any]:
+    """Positions among the sorted distinct values, missing first: equal for columns that order rows alike."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        values = column.cat.codes.to_numpy().astype(np.int64)
+    else:
+        values = pd.factorize(column, sort=True)[0]
+    codes: np.ndarray[Any, Any] = np.unique(values, return_inverse=True)[1]
+    return codes
+
+
+def _is_identifier(column: Column, values: pd.Series[Any]) -> bool:
+    """Whether a column names its rows: levels that are all different, or whole numbers that count or nearly do."""
+    if len(values) < ENOUGH or column.kind not in ("categorical", "integer") or not values.is_unique:
+        return False
+    if column.kind == "categorical":
+        return True
+    steps = values.diff().dropna()
+    return bool((steps > 0).all() or (steps < 0).all() or values.max() - values.min() < 2 * len(values))
+
+
+def tells_target(codes: np.ndarray[Any, Any], labels: np.ndarray[Any, Any]) -> bool:
+    """Whether a column alone has a ROC-AUC of 1: by its order, or by the class of each of its values.
+
+    A column with nearly as many values as rows would tell any target by its values, so there only its order counts.
+    """
+    pairs = np.unique(np.column_stack([codes, labels]), axis=0)
+    n_values, n_classes = int(codes.max()) + 1, len(np.unique(labels))
+    if n_classes < 2 or len(pairs) > n_values:  # a value with two classes
+        return False
+    by_order = int((np.diff(pairs[:, 1]) != 0).sum()) == n_classes - 1
+    return by_order or n_values <= len(labels) / 5
+
+
+def _twins(table: Table, varying: dict[str, np.ndarray[Any, Any]]) -> list[Finding]:
+    """Columns that repeat others, value for value or under other names."""
+    found: list[Finding] = []
+    first: dict[bytes, str] = {}
+    for name, code in varying.items():
+        all_differ = len(np.unique(code)) == len(code)  # then any two columns are one-to-one, which says nothing
+        renamed = code if all_differ else pd.factorize(code)[0]  # by first appearance: the same for any renaming
+        twin = first.setdefault(renamed.tobytes(), name)
+        if twin == name:
+            continue
+        one, other = table.frame[twin], table.frame[name]
+        if one.astype(object).equals(other.astype(object)):
+            text = f"column '{name}' equals '{twin}' in every row; leave one out (--drop {_quoted(name)})."
+            found.append(Finding("duplicate", (twin, name), text))
+        elif not all_differ:
+            text = f"columns '{twin}' and '{name}' are one-to-one: each value of one goes with one value of the other."
+            found.append(Finding("one-to-one", (twin, name), text))
+    return found
+
+
+def _levels(table: Table) -> list[Finding]:
+    """Levels that may mean missing, columns that are nearly numbers, and levels spelled in two ways."""
+    found = []
+    for column in table.schema.columns:
+        if column.kind != "categorical":
+            continue
+        levels = [level for level in column.levels if isinstance(level, str)]
+        words = [level for level in levels if level.strip() in MISSING_WORDS]
+        if words and len(words) < len(column.levels):
+            rows = int(table.frame[column.name].isin(words).sum())
+            found.append(
+                Finding(
+                    "missing-word",
+                    (column.name,),
+                    f"column '{column.name}' has the level {words[0]!r} in {rows} rows, taken as any other level; if it"
+                    f" means missing, say --missing {_quoted(words[0].strip())}.",
+                )
+            )
+        near = near_numeric(table.frame[column.name].astype(object), column.name) if levels else None
+        if near is not None:
+            found.append(Finding("near-numeric", (column.name,), near.message))
+        alike: dict[str, str] = {}
+        for level in levels:
+            twin = alike.setdefault(" ".join(level.split()).casefold(), level)
+            if twin != level:
+                text = f"column '{column.name}' has the levels {twin!r} and {level!r}: alike but for case or spaces."
+                found.append(Finding("spelling", (column.name,), text))
+    return found
+
+
+def _shown(table: Table, name: str) -> str:
+    known = table.frame[name].dropna()
+    return repr(known.iloc[0])[:40]

@@ -1,0 +1,131 @@
+"""Plain types: dates, periods, durations, decimals and intervals of any library as what a table can hold."""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandas.api import types
+
+from tabgen.errors import TableError, TableWarning
+
+
+def with_plain_type(column: pd.Series[Any], feature: str, name: str) -> pd.Series[Any]:
+    """The column with numbers, texts, booleans, categories or timestamps in it, whatever stood for them.
+
+    Periods become the time they begin at, durations seconds, decimals floats, intervals categories in their order.
+
+    Raises
+    ------
+    TableError
+        For times of day, which belong to no day.
+    """
+    if isinstance(column.dtype, pd.ArrowDtype) and column.dtype.kind in "OMm":
+        column = pd.Series(list(column), index=column.index, dtype=object)  # Arrow's dates, durations and decimals
+    dtype = column.dtype
+    if isinstance(dtype, pd.PeriodDtype):
+        begun: pd.Series[Any] = column.dt.to_timestamp()
+        return begun
+    if types.is_timedelta64_dtype(dtype):
+        return _seconds(column, feature, name)
+    if isinstance(dtype, pd.IntervalDtype):
+        return column.astype("category")
+    if types.is_object_dtype(dtype):
+        return _objects(column, feature, name)
+    return column
+
+
+def _objects(column: pd.Series[Any], feature: str, name: str) -> pd.Series[Any]:
+    known = column.dropna()
+    seen = set(map(type, known))
+
+    def all_are(*kinds: type) -> bool:
+        return bool(seen) and all(issubclass(t, kinds) for t in seen)
+
+    if decimal.Decimal in seen and all_are(decimal.Decimal, int, float, np.number):
+        return column.astype(object).map(float, na_action="ignore").astype(np.float64)
+    if all_are(pd.Interval):
+        return pd.Series(pd.Categorical(list(column), pd.IntervalIndex(sorted(set(known))), ordered=True), column.index)
+    if all_are(dt.timedelta, np.timedelta64):
+        return _seconds(column, feature, name)
+    if all_are(pd.Period):
+        return column.map(lambda period: period.to_timestamp(), na_action="ignore").astype("datetime64[us]")
+    if all_are(dt.date, np.datetime64):
+        return _timestamps(column, known)
+    if all_are(dt.time):
+        raise TableError(
+            f"{name}: column '{feature}' holds times of day, such as {known.iloc[0]}; turn them into numbers"
+            " (seconds since midnight) or leave the column out (--drop)."
+        )
+    return column
+
+
+def _seconds(durations: pd.Series[Any], feature: str, name: str) -> pd.Series[Any]:
+    warnings.warn(
+        f"{name}: column '{feature}' holds durations, which were taken as seconds.", TableWarning, stacklevel=5
+    )
+    seconds: pd.Series[Any] = pd.to_timedelta(durations.astype(object)).dt.total_seconds()
+    return seconds
+
+
+def _timestamps(column: pd.Series[Any], known: pd.Series[Any]) -> pd.Series[Any]:
+    """Dates and times that are objects: of several zones, or with and without one, in UTC."""
+    zones = {str(getattr(value, "tzinfo", None)) for value in known}
+    texts = column.map(
+        lambda value: value.isoformat() if isinstance(value, dt.date) else str(value), na_action="ignore"
+    )
+    values = pd.Series(np.full(len(column), np.datetime64("NaT", "us")), index=column.index, dtype="datetime64[us]")
+    moments = [pd.Timestamp(text).as_unit("us") for text in texts.dropna()]
+    if zones == {"None"}:
+        values[column.notna()] = np.array([m.to_datetime64() for m in moments])
+        return values
+    in_utc = [(m if m.tzinfo else m.tz_localize("UTC")).tz_convert("UTC").tz_localize(None) for m in moments]
+    values[column.notna()] = np.array([m.to_datetime64() for m in in_utc])
+    aware: pd.Series[Any] = values.dt.tz_localize("UTC")
+    return aware.dt.tz_convert(known.iloc[0].tzinfo) if len(zones) == 1 else aware
+
+
+def zone_of(column: pd.Series[Any]) -> str:
+    """The name of a column's time zone; empty if it has none, UTC for one that no name leads back to."""
+    if not isinstance(column.dtype, pd.DatetimeTZDtype):
+        return ""
+    zone = str(column.dtype.tz)
+    try:
+        pd.Timestamp(0, tz=zone)
+    except (ValueError, KeyError, OSError):
+        return "UTC"
+    return zone
+
+
+def as_times(column: pd.Series[Any], zone: str, source: str, error: type[Exception]) -> pd.Series[Any]:
+    """Timestamps without a zone, to the microsecond: in UTC if the column is to have a ``zone``.
+
+    Raises
+    ------
+    error
+        If a value is no time, or has a zone where the column has none.
+    """
+    try:
+        if not types.is_datetime64_any_dtype(column.dtype):
+            texts = column.astype(object).where(column.notna(), None)
+            column = pd.to_datetime(texts, format="ISO8601", utc=bool(zone))
+            if not types.is_datetime64_any_dtype(column.dtype):
+                raise ValueError("times of several zones")
+    except (ValueError, TypeError, OverflowError) as reason:
+        raise error(
+            f"column '{column.name}' of {source} should hold dates or times such as 2020-12-31 or 2020-12-31 23:59:"
+            f" {str(reason).partition('. You might')[0]}."
+        ) from reason
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        if not zone:
+            raise error(f"column '{column.name}' of {source} holds times of the zone {column.dtype.tz}; none is due.")
+        column = column.dt.tz_convert("UTC").dt.tz_localize(None)
+    if column.dt.nanosecond.any():
+        warnings.warn(
+            f"{source}: the times of column '{column.name}' were cut to microseconds.", TableWarning, stacklevel=5
+        )
+    return column.astype("datetime64[us]")

@@ -1,0 +1,67 @@
+"""Tasks that are never trained on, by which the progress of a run is followed."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import roc_auc_score
+
+from tabgen.models.tab2d import Tab2D
+from tabgen.pretrain.tasks import PRIORS, Batch, batch_of
+
+
+class HeldOut:
+    """Fixed tasks of every prior that are never trained on, with a random forest's ROC-AUC as the yardstick.
+
+    Named ``prior/shape``; a prior's tasks do not depend on which others there are.
+    """
+
+    SHAPES: ClassVar[dict[str, tuple[int, int, int, int]]] = {
+        "small": (150, 6, 2, 24),
+        "classes": (300, 8, 5, 16),
+        "large": (600, 15, 2, 12),
+    }
+    """Name -> rows, features, classes, tasks."""
+
+    def __init__(self, priors: dict[str, float]) -> None:
+        self.batches: dict[str, Batch] = {}
+        for prior in priors:
+            for number, (shape, (rows, features, classes, tasks)) in enumerate(self.SHAPES.items()):
+                rng = np.random.default_rng([987_654_321, number])
+                generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+                self.batches[f"{prior}/{shape}"] = batch_of(
+                    PRIORS[prior], tasks, rows, features, classes, rng, generator
+                )
+
+    def forest(self) -> dict[str, float]:
+        def scores(batch: Batch, task: int) -> np.ndarray[Any, Any]:
+            forest = RandomForestClassifier(random_state=0)
+            forest.fit(batch.x_support[task].numpy(), batch.y_support[task].numpy())
+            full = np.zeros((batch.x_query.shape[1], batch.n_classes))
+            full[:, forest.classes_] = forest.predict_proba(batch.x_query[task].numpy())
+            return full
+
+        return {
+            name: mean_auc(batch, [scores(batch, t) for t in range(len(batch.x_support))])
+            for name, batch in self.batches.items()
+        }
+
+    def model(self, model: Tab2D) -> dict[str, float]:
+        out = {}
+        with torch.no_grad():
+            for name, batch in self.batches.items():
+                logits = model(batch.x_support, batch.y_support, batch.x_query)[..., : batch.n_classes]
+                out[name] = mean_auc(batch, list(logits.softmax(2).numpy()))
+        return out
+
+
+def mean_auc(batch: Batch, scores: list[np.ndarray[Any, Any]]) -> float:
+    """Mean over tasks of the one-vs-rest ROC-AUC over the classes that can be scored."""
+    tasks = []
+    for y, score in zip(batch.y_query.numpy(), scores, strict=True):
+        classes = [c for c in range(batch.n_classes) if 0 < (y == c).sum() < len(y)]
+        tasks.append(np.mean([roc_auc_score(y == c, score[:, c]) for c in classes]) if classes else np.nan)
+    return float(np.nanmean(tasks))

@@ -1,0 +1,91 @@
+"""The ruler: real rows of which a known share is broken, and what an arm can tell of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.isotonic import IsotonicRegression
+
+from tabgen.statistics.significance import holm, signed_rank
+
+RULER = "corrupted"
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """What an arm resolves at the datasets of a pool.
+
+    Attributes
+    ----------
+    what : str
+        What was broken: labels, features or both.
+    datasets : int
+    doses : list of float
+        The shares of broken rows that were measured, lowest first.
+    gains : list of float
+        Median gain of each dose, in points.
+    right_order : float
+        Share of (dataset, neighbouring doses) in which the higher dose scores lower.
+    detected : float or None
+        The smallest dose found below the lowest one (signed-rank, Holm over the doses); None: none was.
+    places : dict of str to float
+        For every other method the share of broken rows that is as good as it, by the median gains made monotone; the
+        lowest or highest dose where it lies beyond.
+    """
+
+    what: str
+    datasets: int
+    doses: list[float]
+    gains: list[float]
+    right_order: float
+    detected: float | None
+    places: dict[str, float] = field(default_factory=dict)
+
+
+def read_ruler(outcomes: pd.DataFrame, matrix: pd.DataFrame, alpha: float) -> Resolution | None:
+    """The resolution of a pool that holds at least three doses of the ruler, of broken labels if there are any.
+
+    Parameters
+    ----------
+    outcomes : DataFrame
+        With `method`, `generator` and `settings`.
+    matrix : DataFrame
+        Shape (datasets, methods), mean gains in points.
+    """
+    if not {"generator", "settings"} <= set(outcomes.columns) or not len(matrix):
+        return None
+    doses: dict[str, dict[float, str]] = {}
+    for row in outcomes[outcomes["generator"] == RULER].drop_duplicates("method").to_dict("records"):
+        if row["method"] in matrix.columns:
+            settings: dict[str, Any] = row["settings"]
+            doses.setdefault(str(settings.get("what")), {})[float(settings.get("share", 0.0))] = row["method"]
+    long_enough = {what: found for what, found in doses.items() if len(found) >= 3}
+    if not long_enough:
+        return None
+    what = "labels" if "labels" in long_enough else sorted(long_enough)[0]
+    shares = sorted(long_enough[what])
+    gains = matrix[[long_enough[what][share] for share in shares]].to_numpy(dtype=float)
+    p = holm([signed_rank(gains[:, column] - gains[:, 0]).p for column in range(1, len(shares))])
+    lower = np.median(gains[:, 1:] - gains[:, :1], axis=0) < 0
+    detected = [share for share, each, below in zip(shares[1:], p, lower, strict=True) if each <= alpha and below]
+    medians = np.median(gains, axis=0)
+    return Resolution(
+        what=what,
+        datasets=len(matrix),
+        doses=shares,
+        gains=[float(value) for value in medians],
+        right_order=float((np.diff(gains, axis=1) < 0).mean()),
+        detected=min(detected, default=None),
+        places=_places(shares, medians, matrix.drop(columns=list(long_enough[what].values()))),
+    )
+
+
+def _places(shares: list[float], medians: np.ndarray[Any, Any], others: pd.DataFrame) -> dict[str, float]:
+    """Where the median gain of each method lies on the ruler."""
+    falling = IsotonicRegression(increasing=False).fit(shares, medians).predict(shares)
+    gains = others.median(axis=0)
+    # np.interp wants rising abscissae: gains fall as the dose rises
+    return {str(name): float(np.interp(value, falling[::-1], shares[::-1])) for name, value in gains.items()}

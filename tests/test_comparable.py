@@ -1,0 +1,113 @@
+"""What may be ranked together, and what tells datasets and methods of one name apart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from leaderboard_rows import make_rows, with_key
+
+from tabgen.comparable import arms_of, in_arm, pools
+from tabgen.errors import ExperimentError
+from tabgen.results import rank_pools
+
+Row = dict[str, Any]
+
+
+def changed(rows: list[Row], **change: Any) -> list[Row]:
+    return [with_key(row | change) for row in rows]
+
+
+def test_outcomes_of_one_setting_are_one_pool() -> None:
+    (pool,) = pools(pd.DataFrame(make_rows()))
+    assert (pool.name, pool.max_train_rows, len(pool.outcomes)) == ("at most 1,000 training rows", 1000, 60)
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"model": "other"}, "other"),
+        ({"checkpoint": "1" * 64}, "checkpoint 11111111"),
+        ({"max_test_rows": 50}, "at most 50 test rows"),
+        ({"protocol": 4}, "protocol 4"),
+        ({"max_train_rows": 50}, "at most 50 training rows"),
+        ({"max_train_rows": None}, "all training rows"),
+    ],
+)
+def test_what_differs_in_the_setting_ranks_apart_and_says_so(change: dict[str, Any], word: str) -> None:
+    rows = make_rows()
+    found = pools(pd.DataFrame(rows + changed(rows, **change)))
+    assert [len(pool.outcomes) for pool in found] == [60, 60]
+    assert any(word in pool.name for pool in found)
+    assert len({pool.name for pool in found}) == 2
+
+
+def test_two_targets_of_one_file_are_two_datasets() -> None:
+    rows = make_rows()
+    (pool,) = pools(pd.DataFrame(rows + changed(rows, target="another")))
+    names = set(pool.outcomes["dataset"])
+    assert len(names) == 12
+    assert "blood-storage (another)" in names
+
+
+def test_two_versions_of_a_plugin_are_two_methods() -> None:
+    rows = [row for row in make_rows() if row["method"] == "jitter"]
+    (pool,) = pools(pd.DataFrame(make_rows() + changed(rows, plugin_version="sha256:abc")))
+    assert {"jitter (0.1.0)", "jitter (sha256:abc)", "bootstrap"} <= set(pool.outcomes["method"])
+
+
+def test_of_one_cell_measured_twice_the_fuller_one_counts() -> None:
+    rows = make_rows()
+    (pool,) = pools(pd.DataFrame(rows + changed(rows, arms=["fine-tune", "context"])))
+    assert len(pool.outcomes) == 60
+    assert set(map(tuple, pool.outcomes["arms"])) == {("fine-tune", "context")}
+    with pytest.raises(ExperimentError, match="60 outcomes repeat a cell"):
+        pools(pd.DataFrame(rows + [row | {"key": "f" * 64} for row in rows]))
+
+
+def test_draws_count_as_seeds() -> None:
+    rows = [row for row in make_rows() if row["generator"]]
+    (pool,) = pools(pd.DataFrame(make_rows() + changed(rows, draw=1)))
+    assert sorted(set(pool.outcomes["seed"])) == [0, 1]
+
+
+def with_arms() -> pd.DataFrame:
+    """Rows that measured two arms; jitter@augment draws jitter's rows."""
+    rows = make_rows()
+    rng = np.random.default_rng(1)
+    for row in rows:
+        row["arms"] = ["fine-tune", "context"]
+        for part in ("validation", "test"):
+            for metric in ("roc_auc", "log_loss"):
+                better = 0.0 if row["generator"] is None else rng.normal(-0.1, 0.01)
+                row[f"context_{part}_{metric}"] = row[f"zero_shot_{part}_{metric}"] * (1 + better)
+    return pd.DataFrame([with_key(row) for row in rows])
+
+
+def test_methods_with_the_same_rows_are_one_where_nothing_is_tuned() -> None:
+    (pool,) = pools(with_arms())
+    assert arms_of(pool.outcomes) == ["fine-tune", "context"]
+    assert set(in_arm(pool.outcomes, "fine-tune")["method"]) == {
+        "zero-shot", "real", "bootstrap", "jitter", "jitter@augment"
+    }  # fmt: skip
+    assert set(in_arm(pool.outcomes, "context")["method"]) == {"real", "bootstrap", "jitter"}
+
+
+def test_zero_shot_stands_for_the_real_rows_where_they_were_not_run() -> None:
+    outcomes = with_arms()
+    (pool,) = pools(outcomes[outcomes["method"] != "real"])
+    assert set(in_arm(pool.outcomes, "context")["method"]) == {"real", "bootstrap", "jitter"}
+
+
+def test_every_pool_is_ranked_in_every_arm() -> None:
+    ranked = rank_pools(with_arms())
+    assert [(each.arm, each.ranking is not None) for each in ranked] == [("fine-tune", True), ("context", True)]
+    context = ranked[1].ranking
+    assert context is not None
+    assert context.arm == "context"
+    gains = {record.method: record.median_gain for record in context.methods}
+    assert gains["real"] == 0
+    assert gains["jitter"] < -8
+    assert "zero-shot" not in " ".join(context.sentences())
