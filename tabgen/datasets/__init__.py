@@ -172,9 +172,15 @@ def tabarena_datasets() -> list[Dataset]:
 def oracle_datasets() -> list[Dataset]:
     from tabgen.datasets.oracle import oracle_folder, write_suite
 
-    if not (oracle_folder() / "manifest.json").is_file():
+    if not _oracle_at_hand():
         write_suite(oracle_folder())
     return read_manifest(oracle_folder())
+
+
+def _oracle_at_hand() -> bool:
+    from tabgen.datasets.oracle import oracle_folder
+
+    return (oracle_folder() / "manifest.json").is_file()
 
 
 def _tabarena_at_hand() -> bool:
@@ -190,5 +196,5 @@ def tabgen_register_datasets(register: Callable[[Suite], None]) -> None:
     register(Suite("text", "four real tables with columns of free text, embedded", "1", text_datasets))
     summary = "TabArena v0.1's classification tasks of at most 100 columns, fetched from openml.org when first used"
     register(Suite("tabarena-33", summary, "v0.1", tabarena_datasets, _tabarena_at_hand))
-    summary = "tables drawn from known mechanisms, on which `oracle` draws fresh true rows"
-    register(Suite("synthetic-oracle", summary, "1", oracle_datasets))
+    summary = "tables of known mechanisms, drawn when first used, on which `oracle` draws fresh true rows"
+    register(Suite("synthetic-oracle", summary, "1", oracle_datasets, _oracle_at_hand))
