@@ -147,9 +147,16 @@ def _parse_settings(text: str, where: str) -> dict[str, Any]:
     return settings
 
 
+ON_REQUEST = ("corrupted", "oracle")
+"""Run where they are named: the ruler is a scale of several doses, the oracle knows the tables of one suite only."""
+
+
 def default_methods(plugins: Plugins) -> list[str]:
-    """Both baselines and every generator that can run: all but those of :func:`without_environment`."""
-    absent = without_environment(plugins)
+    """Both baselines and every generator that can run on any suite and is one method as it stands.
+
+    Without those of :func:`without_environment`, and those of :data:`ON_REQUEST`.
+    """
+    absent = {*without_environment(plugins), *ON_REQUEST}
     return [*BASELINES, *(name for name in plugins.generators if name not in absent)]
 
 
