@@ -12,7 +12,7 @@ DEMO_METHODS = zero-shot,real,bootstrap,independent,smote-nc,scm,causalmix
 .PHONY: demo test install browser clean
 
 demo: install
-	$(BIN)/tabgen run --suite quick --folds 2 --methods $(DEMO_METHODS) -o $(DEMO)
+	$(BIN)/tabgen run --suite quick --folds 2 --max-train-rows 300 --methods $(DEMO_METHODS) -o $(DEMO)
 
 test: install browser
 	$(BIN)/ruff check .
