@@ -23,9 +23,9 @@ from tabgen.host import environments
 from tabgen.outcome import Cell, Result, rows_key
 from tabgen.plugins import Plugins, get_plugins
 from tabgen.processes import descendants, is_over, kill, kill_group, memory_mb, start_time
+from tabgen.text import MOST_LOG
 
 POLL_SECONDS = 0.25
-LOG_TAIL = 2000
 LOG_LIMIT = 1_000_000
 """Bytes of a cell's log that are kept: the last ones."""
 REPORT_LIMIT = 64_000_000
@@ -346,7 +346,7 @@ def _finish(state: Running) -> Result:
     return replace(
         result,
         measured=result.measured | {"seconds_wall": wall, "seconds_total": total},
-        log_tail=log[-LOG_TAIL:].decode(errors="replace"),
+        log_tail=log[-MOST_LOG:].decode(errors="replace"),
     )
 
 

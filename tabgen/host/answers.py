@@ -116,7 +116,6 @@ def answer(channel: socket.socket, make: Callable[[], Answers]) -> None:
             return
         reply: dict[str, Any]
         drawn = None
-        began = time.perf_counter()
         try:
             answers = answers or make()
             if request["op"] == "fit":
@@ -132,7 +131,6 @@ def answer(channel: socket.socket, make: Callable[[], Answers]) -> None:
         if os.getpid() != me:  # a plugin forked, and its child came back here
             os._exit(FAULT)
         measured = {
-            "seconds": time.perf_counter() - began,
             "processor": time.process_time(),
             "peak_mb": peak_memory_mb(),
         }

@@ -60,7 +60,6 @@ class Spent:
     used_model: bool = False
     peak_mb: float = 0.0
     processor: float = 0.0
-    last_seconds: float = 0.0
 
 
 class Host(Protocol):
@@ -134,7 +133,6 @@ class RemoteHost:
         spent = self.spent
         try:
             spent.peak_mb, spent.processor = float(reply.get("peak_mb", 0)), float(reply.get("processor", 0))
-            spent.last_seconds = float(reply.get("seconds", 0))
             if failure := reply.get("error"):
                 raise GeneratorFailed(
                     _status(failure["status"]), one_line(failure["reason"]), one_line(failure.get("place", ""))
@@ -173,27 +171,25 @@ class HostHere:
         pass
 
     def fit(self, order: FitOrder, train: Table) -> None:
-        began = time.perf_counter()
         self._train = train
         self._context = FitContext(
             order.seed, time.monotonic() + order.seconds, order.threads, order.device, self._model, self.spent.notes
         )
         same_start(order.seed)
         fit_generator(self.generator, train, self._context, self._text)
-        self._note(began)
+        self._note()
 
     def sample(self, n_rows: int, seed: int, fresh: bool) -> Table:
-        began = time.perf_counter()
         if fresh:
             same_start(seed)
         sample = draw_sample(self.generator, self._train, n_rows, seed, self._text)
-        self._note(began)
+        self._note()
         return sample
 
     def _model(self) -> FoundationModel:
         self.spent.used_model = True
         return self._load_model()
 
-    def _note(self, began: float) -> None:
+    def _note(self) -> None:
         kept_notes(self._context.notes)  # refuses what JSON cannot hold
-        self.spent.last_seconds, self.spent.peak_mb = time.perf_counter() - began, peak_memory_mb()
+        self.spent.peak_mb = peak_memory_mb()
