@@ -45,7 +45,7 @@ def rank(
     from tabgen.cli.names import split_methods
     from tabgen.comparable import arms_of
     from tabgen.errors import ExperimentError, UnknownNameError
-    from tabgen.results import default_arm, keep, load_results, rank_pools, reasons
+    from tabgen.results import answers, default_arm, keep, load_results, rank_pools, reasons
 
     outcomes = keep(load_results(*folders), suite, split_methods(methods) or None, max_train_rows)
     if arm and arm not in ARMS:
@@ -61,8 +61,11 @@ def rank(
     if plain and not any(each.ranking for each in ranked):
         raise ExperimentError(f"no cell has a score to rank: {reasons(outcomes)['reason'].iloc[0]}")
     if as_json:
+        of_pool = {pool.name: answer.to_dict() for pool, answer in answers(outcomes, alpha)}
         data = [
-            {"name": each.pool.name, "max_train_rows": each.pool.max_train_rows} | each.ranking.to_dict(times=False)
+            {"name": each.pool.name, "max_train_rows": each.pool.max_train_rows}
+            | each.ranking.to_dict(times=False)
+            | {"answer": of_pool.get(each.pool.name)}
             for each in ranked
             if each.ranking
         ]
@@ -72,7 +75,7 @@ def rank(
     elif as_latex:
         typer.echo(latex_table(pools_frame(ranked)), nl=False)
     else:
-        print_ranked(ranked, outcomes, shown, Console())
+        print_outcomes(ranked, outcomes, shown, Console(), alpha)
 
 
 def pools_frame(ranked: list[Ranked]) -> pd.DataFrame:
@@ -85,6 +88,24 @@ def pools_frame(ranked: list[Ranked]) -> pd.DataFrame:
         if len(ranked) > 1:
             frames[-1].insert(0, "pool", each.pool.name)
     return pd.concat(frames, ignore_index=True)
+
+
+def print_outcomes(
+    ranked: list[Ranked], outcomes: pd.DataFrame, arm: str, console: Console, alpha: float = 0.05
+) -> None:
+    """The ranking of several tables; of one, which ranks nothing, the answer."""
+    from tabgen.cli.answer import print_answer
+    from tabgen.results import answers, closeness
+
+    found = answers(outcomes, alpha)
+    if len(found) < len({each.pool.name for each in ranked}):
+        print_ranked(ranked, outcomes, arm, console)
+        return
+    for pool, answer in found:
+        if len(found) > 1:
+            console.rule(pool.name, align="left")
+        print_answer(answer, pool.outcomes, console)
+    print_closeness(closeness(outcomes), console)
 
 
 def print_ranked(ranked: list[Ranked], outcomes: pd.DataFrame, arm: str, console: Console) -> None:

@@ -6,6 +6,7 @@ every number.
 """
 
 from tabgen.statistics.bayes import Posterior, bayesian_signed_rank, posterior_weights
+from tabgen.statistics.one_table import Answer, Candidate, CorrelatedT, answer, correlated_t
 from tabgen.statistics.ranks import (
     Duels,
     Interval,
@@ -54,7 +55,10 @@ from tabgen.statistics.verdicts import (
 
 __all__ = [
     "POLICIES",
+    "Answer",
+    "Candidate",
     "Comparison",
+    "CorrelatedT",
     "DatasetMeans",
     "Duels",
     "FriedmanTest",
@@ -70,10 +74,12 @@ __all__ = [
     "StatisticsError",
     "Tests",
     "Verdict",
+    "answer",
     "bayesian_signed_rank",
     "bootstrap_intervals",
     "check_outcomes",
     "cliques",
+    "correlated_t",
     "critical_difference",
     "curve_disagreement",
     "dataset_means",
