@@ -12,11 +12,11 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
+from tabgen import figures
 from tabgen.arms import ARMS
 from tabgen.datasets import Dataset
 from tabgen.errors import DataError
 from tabgen.generator import BASELINES
-from tabgen.leaderboard import figures
 from tabgen.leaderboard.boards import Board, constants, direction, embed, make_boards, payload, verdicts_of
 from tabgen.leaderboard.bundle import load_rows
 from tabgen.leaderboard.downloads import write_downloads
@@ -171,7 +171,6 @@ class _Site:
         drawn = {board.name: self._draw(board) for board in self.boards}
         data = {
             "constants": constants(),
-            "metrics": {metric: direction(metric, self.plugins) for board in self.boards for metric in board.metrics},
             "sizes": [name for _, name in SIZES],
             "datasets": {
                 name: {"page": known.page, "suites": sorted(known.facts["suites"]), "size": size_of(known)}
@@ -194,7 +193,7 @@ class _Site:
             sentences=verdicts_of(ranking),
             datasets=self.datasets,
             generators=self.generators,
-            metrics=list(data["metrics"]),
+            metrics=list(dict.fromkeys(metric for board in self.boards for metric in board.metrics)),
             suites=sorted({suite for known in self.datasets.values() for suite in known.facts["suites"]}),
             sizes=[name for _, name in SIZES],
             licences=sorted({str(known.facts["licence"]) for known in self.generators.values() if licensed(known)}),
