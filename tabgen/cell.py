@@ -90,7 +90,8 @@ def run_cell(
     same_start(seeds["torch"])
     with clock.phase("load"):
         table = Dataset(cell.dataset, Path(cell.path), cell.target, cell.sha256, cell.kinds, cell.reading).load()
-        parts = split(table.labels, cell.fold, cell.n_folds, cell.seed, cell.max_train_rows, cell.max_test_rows)
+        caps = (cell.max_train_rows, cell.max_test_rows)
+        parts = split(table.labels, cell.fold, cell.n_folds, cell.seed, *caps, table.copies)
         model = _load_model(cell, plugins, device)
         train = table.take(parts.train).observed()
         encoder = model.encoder(train)
@@ -139,6 +140,16 @@ def run_cell(
     return _result(facts, measured, notes, clock, cache)
 
 
+def _synthetic_rows(cell: Cell, n_train: int) -> int:
+    return max(2, round(cell.ratio * n_train))
+
+
+def _offered(cell: Cell, n_train: int) -> int:
+    """Rows of the table that steps are cut from."""
+    real = n_train if cell.mixing in ("real", "augment") else 0
+    return real if cell.mixing == "real" else real + _synthetic_rows(cell, n_train)
+
+
 def _tune(
     cell: Cell,
     model: FoundationModel,
@@ -152,7 +163,7 @@ def _tune(
 
     What one run alone can say (curves, the kept step) is that of the first.
     """
-    recipe = Recipe(**cell.recipe).for_table(scorer.n_classes, n_train)
+    recipe = Recipe(**cell.recipe).for_table(scorer.n_classes, n_train).for_rows(_offered(cell, n_train))
     steps, primary = fixed_steps(recipe.steps)
     fixed = "fixed-steps" in cell.arms
     evaluate = replace(recipe, evaluate_every=math.gcd(recipe.evaluate_every, *steps)) if fixed else recipe
@@ -371,7 +382,7 @@ class SyntheticRows:
         real: Encoded,
     ) -> None:
         self.synthesis, self.model, self.encoder, self.scorer, self.real = synthesis, model, encoder, scorer, real
-        self.n_rows = max(2, round(cell.ratio * len(synthesis.train)))
+        self.n_rows = _synthetic_rows(cell, len(synthesis.train))
         self.augment, self.redraws = cell.mixing == "augment", synthesis.host.info.redraws
         synthesis.facts["n_synthetic"] = self.n_rows
         if self.redraws:

@@ -50,6 +50,15 @@ def test_any_field_can_be_replaced_and_unknown_ones_are_named() -> None:
         get_recipe("nanoo")
 
 
+def test_steps_follow_the_rows_where_the_recipe_says_how_often_each_is_looked_at() -> None:
+    plain = get_recipe("nano")
+    assert plain.for_rows(1_000_000) == plain
+    often = get_recipe("nano", views=10)  # 320 rows a step
+    assert often.for_rows(320) == often.for_rows(50) == often  # ten steps are fewer than it has
+    more = often.for_rows(32_000)
+    assert (more.steps, more.patience) == (1000, 334)
+
+
 def test_a_recipe_survives_being_data() -> None:
     for recipe in RECIPES.values():
         data = recipe.to_dict()
