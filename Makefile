@@ -1,5 +1,6 @@
 # make demo   set up, compare generators on six small tables, write a report
 # make test   set up, run linter, type checker and all tests
+# make docs   set up, build the documentation site: docs/_build/html/index.html
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
@@ -9,7 +10,7 @@ PLUGINS = $(sort $(dir $(wildcard plugins/*/pyproject.toml)))
 DEMO = runs/demo
 DEMO_METHODS = zero-shot,real,bootstrap,independent,smote-nc,scm,causalmix
 
-.PHONY: demo test install browser clean
+.PHONY: demo test docs install browser clean
 
 demo: install
 	$(BIN)/tabgen run --suite quick --folds 2 --max-train-rows 300 --methods $(DEMO_METHODS) -o $(DEMO)
@@ -18,6 +19,9 @@ test: install browser
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --cov --cov-report=term
+
+docs: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 
 install: $(VENV)/.installed
 

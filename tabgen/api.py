@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,13 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from rich.console import Console
 
+from tabgen.comparison import Comparison
 from tabgen.datasets import file_suite
 from tabgen.errors import DataError, ExperimentError
+from tabgen.experiment import plan
 from tabgen.generator import FitContext, Generator
 from tabgen.host.elsewhere import make_where_it_runs
 from tabgen.models import DEFAULT_MODEL
 from tabgen.plugins import PluginChoice, find_model, get_plugins
+from tabgen.progress import make_watcher
 from tabgen.results import load_results
 from tabgen.runner import QuietWatcher, run_experiment
 from tabgen.sampling import draw_sample, fit_generator
@@ -29,11 +34,14 @@ def compare(
     output: str | Path = "runs/compare",
     *,
     experiment: str | Path | None = None,
+    data: pd.DataFrame | str | Path | None = None,
     workers: int | None = None,
     plugins: PluginChoice | None = None,
     **fields: Any,
-) -> pd.DataFrame:
-    """Run a comparison and return its outcomes, one row per cell; cells that ``output`` holds are not run again.
+) -> Comparison:
+    """Run a comparison and return what it found; cells that ``output`` holds are not run again.
+
+    Progress is shown on a terminal and in a notebook.
 
     Parameters
     ----------
@@ -45,6 +53,8 @@ def compare(
         Folder of the run.
     experiment : str or Path, optional
         A preset's name, or an experiment file (``.toml``), for what is not given here.
+    data : DataFrame or path of a file, optional
+        One table instead of a suite; ``target`` names its column to predict. A frame is written below ``output``.
     workers : int, optional
         Cells at once; one per core unless given.
     **fields
@@ -53,13 +63,16 @@ def compare(
 
     Returns
     -------
-    pandas.DataFrame
-        See :func:`tabgen.load_results`; ``tabgen.statistics.summary`` ranks it.
+    Comparison
+        ``to_frame()`` has one row per cell, ``ranking()`` and, for one table, ``answer`` say what follows from them,
+        ``plot`` draws it.
 
     Raises
     ------
     ExperimentError
         For a field that does not exist, or a value that it does not take.
+    TableError, DataError
+        If one table is given that cannot be used: before any cell runs.
     """
     choice = plugins or PluginChoice()
     registry = get_plugins(choice)
@@ -68,13 +81,36 @@ def compare(
         is_file = str(experiment).endswith(".toml")
         values = read_spec(Path(experiment)) if is_file else read_preset(str(experiment))
     values |= fields
+    if data is not None:
+        values = {name: value for name, value in values.items() if name != "suite"}
+        values["data"] = _as_file(data, Path(output))
     if suite is not None or not {"suite", "data"} & set(values):
         values["suite"] = str(suite or "quick")
     if methods is not None:
         values["methods"] = list(methods)
     planned = make_spec(values, "compare").build(registry)
-    run_experiment(planned, Path(output), registry, choice, QuietWatcher(), workers=workers or 0)
-    return load_results(output)
+    if len(planned.suite.datasets) == 1:
+        planned.suite.datasets[0].load()  # a bad table is said once, here, not once per cell
+    console = Console()
+    watcher = make_watcher(console) if console.is_terminal or console.is_jupyter else QuietWatcher()
+    run_experiment(planned, Path(output), registry, choice, watcher, workers=workers or 0)
+    keys = {cell.key for cell in plan(planned, registry)}  # the folder may hold other runs' cells too
+    outcomes = load_results(output)
+    return Comparison(outcomes[outcomes["key"].isin(keys)].reset_index(drop=True), Path(output))
+
+
+def _as_file(data: pd.DataFrame | str | Path, output: Path) -> Path:
+    """A table's file; a frame is written to one that is named after what it holds."""
+    if not isinstance(data, pd.DataFrame):
+        return Path(data)
+    scratch = output / "tables" / f"{uuid.uuid4().hex}.parquet"
+    scratch.parent.mkdir(parents=True, exist_ok=True)
+    write_frame(data, scratch)
+    digest = hashlib.sha256(scratch.read_bytes()).hexdigest()[:12]
+    path = scratch.with_name(digest) / "data.parquet"
+    path.parent.mkdir(exist_ok=True)
+    scratch.replace(path)
+    return path
 
 
 @dataclass(frozen=True)

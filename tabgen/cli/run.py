@@ -88,9 +88,9 @@ def run(
 
     from tabgen.cli.answer import AnsweringWatcher
     from tabgen.cli.listings import load
-    from tabgen.cli.progress import make_watcher
     from tabgen.experiment import plan
     from tabgen.outcome import RETRYABLE
+    from tabgen.progress import make_watcher
     from tabgen.runner import run_experiment
     from tabgen.spec import make_spec
 

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 import tabgen
 from tabgen.cli import app
 from tabgen.datasets import Dataset
-from tabgen.errors import ExperimentError, TableError, UnknownNameError
+from tabgen.errors import ExperimentError, TabgenError, TableError, UnknownNameError
 from tabgen.plugins import PluginChoice
 
 BUILT_IN = PluginChoice(external=False)
@@ -215,7 +215,7 @@ def test_compare_returns_the_outcomes(teaching: Dataset, tmp_path: Path) -> None
     entry = {"name": "mine", "file": "t.parquet", "target": teaching.target}
     (tmp_path / "suite" / "manifest.json").write_text(json.dumps([entry]))
     (tmp_path / "suite" / "t.parquet").write_bytes(teaching.path.read_bytes())
-    outcomes = tabgen.compare(
+    found = tabgen.compare(
         tmp_path / "suite",
         ["zero-shot", "real"],
         tmp_path / "run",
@@ -225,6 +225,38 @@ def test_compare_returns_the_outcomes(teaching: Dataset, tmp_path: Path) -> None
         recipes={"short": {"base": "nano", "steps": 1}},
         plugins=BUILT_IN,
     )
+    outcomes = found.to_frame()
     assert sorted(outcomes["method"]) == ["real", "real", "zero-shot", "zero-shot"]
     assert set(outcomes["status"]) == {"ok"}
     assert outcomes.equals(tabgen.load_results(tmp_path / "run"))
+    assert repr(found) == "<Comparison of 2 methods: 4 cells (4 ok)>"
+    assert found.ranking("fine-tune").pool.methods == ["real", "zero-shot"]
+
+
+def test_compare_takes_a_frame_and_answers(teaching: Dataset, tmp_path: Path) -> None:
+    """A frame is one table: the answer, figures, a page for notebooks; the same frame resumes, another is another."""
+    frame = pd.read_parquet(teaching.path)
+    settings = {"folds": 2, "seeds": 2, "model": str(FIXTURE), "fidelity": False, "plugins": BUILT_IN}
+    words = {"methods": ["real", "jitter"], "output": tmp_path / "run", **settings}
+    found = tabgen.compare(data=frame, target=teaching.target, **words)
+    assert len(found) == 8
+    assert found.answer is not None
+    assert {candidate.method for candidate in found.answer.candidates} == {"jitter"}
+    page = found._repr_html_()
+    assert "jitter" in page and "beside the real rows" in page
+    assert found.plot.worth().axes[0].get_title() == "Worth of synthetic rows in the arm 'context'"
+    assert found.plot.ranks("context").axes and found.plot.gains().axes
+    again = tabgen.compare(data=frame, target=teaching.target, **words)
+    assert again.to_frame().equals(found.to_frame())
+    other = tabgen.compare(data=frame.iloc[:-20], target=teaching.target, **words)
+    assert len(other) == 8  # its own cells, of those that the folder holds
+    assert other.answer is not None and other.answer.n_train < found.answer.n_train
+    caps = tabgen.compare(data=frame, target=teaching.target, max_train_rows=[30, 60], **words)
+    with pytest.raises(ExperimentError, match="one pool with scores can be ranked; there are 2"):
+        caps.ranking()
+
+
+def test_a_frame_that_cannot_be_used_is_said_before_any_cell_runs(tmp_path: Path) -> None:
+    with pytest.raises(TabgenError, match="'z'"):
+        tabgen.compare(data=pd.DataFrame({"a": [1, 2], "y": [0, 1]}), target="z", output=tmp_path / "run")
+    assert not (tmp_path / "run" / "outcomes.sqlite").exists()
