@@ -1,5 +1,6 @@
 # make demo   set up, compare generators on six small tables, write a report
 # make test   set up, run linter, type checker and all tests
+# make fast   the tests to run while working: without those that start servers, clusters or browsers, or train
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
@@ -9,7 +10,7 @@ PLUGINS = $(sort $(dir $(wildcard plugins/*/pyproject.toml)))
 DEMO = runs/demo
 DEMO_METHODS = zero-shot,real,bootstrap,independent,smote-nc,scm,causalmix
 
-.PHONY: demo test install browser clean
+.PHONY: demo test fast install browser clean
 
 demo: install
 	$(BIN)/tabgen run --suite quick --folds 2 --max-train-rows 300 --methods $(DEMO_METHODS) -o $(DEMO)
@@ -18,6 +19,9 @@ test: install browser
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --cov --cov-report=term
+
+fast: install
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m "not slow" tests
 
 install: $(VENV)/.installed
 
