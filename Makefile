@@ -1,6 +1,7 @@
 # make demo   set up, compare generators on six small tables, write a report
 # make test   set up, run linter, type checker and all tests
 # make docs   set up, build the documentation site: docs/_build/html/index.html
+# make fast   the tests to run while working: without those that start servers, clusters or browsers, or train
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
@@ -10,7 +11,7 @@ PLUGINS = $(sort $(dir $(wildcard plugins/*/pyproject.toml)))
 DEMO = runs/demo
 DEMO_METHODS = zero-shot,real,bootstrap,independent,smote-nc,scm,causalmix
 
-.PHONY: demo test docs install browser clean
+.PHONY: demo test fast docs install browser clean
 
 demo: install
 	$(BIN)/tabgen run --suite quick --folds 2 --max-train-rows 300 --methods $(DEMO_METHODS) -o $(DEMO)
@@ -22,6 +23,9 @@ test: install browser
 
 docs: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+
+fast: install
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m "not slow" tests
 
 install: $(VENV)/.installed
 

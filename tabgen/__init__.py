@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tabgen.api import compare, generate
+    from tabgen.errors import Unsupported
     from tabgen.generator import FitContext, Generator, GeneratorInfo, Limits
     from tabgen.marker import hookimpl
+    from tabgen.randomness import seeded
     from tabgen.results import load_results
+    from tabgen.shares import share_rows
     from tabgen.table import Column, Schema, Table
 
 __all__ = [
@@ -24,16 +27,22 @@ __all__ = [
     "Limits",
     "Schema",
     "Table",
+    "Unsupported",
     "compare",
     "generate",
     "hookimpl",
     "load_results",
+    "seeded",
+    "share_rows",
 ]
 
 _HOMES = {
     "compare": "tabgen.api",
     "generate": "tabgen.api",
     "load_results": "tabgen.results",
+    "seeded": "tabgen.randomness",
+    "share_rows": "tabgen.shares",
+    "Unsupported": "tabgen.errors",
     "Column": "tabgen.table",
     "Schema": "tabgen.table",
     "Table": "tabgen.table",

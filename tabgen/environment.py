@@ -12,29 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-"""What numerical libraries read, when they are imported, to know how many threads they may use."""
-
-CACHE_HOME = "TABGEN_CACHE"
-"""Environment variable: the folder for what is fetched or built once; by default the user's cache folder."""
-
 PACKAGES = ("torch", "numpy", "pandas", "scikit-learn")
-
-
-def one_thread_unless_told() -> None:
-    """Give numerical libraries one thread each, where the user has not said otherwise.
-
-    Small tables gain nothing from more, and on a busy machine the threads' waiting for each other was
-    measured to turn seconds into many minutes. Must be called before the libraries are imported.
-    """
-    for name in THREAD_VARIABLES:
-        os.environ.setdefault(name, "1")
-
-
-def cache_home() -> Path:
-    """Where tabgen keeps what it fetches or builds once: suites of OpenML, environments of plugins."""
-    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tabgen"
-    return Path(os.environ.get(CACHE_HOME) or default)
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,9 @@ from tabgen.marker import hookimpl
 
 Labels = np.ndarray[Any, np.dtype[np.int64]]
 Probabilities = np.ndarray[Any, np.dtype[np.float64]]
+
+SMALLEST_PROBABILITY = 1e-15
+"""A log-loss takes no probability for smaller: one wrong certainty would otherwise be infinitely bad."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +30,15 @@ class Metric:
         returns NaN where it is not defined.
     higher_is_better : bool
     summary : str
+    bounds : (float, float)
+        Between which every score lies; rows of strangers are held to it.
     """
 
     name: str
     score: Callable[[Labels, Probabilities], float]
     higher_is_better: bool
     summary: str
+    bounds: tuple[float, float] = (-math.inf, math.inf)
 
 
 def roc_auc(labels: Labels, probabilities: Probabilities) -> float:
@@ -48,9 +55,9 @@ def roc_auc(labels: Labels, probabilities: Probabilities) -> float:
 
 
 def log_loss(labels: Labels, probabilities: Probabilities) -> float:
-    """Mean negative log-probability of the true class, clipped at 1e-15, in nats."""
+    """Mean negative log-probability of the true class, clipped at `SMALLEST_PROBABILITY`, in nats."""
     true = probabilities[np.arange(len(labels)), labels]
-    return float(-np.log(np.clip(true, 1e-15, 1.0)).mean())
+    return float(-np.log(np.clip(true, SMALLEST_PROBABILITY, 1.0)).mean())
 
 
 def accuracy(labels: Labels, probabilities: Probabilities) -> float:
@@ -78,11 +85,28 @@ def expected_calibration_error(labels: Labels, probabilities: Probabilities) -> 
     return float(np.sum(gaps))
 
 
+BUILT_IN = {
+    metric.name: metric
+    for metric in (
+        Metric("roc_auc", roc_auc, True, "one-vs-rest ROC-AUC", (0.0, 1.0)),
+        Metric("log_loss", log_loss, False, "cross-entropy in nats", (0.0, 34.54)),  # of SMALLEST_PROBABILITY: 34.539
+        Metric("accuracy", accuracy, True, "share of rows predicted right", (0.0, 1.0)),
+        Metric("balanced_accuracy", balanced_accuracy, True, "mean recall over classes", (0.0, 1.0)),
+        Metric("brier", brier, False, "squared error of the probabilities", (0.0, 2.0)),
+        Metric(
+            "calibration_error", expected_calibration_error, False, "expected calibration error, 15 bins", (0.0, 1.0)
+        ),
+    )
+}
+"""The one list of directions and bounds. Of a plugin's metric its registration says them."""
+
+
+def higher_is_better(name: str) -> bool:
+    """Whether larger values of a metric are better, as far as its name tells: of an unknown one they are."""
+    return name not in BUILT_IN or BUILT_IN[name].higher_is_better
+
+
 @hookimpl
 def tabgen_register_metrics(register: Callable[[Metric], None]) -> None:
-    register(Metric("roc_auc", roc_auc, True, "one-vs-rest ROC-AUC"))
-    register(Metric("log_loss", log_loss, False, "cross-entropy in nats"))
-    register(Metric("accuracy", accuracy, True, "share of rows predicted right"))
-    register(Metric("balanced_accuracy", balanced_accuracy, True, "mean recall over classes"))
-    register(Metric("brier", brier, False, "squared error of the probabilities"))
-    register(Metric("calibration_error", expected_calibration_error, False, "expected calibration error, 15 bins"))
+    for metric in BUILT_IN.values():
+        register(metric)

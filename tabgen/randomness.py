@@ -22,7 +22,7 @@ def same_start(seed: int) -> None:
     PyTorch's is set where PyTorch is imported; elsewhere it starts from a seed of its own, always the same.
     """
     random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002 - libraries that generators build on draw from it
+    np.random.seed(seed % 2**32)  # noqa: NPY002 - libraries that generators build on draw from it
     if "torch" in sys.modules:
         sys.modules["torch"].manual_seed(seed)
 

@@ -56,15 +56,14 @@ class Jitter(Bootstrap):
     def __init__(self, noise: float = 0.1) -> None:
         self.noise = noise
 
-    def sample(self, n_rows: int, seed: int) -> pd.DataFrame:
+    def sample(self, n_rows: int, seed: int) -> Table:
         rng = np.random.default_rng(seed)
         frame = self.table.take(rng.integers(0, len(self.table), n_rows)).frame
         for column in self.table.schema.columns:
             if column.is_number:
                 spread = np.nan_to_num(self.table.frame[column.name].std()) * self.noise
-                values = frame[column.name] + spread * rng.standard_normal(n_rows)
-                frame[column.name] = values.round() if column.kind == "integer" else values
-        return frame
+                frame[column.name] = frame[column.name] + spread * rng.standard_normal(n_rows)
+        return self.table.conform(frame)  # rounds the integers
 
 
 class Independent(Bootstrap):
@@ -109,7 +108,7 @@ class Mixup(Bootstrap):
             raise ValueError(f"alpha is {alpha}; a positive number is due.")
         self.alpha = alpha
 
-    def sample(self, n_rows: int, seed: int) -> pd.DataFrame:
+    def sample(self, n_rows: int, seed: int) -> Table:
         rng = np.random.default_rng(seed)
         labels = self.table.labels
         order = np.argsort(labels, kind="stable")
@@ -123,9 +122,8 @@ class Mixup(Bootstrap):
         for column in self.table.schema.columns:
             if not column.is_discrete:
                 blend = weight * a[column.name] + (1 - weight) * b[column.name]
-                blend = blend.round() if column.kind == "integer" else blend
                 frame[column.name] = blend.fillna(frame[column.name])
-        return frame
+        return self.table.conform(frame)  # rounds the integers
 
 
 class Noise(Bootstrap):
@@ -137,7 +135,7 @@ class Noise(Bootstrap):
 
     info = GeneratorInfo("noise", "Gaussian features and random labels: a control without signal", accepts_missing=True)
 
-    def sample(self, n_rows: int, seed: int) -> pd.DataFrame:
+    def sample(self, n_rows: int, seed: int) -> Table:
         import pandas as pd
 
         rng = np.random.default_rng(seed)
@@ -149,9 +147,8 @@ class Noise(Bootstrap):
                 values = pd.Series(pd.Categorical.from_codes(codes, categories=real.cat.categories))
             else:
                 values = pd.Series(real.mean() + np.nan_to_num(real.std()) * rng.standard_normal(n_rows))
-                values = values.round() if column.kind == "integer" else values
             frame[column.name] = values.where(rng.random(n_rows) >= real.isna().mean())
-        return frame
+        return self.table.conform(frame)  # rounds the integers
 
 
 class ShuffledLabels(Bootstrap):

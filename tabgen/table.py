@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from pandas.api import types
 
 from tabgen.errors import InvalidOutput, TableError, TableWarning
@@ -91,6 +92,41 @@ class Schema:
     def from_dict(cls, data: dict[str, Any]) -> Schema:
         columns = tuple(Column(c["name"], c["kind"], tuple(c["levels"]), c.get("zone", "")) for c in data["columns"])
         return cls(columns, data["target"], tuple(data["classes"]))
+
+    def from_matrix(self, x: ArrayLike, labels: ArrayLike) -> Table:
+        """Rows of numbers as a table: the way back from :meth:`Table.to_matrix`, for what a model has drawn.
+
+        Integers are rounded; so are positions of levels, and those beyond the first or last level become it. NaN is
+        a missing value. Nothing else is mended.
+
+        Parameters
+        ----------
+        x : array of shape (rows, features)
+            Columns in the schema's order.
+        labels : array of int, shape (rows,)
+            Positions in ``classes``.
+
+        Raises
+        ------
+        InvalidOutput
+            On another shape, infinities, whole numbers beyond 2**53, or a label that is no position.
+        """
+        x, labels = np.asarray(x, dtype=np.float64), np.asarray(labels)
+        if x.ndim != 2 or x.shape[1] != len(self.columns) or labels.shape != (len(x),):
+            raise InvalidOutput(
+                f"the matrix has the shape {x.shape} and the labels {labels.shape}; (rows, {len(self.columns)}) and"
+                " (rows,) are due: one column for each feature, in the schema's order."
+            )
+        data = {c.name: _from_numbers(x[:, number], c) for number, c in enumerate(self.columns)}
+        foreign = ~np.isin(labels, np.arange(len(self.classes)))
+        if foreign.any():
+            raise InvalidOutput(
+                f"the label {labels[foreign][0]} of the matrix is no position in the {len(self.classes)} classes of"
+                f" '{self.target}'; labels run from 0 to {len(self.classes) - 1}, in the order of schema.classes."
+            )
+        target = pd.Series(labels, name=self.target)
+        data[self.target] = _categories(target, labels.astype(np.intp), self.classes)
+        return Table(pd.DataFrame(data), self)
 
 
 class Table:
@@ -249,6 +285,50 @@ class Table:
         if data[target.name].isna().any():
             raise InvalidOutput(f"{source}: the target '{target.name}' is missing in some rows.")
         return Table(pd.DataFrame(data).reset_index(drop=True), self.schema)
+
+    def to_matrix(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """The features as numbers, for models that know nothing else: float64 (rows, features).
+
+        Levels are their positions, times the microseconds since 1970, missing values NaN.
+        :meth:`Schema.from_matrix` is the way back.
+
+        Raises
+        ------
+        TableError
+            For a column of free text, which is no number.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> frame = pd.DataFrame({"size": [1.5, 2.0], "colour": ["red", "blue"], "kind": ["a", "b"]})
+        >>> table = Table.from_frame(frame, "kind")
+        >>> table.to_matrix()
+        array([[1.5, 1. ],
+               [2. , 0. ]])
+        >>> table.schema.from_matrix([[1.7, 0.2]], [1]).frame
+           size colour kind
+        0   1.7   blue    b
+        """
+        return np.column_stack([_to_numbers(self.frame[column.name], column) for column in self.schema.columns])
+
+    def conform(self, frame: pd.DataFrame, source: str = "the drawn rows") -> Table:
+        """Bring drawn rows into this table's schema: what a generator's author calls when values only nearly fit.
+
+        Numbers of integer columns are rounded. In a categorical or boolean column whose levels are numbers or
+        booleans, a number that is no level becomes the nearest one. All else is as for :meth:`like`, which mends
+        nothing; the core never calls this.
+
+        Raises
+        ------
+        InvalidOutput
+            Naming the column, the value and the mend, for what neither rounding nor clipping makes fit.
+        """
+        frame = frame.rename(columns=str)
+        if frame.columns.is_unique:
+            columns = [*self.schema.columns, Column(self.schema.target, "categorical", self.schema.classes)]
+            mended = {c.name: _conformed(frame[c.name], c) for c in columns if c.name in frame}
+            frame = frame.assign(**mended)
+        return self.like(frame, source)
 
     @cached_property
     def content_hash(self) -> str:
@@ -579,3 +659,53 @@ def _categories(
 ) -> pd.Series[Any]:
     values = pd.Categorical.from_codes(positions, categories=pd.Index(list(levels), dtype=object))
     return pd.Series(values, index=column.index, name=column.name)
+
+
+def _to_numbers(values: pd.Series[Any], column: Column) -> np.ndarray[Any, np.dtype[np.float64]]:
+    if column.kind == "text":
+        raise TableError(f"column '{column.name}' holds free text, which is no number; leave it out of the matrix.")
+    if column.is_discrete:
+        codes = values.cat.codes.to_numpy(dtype=np.float64)
+        return np.where(codes < 0, np.nan, codes)
+    if column.kind == "datetime":
+        since = values.to_numpy().astype("datetime64[us]").astype(np.int64).astype(np.float64)
+        return np.where(values.isna(), np.nan, since)
+    return values.to_numpy(dtype=np.float64)
+
+
+def _from_numbers(numbers: np.ndarray[Any, np.dtype[np.float64]], column: Column) -> pd.Series[Any]:
+    source = "the matrix"
+    if column.kind == "text":
+        raise InvalidOutput(f"column '{column.name}' holds free text, which no matrix gives; add it to the frame.")
+    _check_finite(numbers, column.name, source, InvalidOutput)
+    missing = np.isnan(numbers)
+    whole = numbers if column.kind == "numeric" else np.round(numbers)
+    values = pd.Series(whole, name=column.name)
+    if column.kind == "datetime":
+        return pd.Series(np.where(missing, 0.0, whole).astype("datetime64[us]"), name=column.name).mask(missing)
+    if not column.is_discrete:
+        return _fit_column(values, column, source)
+    if not column.levels and not missing.all():
+        raise InvalidOutput(f"column '{column.name}' has no levels: {numbers[~missing][0]:g} is none; NaN is due.")
+    positions = np.where(missing, MISSING, np.clip(whole, 0, max(len(column.levels) - 1, 0))).astype(np.intp)
+    return _categories(values, positions, column.levels)
+
+
+def _conformed(values: pd.Series[Any], column: Column) -> pd.Series[Any]:
+    """Integers rounded, and numbers that are no level in the place of the nearest one; what is no number stays."""
+    of_numbers = column.is_discrete and len(column.levels) > 0 and not isinstance(column.levels[0], str)
+    if column.kind != "integer" and not of_numbers:
+        return values
+    values = values.astype(object) if isinstance(values.dtype, pd.CategoricalDtype) else values
+    numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    finite = np.isfinite(numbers)
+    if column.kind == "integer":
+        return values.where(~finite, pd.Series(np.round(numbers), index=values.index)) if finite.any() else values
+    foreign = finite & (_positions(values, column.levels) == FOREIGN)
+    if not foreign.any():
+        return values
+    levels = np.array(column.levels, dtype=np.float64)
+    nearest = np.abs(numbers[foreign, np.newaxis] - levels).argmin(axis=1)
+    mended = values.astype(object)
+    mended[foreign] = [column.levels[position] for position in nearest]
+    return mended

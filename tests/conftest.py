@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from paths import FIXTURE
+from paths import FIXTURE, TESTS
 
 from tabgen.datasets import Dataset, quick_datasets
 from tabgen.models.checkpoints import Tab2DModel, load_directory
@@ -14,6 +14,27 @@ from tabgen.models.recipes import get_recipe
 from tabgen.plugins import PluginChoice, Plugins, load_plugins
 
 torch.set_num_threads(1)
+
+SLOW = (
+    "cli/test_authoring.py",
+    "cli/test_cli.py",
+    "engines/",
+    "host/",
+    "leaderboard/test_leaderboard.py",
+    "leaderboard/test_report.py",
+    "leaderboard/test_site_browser.py",
+    "pretrain/test_pretrain.py",
+    "test_cell.py",
+    "test_runner.py",
+    "test_testing.py",
+)
+"""What starts servers, clusters, browsers or other interpreters, or trains: left out by `make fast`."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(TESTS) and item.path.relative_to(TESTS).as_posix().startswith(SLOW):
+            item.add_marker("slow")
 
 
 @pytest.fixture(scope="session")

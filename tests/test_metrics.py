@@ -10,7 +10,16 @@ import pytest
 from sklearn import metrics as reference
 
 from tabgen import metrics
-from tabgen.metrics import accuracy, balanced_accuracy, brier, expected_calibration_error, log_loss, roc_auc
+from tabgen.metrics import (
+    BUILT_IN,
+    accuracy,
+    balanced_accuracy,
+    brier,
+    expected_calibration_error,
+    higher_is_better,
+    log_loss,
+    roc_auc,
+)
 from tabgen.plugins import Plugins
 
 
@@ -91,3 +100,19 @@ def test_registered_metrics_name_the_better_direction(built_in: Plugins) -> None
         assert metric.summary
         better = metric.score(labels, good) > metric.score(labels, bad)
         assert better is metric.higher_is_better, name
+
+
+def test_every_score_lies_within_its_metric_s_bounds_and_the_worst_touches_them() -> None:
+    labels = np.array([0, 1, 2, 0, 1, 2])
+    best, worst = np.eye(3)[labels], np.eye(3)[(labels + 1) % 3]
+    for metric in BUILT_IN.values():
+        low, high = metric.bounds
+        ends = [metric.score(labels, best), metric.score(labels, worst)]
+        assert low <= min(ends) and max(ends) <= high, metric.name
+        assert ends[0] == (high if metric.higher_is_better else low), metric.name
+        assert ends[1] == pytest.approx(low if metric.higher_is_better else high, abs=0.25), metric.name
+
+
+def test_directions_are_those_of_the_list_and_an_unknown_metric_is_taken_for_a_gain() -> None:
+    assert [name for name in BUILT_IN if not higher_is_better(name)] == ["log_loss", "brier", "calibration_error"]
+    assert higher_is_better("no such metric")

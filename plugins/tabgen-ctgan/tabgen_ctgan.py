@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import itertools
 import math
-import random
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from tabgen import FitContext, Generator, GeneratorInfo, Limits, hookimpl
+from tabgen import FitContext, Generator, GeneratorInfo, Limits, hookimpl, seeded, share_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,22 +37,12 @@ def _seeded(seed: int) -> Iterator[None]:
     more than the one thread that a generator is given: here it stays in this process.
     """
     import joblib
-    import numpy as np
-    import torch
+    import torch  # noqa: F401 - its state is seeded where it is imported
 
-    states = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
-    random.seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002 - the state that SDV reads
-    torch.manual_seed(seed % 2**63)
-    try:
-        with warnings.catch_warnings(), joblib.parallel_config(backend="sequential"):
-            # they speak of files to save, of data frames it makes itself, and of columns that do not vary
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])  # noqa: NPY002
-        torch.set_rng_state(states[2])
+    with seeded(seed), warnings.catch_warnings(), joblib.parallel_config(backend="sequential"):
+        # they speak of files to save, of data frames it makes itself, and of columns that do not vary
+        warnings.simplefilter("ignore")
+        yield
 
 
 def to_sdv(table: Table) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -420,7 +409,7 @@ class GaussianCopula(_SDVGenerator):
         self._counts = np.bincount(table.labels, minlength=len(table.schema.classes))
         self._parts: dict[int, Any] = {}
         with _seeded(context.seed):
-            for label in np.flatnonzero(self._counts):
+            for label in np.flatnonzero(self._counts).tolist():
                 rows = frame[table.labels == label].drop(columns=TARGET).reset_index(drop=True)
                 self._parts[label] = rows if len(rows) == 1 else self._fit_one(metadata, rows, context)
         lone = [table.schema.classes[i] for i in np.flatnonzero(self._counts == 1)]
@@ -432,8 +421,6 @@ class GaussianCopula(_SDVGenerator):
             return super().sample(n_rows, seed)
         import numpy as np
         import pandas as pd
-
-        from tabgen.sampling import share_rows
 
         drawn = []
         for label, n in enumerate(share_rows(n_rows, self._counts)):

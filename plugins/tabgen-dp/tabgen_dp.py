@@ -7,8 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from tabgen import FitContext, Generator, GeneratorInfo, Limits, hookimpl
-from tabgen.errors import Unsupported
+from tabgen import FitContext, Generator, GeneratorInfo, Limits, Unsupported, hookimpl
 from tabgen.generator import Environment
 
 if TYPE_CHECKING:
@@ -183,7 +182,9 @@ class _Coder:
 
         absent = codes == self.cells
         if self.column.is_discrete:
-            return pd.Categorical.from_codes(np.where(absent, -1, codes), categories=list(self.column.levels))
+            return pd.Categorical.from_codes(
+                np.where(absent, -1, codes), categories=pd.Index(self.column.levels, dtype=object)
+            )
         places = codes + rng.random(len(codes))
         numbers = self.low + self.width * places
         if self.column.kind == "integer":

@@ -6,14 +6,13 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tabgen import FitContext, Generator, GeneratorInfo, Limits, hookimpl
-from tabgen.errors import InvalidOutput, Unsupported
+from tabgen import FitContext, Generator, GeneratorInfo, Limits, Unsupported, hookimpl
+from tabgen.errors import InvalidOutput
 
 if TYPE_CHECKING:
     import numpy as np
-    import pandas as pd
 
-    from tabgen import Column, Table
+    from tabgen import Table
 
 TEACHERS = ("random-forest", "decision-tree", "mlp", "svc", "gradient-boosting")
 
@@ -60,34 +59,25 @@ class MixedModel(Generator):
 
         self._schema = table.schema
         self._labels = table.labels
-        raw = np.column_stack([_numbers(table.frame[c.name], c) for c in table.schema.columns])
+        raw = table.to_matrix()
         self._mean, self._scale = raw.mean(axis=0), raw.std(axis=0)
         self._scale[self._scale < 1e-12 * np.abs(self._mean)] = 0.0  # constant but for rounding
         self._x = (raw - self._mean) / np.where(self._scale > 0, self._scale, 1.0)
 
-    def sample(self, n_rows: int, seed: int) -> pd.DataFrame:
+    def sample(self, n_rows: int, seed: int) -> Table:
         import numpy as np
-        import pandas as pd
 
         rng = np.random.default_rng(seed)
         mixture = self._mixture(rng)
         teacher = self._teacher(rng)
         drawn = mixture.sample(n_rows)[0] * self._scale + self._mean  # component by component
         drawn = drawn[rng.permutation(n_rows)]
-        data: dict[str, Any] = {}
-        for number, column in enumerate(self._schema.columns):
-            values = drawn[:, number]
-            if column.is_discrete:
-                codes = np.clip(np.round(values), 0, len(column.levels) - 1).astype(int)
-                values, drawn[:, number] = np.array(column.levels, dtype=object)[codes], codes
-            elif column.kind == "integer":
-                values = drawn[:, number] = np.round(values)
-            data[column.name] = values
+        unlabelled = np.zeros(n_rows, dtype=int)
+        drawn = self._schema.from_matrix(drawn, unlabelled).to_matrix()  # the teacher labels what the rows will hold
         codes = self._label(teacher, drawn, rng)
         if n_rows > 1 and len(set(codes.tolist())) == 1:
             raise self._one_class(teacher, int(codes[0]))
-        data[self._schema.target] = np.array(self._schema.classes, dtype=object)[codes]
-        return pd.DataFrame(data)
+        return self._schema.from_matrix(drawn, codes)
 
     def _one_class(self, teacher: Any, code: int) -> InvalidOutput:
         share = (self._labels == code).mean()
@@ -138,12 +128,14 @@ class MixedModel(Generator):
     def _label(self, teacher: Any, drawn: np.ndarray[Any, Any], rng: np.random.Generator) -> np.ndarray[Any, Any]:
         import numpy as np
 
+        codes: np.ndarray[Any, Any]
         x = (drawn - self._mean) / np.where(self._scale > 0, self._scale, 1.0)
         if not self.draw_labels or not hasattr(teacher, "predict_proba"):
-            codes: np.ndarray[Any, Any] = teacher.predict(x)
+            codes = teacher.predict(x)
             return codes
         above = teacher.predict_proba(x).cumsum(axis=1) > rng.random((len(x), 1))
-        return teacher.classes_[np.where(above.any(axis=1), above.argmax(axis=1), len(teacher.classes_) - 1)]
+        codes = teacher.classes_[np.where(above.any(axis=1), above.argmax(axis=1), len(teacher.classes_) - 1)]
+        return codes
 
 
 def make_teacher(name: str, rng: np.random.Generator) -> Any:
@@ -192,10 +184,6 @@ def make_teacher(name: str, rng: np.random.Generator) -> Any:
         early_stopping=False,
         random_state=state,
     )
-
-
-def _numbers(values: pd.Series[Any], column: Column) -> np.ndarray[Any, Any]:
-    return (values.cat.codes if column.is_discrete else values).to_numpy(dtype="float64")
 
 
 @hookimpl

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tabgen import FitContext, Generator, GeneratorInfo, hookimpl
-from tabgen.errors import Unsupported
+from tabgen import FitContext, Generator, GeneratorInfo, Unsupported, hookimpl
 
 if TYPE_CHECKING:
     import numpy as np
@@ -78,7 +77,7 @@ class Prior(Generator):
                 break
         drawn = task.x[0, :n_rows].numpy()
         frame = {column.name: self._as_real(column, drawn[:, number], rng) for number, column in enumerate(columns)}
-        frame[self._schema.target] = pd.Categorical.from_codes(labels, categories=list(classes))
+        frame[self._schema.target] = pd.Categorical.from_codes(labels, categories=pd.Index(classes, dtype=object))
         return pd.DataFrame(frame)
 
     def _as_real(self, column: Column, drawn: np.ndarray[Any, Any], rng: np.random.Generator) -> Any:
@@ -96,7 +95,7 @@ class Prior(Generator):
         rank_of_level = np.argsort(levels)
         by_rank = np.sort(rank_of_level[values[values >= 0]])
         codes = levels[by_rank[(middle * len(by_rank)).astype(int)]][position]
-        return pd.Categorical.from_codes(codes, categories=list(column.levels))
+        return pd.Categorical.from_codes(codes, categories=pd.Index(column.levels, dtype=object))
 
 
 @hookimpl

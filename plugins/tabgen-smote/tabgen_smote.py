@@ -6,11 +6,10 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tabgen import FitContext, Generator, GeneratorInfo, Limits, hookimpl
+from tabgen import FitContext, Generator, GeneratorInfo, Limits, hookimpl, share_rows
 
 if TYPE_CHECKING:
     import numpy as np
-    import pandas as pd
 
     from tabgen import Table
 
@@ -55,11 +54,7 @@ class SmoteNC(Generator):
 
         self._schema = table.schema
         self._labels = table.labels
-        columns = [
-            (table.frame[c.name].cat.codes if c.is_discrete else table.frame[c.name]).to_numpy(dtype=np.float64)
-            for c in table.schema.columns
-        ]
-        self._x = np.column_stack(columns)
+        self._x = table.to_matrix()
         self._discrete = np.array([c.is_discrete for c in table.schema.columns])
         scaled = ~self._discrete & self.standardise
         spread = self._x.std(axis=0)
@@ -70,11 +65,8 @@ class SmoteNC(Generator):
         if lone:
             context.notes["repeated_classes"] = lone
 
-    def sample(self, n_rows: int, seed: int) -> pd.DataFrame:
+    def sample(self, n_rows: int, seed: int) -> Table:
         import numpy as np
-        import pandas as pd
-
-        from tabgen.sampling import share_rows
 
         rng = np.random.default_rng(seed)
         wanted = share_rows(n_rows, (self._counts > 0) if self.balanced else self._counts)
@@ -83,14 +75,7 @@ class SmoteNC(Generator):
         labels = np.repeat(np.arange(len(wanted)), wanted)
         order = rng.permutation(n_rows)
         drawn = np.concatenate(parts)[order] * self._scale + self._mean if parts else self._x[:0]
-        data: dict[str, Any] = {}
-        for number, column in enumerate(self._schema.columns):
-            values = drawn[:, number]
-            if column.is_discrete:
-                values = np.array(column.levels, dtype=object)[np.round(values).astype(int)]
-            data[column.name] = np.round(values) if column.kind == "integer" else values
-        data[self._schema.target] = np.array(self._schema.classes, dtype=object)[labels[order]]
-        return pd.DataFrame(data)
+        return self._schema.from_matrix(drawn, labels[order])
 
     def _of_class(self, x: np.ndarray[Any, Any], label: int, n: int, rng: np.random.Generator) -> np.ndarray[Any, Any]:
         """``n`` new rows of the class: (n, features)."""

@@ -6,12 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tabgen import FitContext, Generator, GeneratorInfo, Limits, hookimpl
-from tabgen.errors import Unsupported
+from tabgen import FitContext, Generator, GeneratorInfo, Limits, Unsupported, hookimpl, share_rows
 
 if TYPE_CHECKING:
     import numpy as np
-    import pandas as pd
     from torch import Tensor
 
     from tabgen import Table
@@ -123,12 +121,7 @@ class TabEBM(Generator):
         rng = np.random.default_rng(context.seed)
         self._model: FoundationModel = context.foundation_model
         self._schema, self._labels = table.schema, table.labels
-        raw = np.column_stack(
-            [
-                (table.frame[c.name].cat.codes if c.is_discrete else table.frame[c.name]).to_numpy(dtype=np.float64)
-                for c in table.schema.columns
-            ]
-        )
+        raw = table.to_matrix()
         mean, spread = raw.mean(axis=0), raw.std(axis=0)
         self._varying = np.flatnonzero(spread > 1e-12 * np.abs(mean))
         self._constants = raw[0]
@@ -151,32 +144,20 @@ class TabEBM(Generator):
             self._classes[int(label)] = _Class(z, centre, scale, support, y)
         context.notes |= {"model": self._model.checkpoint_hash[:12], "columns": n_columns}
 
-    def sample(self, n_rows: int, seed: int) -> pd.DataFrame:
+    def sample(self, n_rows: int, seed: int) -> Table:
         import numpy as np
-        import pandas as pd
-
-        from tabgen.sampling import share_rows
 
         rng = np.random.default_rng(seed)
         counts = np.bincount(self._labels, minlength=len(self._schema.classes))
         wanted = share_rows(n_rows, (counts > 0) if self.balanced else counts)
         labels = np.repeat(np.arange(len(wanted)), wanted)
         values = np.tile(self._constants, (n_rows, 1))
-        for label in np.flatnonzero(wanted):
+        for label in np.flatnonzero(wanted).tolist():
             x = self.walk(self.start(label, int(wanted[label]), rng), label, rng)
             known = self._classes[label]
             values[np.ix_(labels == label, self._varying)] = x * known.scale + known.centre
         order = rng.permutation(n_rows)
-        values = values[order]
-        data: dict[str, Any] = {}
-        for number, column in enumerate(self._schema.columns):
-            cells = values[:, number]
-            if column.is_discrete:
-                codes = np.clip(np.round(cells), 0, max(len(column.levels) - 1, 0)).astype(int)
-                cells = np.array(column.levels, dtype=object)[codes]
-            data[column.name] = np.round(cells) if column.kind == "integer" else cells
-        data[self._schema.target] = np.array(self._schema.classes, dtype=object)[labels[order]]
-        return pd.DataFrame(data)
+        return self._schema.from_matrix(values[order], labels[order])
 
     def start(self, label: int, n: int, rng: np.random.Generator) -> np.ndarray[Any, Any]:
         """Where ``n`` chains of a class start: real rows of it, with noise: float32 (n, columns)."""
@@ -223,7 +204,7 @@ class TabEBM(Generator):
         with torch.enable_grad():
             x = x.requires_grad_(True)
             (slope,) = torch.autograd.grad(self.energy(x, label).sum(), x)
-        return slope.cpu().numpy()  # type: ignore[no-any-return]
+        return slope.cpu().numpy()
 
 
 def surrogate_negatives(n_columns: int, distance: float, rng: np.random.Generator) -> np.ndarray[Any, Any]:

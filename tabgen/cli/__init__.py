@@ -45,8 +45,8 @@ def _options(
     ),
     no_external: bool = typer.Option(False, "--no-external-plugins", help="Use the built-in plugins only."),
 ) -> None:
-    from tabgen.environment import one_thread_unless_told
     from tabgen.plugins import PluginChoice
+    from tabgen.variables import one_thread_unless_told
 
     one_thread_unless_told()
     if version:

@@ -139,7 +139,7 @@ def _model(plugins: Plugins, name: str) -> Iterator[Finding]:
 def _threads() -> Iterator[Finding]:
     import torch
 
-    from tabgen.environment import THREAD_VARIABLES
+    from tabgen.variables import THREAD_VARIABLES
 
     cores = os.cpu_count() or 1
     told = {name: os.environ[name] for name in THREAD_VARIABLES if os.environ.get(name, "1") != "1"}

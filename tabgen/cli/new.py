@@ -74,10 +74,10 @@ class {cls}(Generator):
         rng = np.random.default_rng(seed)
         frame = self.table.take(rng.integers(0, len(self.table), n_rows)).frame
         for column in self.table.schema.columns:
-            if column.kind == "numeric":
+            if column.is_number:
                 spread = self.noise * self.table.frame[column.name].std()
-                frame[column.name] += np.nan_to_num(spread) * rng.standard_normal(n_rows)
-        return frame
+                frame[column.name] = frame[column.name] + np.nan_to_num(spread) * rng.standard_normal(n_rows)
+        return self.table.conform(frame)  # rounds integers; an error names what does not fit
 
 
 @hookimpl

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tabgen.environment import cache_home
 from tabgen.errors import Unsupported
 from tabgen.generator import FitContext, Generator, GeneratorInfo
+from tabgen.variables import cache_home
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,8 +13,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tabgen.environment import cache_home
 from tabgen.errors import DataError
+from tabgen.variables import cache_home
 
 OPENML_SUITE = "tabarena-v0.1"
 MAX_COLUMNS = 100

@@ -24,6 +24,7 @@ from tabgen.outcome import Cell, Result, rows_key
 from tabgen.plugins import Plugins, get_plugins
 from tabgen.processes import descendants, is_over, kill, kill_group, memory_mb, start_time
 from tabgen.text import MOST_LOG
+from tabgen.variables import GPUS
 
 POLL_SECONDS = 0.25
 LOG_LIMIT = 1_000_000
@@ -323,10 +324,10 @@ def visible_gpus(count: int) -> list[str]:
     TabgenError
         If ``CUDA_VISIBLE_DEVICES`` names fewer.
     """
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    named = os.environ.get(GPUS)
     ids = [str(number) for number in range(count)] if named is None else [gpu for gpu in named.split(",") if gpu]
     if len(ids) < count:
-        raise TabgenError(f"{count} GPUs were asked for; CUDA_VISIBLE_DEVICES={named} names {len(ids)}.")
+        raise TabgenError(f"{count} GPUs were asked for; {GPUS}={named} names {len(ids)}.")
     return ids[:count]
 
 

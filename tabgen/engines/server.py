@@ -22,6 +22,7 @@ import traceback
 from typing import Any
 
 from tabgen.host.forks import close_all_but, log_to, serve
+from tabgen.variables import GPUS, THREAD_VARIABLES
 
 PRELOAD = ("pyarrow.parquet", "sklearn.metrics", "torch._dynamo", "tabgen.cell", "tabgen.models.checkpoints")
 """Imported once, so that no cell has to. (The first optimiser of a process imports torch._dynamo: 2.3 s.)"""
@@ -49,7 +50,7 @@ def _import_everything(order: dict[str, Any]) -> tuple[Any, BaseException | None
     from tabgen.errors import PluginError
     from tabgen.plugins import Source, load_sources
 
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    torch.set_num_threads(int(os.environ.get(THREAD_VARIABLES[0], "1")))
     before = numerical_settings()
     for name in (*PRELOAD, *order["preload"]):
         with contextlib.suppress(ImportError):  # the cell that needs it will say so
@@ -100,7 +101,7 @@ def _evaluate(message: dict[str, Any], files: list[int], plugins: Any, fault: Ba
             data = data[os.write(report, data) :]
 
     if message["gpu"] is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = message["gpu"]
+        os.environ[GPUS] = message["gpu"]
     try:
         if fault is not None:
             raise fault

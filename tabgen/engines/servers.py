@@ -13,10 +13,10 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from tabgen.environment import THREAD_VARIABLES
 from tabgen.errors import TabgenError
 from tabgen.host.channel import ChannelClosed, receive_message, send_message
 from tabgen.processes import kill_group
+from tabgen.variables import THREAD_VARIABLES
 
 START_SECONDS = 300.0
 """For a server to import what it imports."""

@@ -23,10 +23,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from tabgen.environment import cache_home
 from tabgen.errors import ExperimentError, PluginError, UnknownNameError
 from tabgen.generator import Environment, GeneratorInfo
 from tabgen.plugins import Plugin, Plugins, Source, load_sources
+from tabgen.variables import cache_home
 
 ALWAYS = ("pandas", "pyarrow", "pluggy", "psutil; sys_platform != 'linux'")
 """What a host needs, in whatever versions the plugin's own requirements allow."""

@@ -18,6 +18,7 @@ from typing import Any
 from tabgen.host.answers import Answers, answer
 from tabgen.host.forks import close_all_but, guard, log_to, serve
 from tabgen.plugins import Plugins, Source, load_sources
+from tabgen.variables import GPUS
 
 
 def serve_plugin(
@@ -43,7 +44,7 @@ def serve_plugin(
     def host(message: dict[str, Any], files: list[int]) -> None:
         channel, log = files
         if message["gpu"] is not None:
-            os.environ["CUDA_VISIBLE_DEVICES"] = message["gpu"]
+            os.environ[GPUS] = message["gpu"]
         log_to(log)
         close_all_but(channel)
         guard(lambda: answer(socket.socket(fileno=channel), make))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,20 +11,13 @@ from typing import Any
 from tabgen.arms import ARMS
 from tabgen.experiment import METHOD
 from tabgen.generator import BASELINES
+from tabgen.metrics import Metric
 from tabgen.outcome import PROTOCOL_VERSION, Cell, key_of
-from tabgen.plugins import Plugins
+from tabgen.plugins import Plugins, Registry
 
 Row = dict[str, Any]
 SPLIT = ("dataset", "sha256", "fold", "n_folds", "seed", "max_train_rows", "max_test_rows")
 """What decides the rows of each part; with the checkpoint it decides the zero-shot scores."""
-RANGES = {
-    "roc_auc": (0.0, 1.0),
-    "accuracy": (0.0, 1.0),
-    "balanced_accuracy": (0.0, 1.0),
-    "log_loss": (0.0, 34.54),  # probabilities are clipped at 1e-15
-    "brier": (0.0, 2.0),
-    "calibration_error": (0.0, 1.0),
-}
 MEASURED = ("zero_shot", *(arm.stage for arm in ARMS.values()))
 STAGES = tuple(f"{stage}_{part}_" for stage in MEASURED for part in ("validation", "test"))
 SLACK = 1e-9
@@ -44,7 +38,7 @@ class Finding:
 def check_rows(rows: list[Row], plugins: Plugins) -> list[Finding]:
     """All findings, problems first; those of one kind are told by a few examples and their number."""
     found = itertools.chain(
-        *(_check_row(row) for row in rows),
+        *(_check_row(row, plugins.metrics) for row in rows),
         _repeated(rows),
         _unequal_baselines(rows),
         _holes(rows),
@@ -73,7 +67,7 @@ def scores_of(row: Row) -> dict[str, float]:
     return {name: value for name, value in row.items() if name.startswith(STAGES) and value is not None}
 
 
-def _check_row(row: Row) -> Iterator[Finding]:
+def _check_row(row: Row, metrics: Registry[Metric]) -> Iterator[Finding]:
     name = name_of(row)
     if row["protocol"] != PROTOCOL_VERSION:
         yield Finding("protocol", f"{name}: protocol {row['protocol']}, this tabgen compares {PROTOCOL_VERSION}")
@@ -83,7 +77,7 @@ def _check_row(row: Row) -> Iterator[Finding]:
         yield Finding("fold", f"{name}: there are only {row['n_folds']} folds")
     if message := _misnamed(row):
         yield Finding("method", f"{name}: {message}")
-    yield from _check_scores(row, name)
+    yield from _check_scores(row, name, metrics)
     yield from _check_untuned(row, name)
     yield from _check_times(row, name)
 
@@ -103,7 +97,7 @@ def _misnamed(row: Row) -> str | None:
     return None
 
 
-def _check_scores(row: Row, name: str) -> Iterator[Finding]:
+def _check_scores(row: Row, name: str, metrics: Registry[Metric]) -> Iterator[Finding]:
     scores = scores_of(row)
     tuned = [score for score in scores if not score.startswith("zero_shot_")]
     if row["status"] != "ok":
@@ -116,7 +110,7 @@ def _check_scores(row: Row, name: str) -> Iterator[Finding]:
         yield Finding("scores", f"{name}: is ok and has no score")
     for score, value in scores.items():
         metric = next(score.removeprefix(stage) for stage in STAGES if score.startswith(stage))
-        low, high = RANGES.get(metric, (float("-inf"), float("inf")))
+        low, high = metrics[metric].bounds if metric in metrics else (-math.inf, math.inf)
         if not low - SLACK <= value <= high + SLACK:
             yield Finding("impossible", f"{name}: {score} = {value:g}, possible are {low:g} to {high:g}")
     kept, ran = row.get("best_step"), row.get("steps")

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tabgen.errors import InvalidOutput
+from tabgen.metrics import SMALLEST_PROBABILITY
 from tabgen.models.base import Encoded, FoundationModel
 from tabgen.models.recipes import Recipe
 
@@ -178,7 +179,7 @@ def fine_tune(
         """Note the losses of the present weights."""
         probabilities = model.predict(context.x, context.y, x_held_out, n_classes, context.levels)
         true = probabilities[np.arange(len(probabilities)), y_held_out.numpy()]
-        losses = -np.log(np.clip(true, 1e-15, 1))
+        losses = -np.log(np.clip(true, SMALLEST_PROBABILITY, 1))
         result.evaluated.append(step)
         result.validation_losses.append(float(losses[:n_validation].mean()))
         if watched is not None:

@@ -125,7 +125,7 @@ def _as_codes(x: Tensor) -> tuple[Tensor, Tensor]:
 def _reproducible(seed: int) -> Iterator[None]:
     """Seed the three global states, one thread, a fixed order of sets; put everything back afterwards."""
     try:
-        import joblib  # type: ignore[import-untyped]
+        import joblib
         import threadpoolctl  # type: ignore[import-untyped]
         from tabicl.prior import _tree_scm
         from tabicl.prior.graph_lib import _dataset as graph_dataset

@@ -5,6 +5,7 @@ does all of it; the parts are public so that they can be checked one by one. `do
 every number.
 """
 
+from tabgen.metrics import higher_is_better
 from tabgen.statistics.bayes import Posterior, bayesian_signed_rank, posterior_weights
 from tabgen.statistics.one_table import Answer, Candidate, CorrelatedT, answer, correlated_t
 from tabgen.statistics.ranks import (
@@ -26,7 +27,6 @@ from tabgen.statistics.scores import (
     check_outcomes,
     curve_disagreement,
     dataset_means,
-    higher_is_better,
     normalised_scores,
     observed_means,
 )

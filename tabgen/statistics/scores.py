@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 
 from tabgen.arms import ARMS, FIRST_ARM
 from tabgen.errors import TabgenError
+from tabgen.metrics import higher_is_better
 
 Policy = Literal["complete", "worst", "baseline"]
 POLICIES: tuple[Policy, ...] = ("complete", "worst", "baseline")
 KEY = ["dataset", "fold", "method", "seed"]
-#: The built-in metrics of which less is better; of a plugin's metric only its registration knows.
-LOWER_IS_BETTER = frozenset({"log_loss", "brier", "calibration_error"})
 #: Decimals kept before anything is ranked: smaller differences are arithmetic noise, not results.
 TIE_DECIMALS = 6
 #: Fewer steps than this give a rank correlation of -1 or 1 whatever happened.
@@ -59,11 +58,6 @@ class DatasetMeans:
     dropped_datasets: list[str]
     excluded_methods: list[str]
     incomplete: list[Incomplete]
-
-
-def higher_is_better(metric: str) -> bool:
-    """Whether larger values of a metric are better; losses and errors are the exceptions."""
-    return metric not in LOWER_IS_BETTER
 
 
 def check_outcomes(outcomes: pd.DataFrame, columns: Iterable[str] = ()) -> None:

@@ -14,9 +14,7 @@ from typing import IO, Any
 import psutil
 
 from tabgen.generator import Generator
-
-MARK = "TABGEN_CONFORMANCE_CHECK"
-"""Environment variable by which the processes that a generator starts are found, wherever they hide."""
+from tabgen.variables import CONFORMANCE_MARK
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ def run_fresh(generator: type[Generator], settings: dict[str, Any], model: str, 
             stdout=out,
             stderr=err,
             start_new_session=True,
-            env=os.environ | {"PYTHONHASHSEED": "12345", MARK: mark},
+            env=os.environ | {"PYTHONHASHSEED": "12345", CONFORMANCE_MARK: mark},
         )
         try:
             child.wait(seconds)
@@ -74,7 +72,7 @@ def _kill_marked(mark: str) -> int:
     found = 0
     for process in psutil.process_iter():
         try:
-            if process.environ().get(MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
+            if process.environ().get(CONFORMANCE_MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
                 process.kill()
                 found += 1
         except (psutil.Error, OSError):  # another user's, or it ended meanwhile

@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 
 SUPPORT = Path(__file__).parent
-ROOT = SUPPORT.parent.parent
-FIXTURE = ROOT / "tests" / "fixtures" / "mitra_tab2d"
+TESTS = SUPPORT.parent
+ROOT = TESTS.parent
+FIXTURE = TESTS / "fixtures" / "mitra_tab2d"
 TABARENA = ROOT.parent / "shared" / "data" / "tabarena"
 
 

@@ -123,7 +123,8 @@ def discover(
     pooled, weights = np.zeros((data.shape[1],) * 2), 0
     found = Discovery(pooled, rows=len(data))
     todo = [(number, name) for number in range(max(1, bootstraps)) for name in algorithms]
-    rows, memory = np.arange(len(data)), {}
+    rows = np.arange(len(data))
+    memory: dict[Any, Any] = {}
     last, tests_left = -1, float(max_tests)
     while todo:
         number, name = todo[0]

@@ -45,17 +45,13 @@ class Nodes:
 
 def read_nodes(table: Table) -> Nodes:
     schema = table.schema
-    columns = [
-        (table.frame[c.name].cat.codes if c.is_discrete else table.frame[c.name]).to_numpy(dtype=np.float64)
-        for c in schema.columns
-    ]
-    values = np.column_stack([*columns, table.labels])
+    values = np.column_stack([table.to_matrix(), table.labels])
     discrete = np.array([*(c.is_discrete for c in schema.columns), True])
     kept: list[int] = []
     constant: list[int] = []
     copies: dict[int, int] = {}
     marks: dict[bytes, int] = {}
-    for i in range(len(columns)):
+    for i in range(len(schema.columns)):
         mark = _mark(values[:, i], bool(discrete[i]))
         if mark is None:
             constant.append(i)
@@ -64,7 +60,7 @@ def read_nodes(table: Table) -> Nodes:
         else:
             marks[mark] = i
             kept.append(i)
-    return Nodes([*schema.names, schema.target], values, discrete, [*kept, len(columns)], constant, copies)
+    return Nodes([*schema.names, schema.target], values, discrete, [*kept, len(schema.columns)], constant, copies)
 
 
 def _mark(values: Array, discrete: bool) -> bytes | None:
@@ -74,11 +70,11 @@ def _mark(values: Array, discrete: bool) -> bytes | None:
     if discrete:
         _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
         by_appearance = np.argsort(np.argsort(first))
-        return b"d" + by_appearance[inverse].astype(np.int32).tobytes()
+        return b"d" + bytes(by_appearance[inverse].astype(np.int32).tobytes())
     low, high = values.min(), values.max()
     unit = (values / 2 - low / 2) / (high / 2 - low / 2)  # halves: the range of huge numbers stays finite
     unit = 1 - unit if unit[np.argmax(np.abs(unit - 0.5) > 1e-6)] > 0.5 else unit  # x and -x say the same
-    return b"n" + np.round(unit, 9).tobytes()
+    return b"n" + bytes(np.round(unit, 9).tobytes())
 
 
 def copy_column(source: Array, target: Array, drawn: Array, discrete: bool) -> Array:

@@ -10,7 +10,6 @@ from tabgen import FitContext, Generator, GeneratorInfo, Limits
 if TYPE_CHECKING:
     import networkx as nx
     import numpy as np
-    import pandas as pd
 
     from tabgen import Table
     from tabgen_causal.discovery import Discovery
@@ -158,15 +157,14 @@ class SCM(Generator):
         graph.add_weighted_edges_from(((names[i], names[j], p) for i, j, p in self._edges_found), weight="probability")
         return graph
 
-    def sample(self, n_rows: int, seed: int) -> pd.DataFrame:
+    def sample(self, n_rows: int, seed: int) -> Table:
         import numpy as np
-        import pandas as pd
 
         from tabgen_causal.encoding import copy_column
 
         nodes = self._nodes
         drawn = self._mechanisms.draw(n_rows, seed) if n_rows else {node: np.array([]) for node in nodes.kept}
-        data: dict[str, Any] = {}
+        columns = []
         for number, column in enumerate(self._schema.columns):
             real = nodes.values[:, number]
             if number in nodes.constant:
@@ -178,13 +176,8 @@ class SCM(Generator):
                     values = np.clip(values, nodes.values[:, source].min(), nodes.values[:, source].max())
                 if source != number:
                     values = copy_column(nodes.values[:, source], real, values, column.is_discrete)
-            if column.is_discrete:
-                data[column.name] = np.array(column.levels, dtype=object)[values.astype(int)]
-            else:
-                data[column.name] = np.round(values) if column.kind == "integer" else values
-        codes = drawn[nodes.target].astype(int)
-        data[self._schema.target] = np.array(self._schema.classes, dtype=object)[codes]
-        return pd.DataFrame(data)
+            columns.append(values)
+        return self._schema.from_matrix(np.column_stack(columns), drawn[nodes.target].astype(int))
 
     def _edges(
         self, nodes: Nodes, seconds: float, rng: np.random.Generator
@@ -199,7 +192,8 @@ class SCM(Generator):
             return [], {"fallback": "no feature varies"}
         start = time.monotonic()
         data = self._for_search(nodes)
-        searched, parents = list(range(len(nodes.kept))), {}
+        searched = list(range(len(nodes.kept)))
+        parents: dict[int, int] = {}
         if len(nodes.kept) > self.max_columns:
             searched, parents = self._most_dependent(data, nodes.discrete[nodes.kept])
         discrete = nodes.discrete[nodes.kept][searched]

@@ -52,7 +52,7 @@ class Budget:
             raise OutOfBudget("out of time")
 
 
-class _MixedTest(CIT_Base):
+class _MixedTest(CIT_Base):  # type: ignore[misc]  # causal-learn has no types
     """What both share; causal-learn calls ``test(x, y, conditions)`` for a p-value.
 
     Parameters
@@ -247,7 +247,8 @@ def _likelihood(x: Array, hits: Array, weights: Array) -> tuple[float, Array]:
 
 def _indicators(codes: Array) -> Array:
     """0/1 columns for every level but the first: (rows, levels - 1)."""
-    return np.eye(int(codes.max()) + 1)[codes.astype(int)][:, 1:]
+    indicators: Array = np.eye(int(codes.max()) + 1)[codes.astype(int)][:, 1:]
+    return indicators
 
 
 def _standard(values: Array) -> Array:

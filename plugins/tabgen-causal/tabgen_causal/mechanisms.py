@@ -9,7 +9,6 @@ little noise.
 
 from __future__ import annotations
 
-import random
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +21,8 @@ from dowhy import gcm
 from dowhy.gcm.ml.classification import SklearnClassificationModel
 from dowhy.gcm.ml.regression import SklearnRegressionModel
 from dowhy.gcm.util.general import shape_into_2d
+
+from tabgen import seeded
 
 Array = np.ndarray[Any, Any]
 KINDS = ("linear", "forest")
@@ -37,18 +38,11 @@ SMALLEST_CHANCE = 1e-3
 
 
 @contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """DoWhy and the models in it draw from global random states: seed them, and put the caller's back after."""
-    states = random.getstate(), np.random.get_state()  # noqa: NPY002
-    random.seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # fits that stop early; nothing that a caller could mend
-            yield
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])  # noqa: NPY002
+def quietly_seeded(seed: int) -> Iterator[None]:
+    """DoWhy and the models in it draw from global random states, and warn of fits that stop early."""
+    with seeded(seed), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # nothing that a caller could mend
+        yield
 
 
 class Mechanisms:
@@ -79,7 +73,7 @@ class Mechanisms:
         self._model = gcm.StructuralCausalModel(nx.relabel_nodes(self.graph, str, copy=True))
         frame = pd.DataFrame({str(node): self._column(values[:, node], node) for node in self.graph})
         caused = {node: self._caused(bool(discrete[node])) for node in self.graph if self.graph.in_degree(node)}
-        with seeded(seed):
+        with quietly_seeded(seed):
             for node in self.graph:
                 self._model.set_causal_mechanism(str(node), caused.get(node) or gcm.EmpiricalDistribution())
             gcm.fit(self._model, frame)
@@ -88,7 +82,7 @@ class Mechanisms:
 
     def draw(self, n_rows: int, seed: int) -> dict[int, Array]:
         """New rows: exogenous noise, propagated through the graph; a column of numbers or codes per node."""
-        with seeded(seed):
+        with quietly_seeded(seed):
             frame = gcm.draw_samples(self._model, n_rows)
         return {
             node: np.array([float(level[1:]) for level in frame[str(node)]])

@@ -213,13 +213,13 @@ def test_the_label_keeps_what_many_weak_features_say():
 @pytest.mark.parametrize("kind", ["linear", "forest"])
 def test_the_noise_of_a_number_is_that_of_rows_not_fitted_on(kind):
     """y is x plus noise of sd 1: what is drawn must have it, although the model has seen the rows."""
-    from tabgen_causal.mechanisms import NumericMechanism, seeded
+    from tabgen_causal.mechanisms import NumericMechanism, quietly_seeded
 
     rng = np.random.default_rng(0)
     x = rng.standard_normal((150, 12))  # twelve causes, one of which counts
     y = x[:, 0] + rng.standard_normal(150)
     mechanism = NumericMechanism(kind)
-    with seeded(0):
+    with quietly_seeded(0):
         mechanism.fit(x, y)
         noise = mechanism.draw_noise_samples(5000).ravel()
     assert mechanism.kind == kind
@@ -233,7 +233,7 @@ def test_the_noise_of_a_number_is_that_of_rows_not_fitted_on(kind):
 @pytest.mark.parametrize("kind", ["linear", "forest"])
 def test_the_entropy_of_a_drawn_level_is_the_log_loss_on_new_rows(kind):
     """The bar is 15 %: a classifier as certain of new rows as of those that it was fitted on draws too clean labels."""
-    from tabgen_causal.mechanisms import DiscreteMechanism, seeded
+    from tabgen_causal.mechanisms import DiscreteMechanism, quietly_seeded
 
     rng = np.random.default_rng(0)
 
@@ -242,7 +242,7 @@ def test_the_entropy_of_a_drawn_level_is_the_log_loss_on_new_rows(kind):
         return x, np.where(x[:, 0] + x[:, 1] + rng.logistic(size=n) > 0, "l1", "l0")
 
     mechanism = DiscreteMechanism(kind)
-    with seeded(0):
+    with quietly_seeded(0):
         mechanism.fit(*rows(200))
     x, y = rows(3000)
     chances = mechanism.estimate_probabilities(x)
@@ -252,14 +252,14 @@ def test_the_entropy_of_a_drawn_level_is_the_log_loss_on_new_rows(kind):
 
 
 def test_auto_takes_what_predicts_rows_better_that_it_was_not_fitted_on():
-    from tabgen_causal.mechanisms import DiscreteMechanism, NumericMechanism, seeded
+    from tabgen_causal.mechanisms import DiscreteMechanism, NumericMechanism, quietly_seeded
 
     rng = np.random.default_rng(0)
     x = rng.uniform(-2, 2, (200, 2))
     straight, bent = x.sum(axis=1), np.abs(x[:, 0])
     for signal, kind in ((straight, "linear"), (bent, "forest")):
         number, level = NumericMechanism("auto"), DiscreteMechanism("auto")
-        with seeded(0):
+        with quietly_seeded(0):
             number.fit(x, signal + 0.1 * rng.standard_normal(200))
             level.fit(x, np.where(signal > np.median(signal), "l1", "l0"))
         assert (number.kind, level.kind) == (kind, kind)

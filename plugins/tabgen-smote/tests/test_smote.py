@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 from tabgen_smote import SmoteNC
 
-from tabgen import FitContext, Table
-from tabgen.sampling import draw_sample, fit_generator, share_rows
+from tabgen import FitContext, Table, share_rows
+from tabgen.sampling import draw_sample, fit_generator
 from tabgen.testing import HARD_TABLES, conformance_checks, easy_table
 
 
