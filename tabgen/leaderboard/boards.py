@@ -129,7 +129,7 @@ def rank(outcomes: pd.DataFrame, metric: str, policy: Policy, plugins: Plugins, 
 
 def verdicts_of(ranking: Ranking) -> list[tuple[str, bool]]:
     """The sentences, each with whether it may be folded away: a comparison that claims nothing."""
-    return [(str(v), v.kind == "comparison" and not v.claims_difference) for v in ranking.verdicts]
+    return [(str(v), v.undecided) for v in ranking.verdicts]
 
 
 def constants() -> dict[str, Any]:

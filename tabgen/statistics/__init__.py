@@ -6,6 +6,16 @@ every number.
 """
 
 from tabgen.statistics.bayes import Posterior, bayesian_signed_rank, posterior_weights
+from tabgen.statistics.pairs import (
+    Pair,
+    PseudoMedian,
+    compare_pairs,
+    equality_p,
+    pseudo_median,
+    rank_sets,
+    step_down_p,
+    tie_bands,
+)
 from tabgen.statistics.ranks import (
     Duels,
     Interval,
@@ -61,10 +71,12 @@ __all__ = [
     "Incomplete",
     "Interval",
     "MethodRecord",
+    "Pair",
     "PairRecord",
     "Policy",
     "Pool",
     "Posterior",
+    "PseudoMedian",
     "Ranking",
     "SignedRank",
     "StatisticsError",
@@ -74,12 +86,14 @@ __all__ = [
     "bootstrap_intervals",
     "check_outcomes",
     "cliques",
+    "compare_pairs",
     "critical_difference",
     "curve_disagreement",
     "dataset_means",
     "dataset_ranks",
     "datasets_needed",
     "duels",
+    "equality_p",
     "friedman",
     "higher_is_better",
     "holm",
@@ -92,9 +106,13 @@ __all__ = [
     "planned_comparisons",
     "planned_pairs",
     "posterior_weights",
+    "pseudo_median",
+    "rank_sets",
     "signed_rank",
     "smallest_attainable_p",
     "spreads",
+    "step_down_p",
     "summary",
+    "tie_bands",
     "verdicts",
 ]

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tabgen.statistics.controls import Controls
+from tabgen.statistics.pairs import Pair, pairs_sentence
 from tabgen.statistics.ranks import Duels, Interval
 from tabgen.statistics.ruler import Resolution
 from tabgen.statistics.scores import Incomplete, Policy
@@ -39,7 +40,8 @@ class WorthRecord:
 class MethodRecord:
     """What is known about one method. Gains and spreads are in percent of the zero-shot score ("points").
 
-    `mean_rank`, `wins`, `ties` and `losses` refer to the pool; they are None for a method excluded from it.
+    `mean_rank`, `rank_set`, `wins`, `ties` and `losses` refer to the pool; they are None for a method excluded from it.
+    `rank_set` holds the best and worst rank that the pairs' verdicts leave possible.
     `optimism` and `validation_test_disagreement` are medians over the pool's datasets, seconds (per phase and
     in total) and peak memory medians over the `ok` cells of those datasets.
     """
@@ -63,6 +65,7 @@ class MethodRecord:
     seconds_total: float | None
     peak_memory_mb: float | None
     worth: WorthRecord | None = None
+    rank_set: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -109,8 +112,9 @@ class Pool:
 class Ranking:
     """The result of `summary`.
 
-    Besides the records: `gains` and `validation_gains` are (datasets, methods) of the pool in points,
-    `gains_low` and `gains_high` the lowest and highest fold of each, `ranks` the ranks within each dataset.
+    Besides the records: `pairs` judges all pairs at once, `bands` are the maximal groups of methods of which no two
+    are told apart; `gains` and `validation_gains` are (datasets, methods) of the pool in points, `gains_low` and
+    `gains_high` the lowest and highest fold of each, `ranks` the ranks within each dataset.
     """
 
     arm: str
@@ -124,6 +128,8 @@ class Ranking:
     methods: list[MethodRecord]
     tests: Tests
     pairwise: list[PairRecord]
+    pairs: list[Pair]
+    bands: list[list[str]]
     verdicts: list[Verdict]
     pool: Pool
     gains: pd.DataFrame = field(repr=False)
@@ -133,9 +139,11 @@ class Ranking:
     ranks: pd.DataFrame = field(repr=False)
     duels: Duels = field(repr=False)
 
-    def sentences(self) -> list[str]:
-        """The verdicts as text."""
-        return [verdict.sentence for verdict in self.verdicts]
+    def sentences(self, undecided: bool = True) -> list[str]:
+        """The verdicts as text, those that decide nothing last or left out, and how many pairs are decided."""
+        said = [verdict.sentence for verdict in self.verdicts if not verdict.undecided]
+        said += [pairs_sentence(self.pairs, self.rope)] if self.pairs else []
+        return said + [verdict.sentence for verdict in self.verdicts if verdict.undecided and undecided]
 
     def to_dict(self, times: bool = True) -> dict[str, Any]:
         """JSON-serialisable data, NaN and infinities as None; the same outcomes always give the same data.
@@ -161,6 +169,8 @@ class Ranking:
             "methods": methods,
             "tests": tests,
             "pairwise": [asdict(pair) for pair in self.pairwise],
+            "pairs": [asdict(pair) for pair in self.pairs],
+            "bands": self.bands,
             "verdicts": [asdict(verdict) for verdict in self.verdicts],
             "pool": asdict(self.pool),
             "datasets": [

@@ -158,7 +158,7 @@ def cliques(ranks: pd.Series, difference: float) -> list[list[str]]:
 
 
 @lru_cache(maxsize=256)
-def _signed_rank_tail(doubled_ranks: tuple[int, ...]) -> NDArray[np.float64]:
+def signed_rank_tail(doubled_ranks: tuple[int, ...]) -> NDArray[np.float64]:
     """P(2 W+ >= w) for w = 0, 1, ..., where each rank is added with probability 1/2."""
     probability = np.zeros(sum(doubled_ranks) + 1)
     probability[0] = 1.0
@@ -196,8 +196,23 @@ def signed_rank(differences: ArrayLike) -> SignedRank:
         p = float(stats.wilcoxon(rounded, zero_method="pratt").pvalue)
     else:
         doubled = tuple(int(rank) for rank in np.sort(np.rint(2.0 * ranks[nonzero])))
-        p = min(1.0, 2.0 * float(_signed_rank_tail(doubled)[round(2.0 * max(w_plus, w_minus))]))
+        p = min(1.0, 2.0 * float(signed_rank_tail(doubled)[round(2.0 * max(w_plus, w_minus))]))
     return SignedRank(w_plus, w_minus, zeros, p)
+
+
+def signed_rank_greater(differences: ArrayLike) -> float:
+    """One-sided p of the signed-rank test against differences that centre above 0; see `signed_rank`."""
+    from scipy import stats
+
+    rounded = np.round(np.asarray(differences, dtype=float), TIE_DECIMALS)
+    nonzero = rounded != 0
+    if not nonzero.any():
+        return 1.0
+    if nonzero.sum() > EXACT_DATASETS:
+        return float(stats.wilcoxon(rounded, zero_method="pratt", alternative="greater").pvalue)
+    ranks = stats.rankdata(np.abs(rounded))
+    doubled = tuple(int(rank) for rank in np.sort(np.rint(2.0 * ranks[nonzero])))
+    return float(signed_rank_tail(doubled)[round(2.0 * float(ranks[rounded > 0].sum()))])
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

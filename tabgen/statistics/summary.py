@@ -12,6 +12,7 @@ import pandas as pd
 from tabgen.arms import FIRST_ARM
 from tabgen.clock import PHASES
 from tabgen.statistics.controls import gate, judge_controls
+from tabgen.statistics.pairs import compare_pairs, rank_sets, tie_bands, withhold
 from tabgen.statistics.ranks import Duels, bootstrap_intervals, dataset_ranks, duels, spreads
 from tabgen.statistics.records import MethodRecord, PairRecord, Pool, Ranking, Tests, WorthRecord
 from tabgen.statistics.ruler import read_ruler
@@ -62,7 +63,7 @@ def summary(
     alpha : float
         Family-wise error of the verdicts, and 1 - level of the bootstrap intervals.
     rope : float
-        Half-width of practical equality, in points of the normalised score.
+        Half-width of the region of practical equality, in points of the normalised score.
     seed : int
         For bootstrap, sign flips and posterior draws.
     references : sequence of str
@@ -99,6 +100,14 @@ def summary(
     low, high = _fold_range(scores, matrix)
     controls = judge_controls(outcomes, matrix)
     ruler = read_ruler(outcomes, matrix, alpha)
+    compared = compare_pairs(matrix, alpha=alpha, region=rope, seed=seed)
+    if len(matrix) < FEWEST_DATASETS or (controls is not None and not controls.passed):
+        compared = withhold(compared)
+    sets = rank_sets(names, compared) if compared else {}
+    records = _method_records(
+        outcomes, scores, means, counts, sets, alpha=alpha, resamples=resamples, seed=seed, arm=arm
+    )
+    ranked = [record.method for record in records if record.method in sets]
     return Ranking(
         arm=arm,
         controls=controls,
@@ -108,7 +117,7 @@ def summary(
         alpha=alpha,
         rope=rope,
         seed=seed,
-        methods=_method_records(outcomes, scores, means, counts, alpha=alpha, resamples=resamples, seed=seed, arm=arm),
+        methods=records,
         tests=Tests(
             friedman=omnibus,
             post_hoc_allowed=post_hoc,
@@ -121,6 +130,8 @@ def summary(
             else None,
         ),
         pairwise=_pair_records(matrix, counts),
+        pairs=compared,
+        bands=tie_bands(ranked, compared),
         verdicts=_missing_verdicts(means, references) + gate(verdicts, controls, arm),
         pool=Pool(
             datasets=[str(name) for name in matrix.index],
@@ -176,6 +187,7 @@ def _method_records(
     scores: pd.DataFrame,
     means: DatasetMeans,
     counts: Duels,
+    sets: dict[str, tuple[int, int]],
     *,
     alpha: float,
     resamples: int,
@@ -227,6 +239,7 @@ def _method_records(
             seconds_total=machine.get("total", {}).get(name),
             peak_memory_mb=machine.get("peak_memory_mb", {}).get(name),
             worth=worths.get(name),
+            rank_set=sets.get(name),
         )
         for name in [*ordered, *means.excluded_methods]
     ]
