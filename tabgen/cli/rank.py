@@ -30,6 +30,7 @@ def rank(
         "", "--arm", help="fine-tune, fixed-steps, context or augmented. Default: context, if it was measured."
     ),
     max_train_rows: int = typer.Option(None, "--max-train-rows", help="Only outcomes with this cap on training rows."),
+    everything: bool = typer.Option(False, "--all", help="Print every comparison and pair, undecided or not."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON, without times: equal for equal scores."),
     as_csv: bool = typer.Option(False, "--csv", help="Print the table as CSV."),
     as_latex: bool = typer.Option(False, "--latex", help="Print the table as LaTeX (booktabs)."),
@@ -62,7 +63,9 @@ def rank(
         raise ExperimentError(f"no cell has a score to rank: {reasons(outcomes)['reason'].iloc[0]}")
     if as_json:
         data = [
-            {"name": each.pool.name, "max_train_rows": each.pool.max_train_rows} | each.ranking.to_dict(times=False)
+            {"name": each.pool.name, "max_train_rows": each.pool.max_train_rows}
+            | each.ranking.to_dict(times=False)
+            | {"cheapest_halving": cheapest(each.ranking)}
             for each in ranked
             if each.ranking
         ]
@@ -72,7 +75,15 @@ def rank(
     elif as_latex:
         typer.echo(latex_table(pools_frame(ranked)), nl=False)
     else:
-        print_ranked(ranked, outcomes, shown, Console())
+        print_ranked(ranked, outcomes, shown, Console(), everything)
+
+
+def cheapest(ranking: Ranking) -> dict[str, object] | None:
+    """The cheapest way to halve the minimum detectable effect, by this machine's seconds."""
+    from dataclasses import asdict
+
+    ways = ranking.components.halvings if ranking.components else []
+    return asdict(ways[0]) if ways else None
 
 
 def pools_frame(ranked: list[Ranked]) -> pd.DataFrame:
@@ -87,7 +98,9 @@ def pools_frame(ranked: list[Ranked]) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def print_ranked(ranked: list[Ranked], outcomes: pd.DataFrame, arm: str, console: Console) -> None:
+def print_ranked(
+    ranked: list[Ranked], outcomes: pd.DataFrame, arm: str, console: Console, everything: bool = False
+) -> None:
     """Every pool's ranking in one arm, the arms and pools side by side, and how close the synthetic rows are."""
     from tabgen.results import closeness, gains_side_by_side
 
@@ -104,7 +117,7 @@ def print_ranked(ranked: list[Ranked], outcomes: pd.DataFrame, arm: str, console
             console.print("Median gain over zero-shot in percent, by arm (--arm ranks in any of them):")
             _print_side_by_side(gains_side_by_side(scored, "arm"), console)
         for each in [each for each in scored if each.arm == arm] or scored[:1]:
-            print_ranking(each.ranking, console)  # type: ignore[arg-type]
+            print_ranking(each.ranking, console, everything)  # type: ignore[arg-type]
     if len(names) > 1:
         console.rule(f"median gain in percent by pool, arm '{arm}'", align="left")
         _print_side_by_side(gains_side_by_side([each for each in ranked if each.arm == arm], "pool"), console)
@@ -153,6 +166,8 @@ def ranking_frame(ranking: Ranking) -> pd.DataFrame:
             {
                 "method": record.method,
                 "mean_rank": record.mean_rank,
+                "rank_low": None if record.rank_set is None else record.rank_set[0],
+                "rank_high": None if record.rank_set is None else record.rank_set[1],
                 "median_gain": record.median_gain,
                 "gain_low": low,
                 "gain_high": high,
@@ -166,7 +181,7 @@ def ranking_frame(ranking: Ranking) -> pd.DataFrame:
                 "cells": record.cells,
             }
         )
-    return pd.DataFrame(rows).astype(dict.fromkeys(("wins", "ties", "losses"), "Int64"))
+    return pd.DataFrame(rows).astype(dict.fromkeys(("rank_low", "rank_high", "wins", "ties", "losses"), "Int64"))
 
 
 def latex_table(frame: pd.DataFrame) -> str:
@@ -189,8 +204,8 @@ def latex_table(frame: pd.DataFrame) -> str:
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
 
-def print_ranking(ranking: Ranking, console: Console) -> None:
-    """The terminal's table, one row a method, then the tests and the verdicts."""
+def print_ranking(ranking: Ranking, console: Console, everything: bool = False) -> None:
+    """The terminal's table, one row a method, then the tests and the verdicts; every pair where everything is asked."""
     from rich import box
     from rich.table import Table
 
@@ -206,7 +221,19 @@ def print_ranking(ranking: Ranking, console: Console) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("method", overflow="fold", min_width=14)
     last = ("optimism",) if tunes else ("worth",)
-    for column in ("rank", "gain", f"{1 - ranking.alpha:.0%} interval", "w/t/l", *last, "ok", "s/cell"):
+    letters = ranking.letters()
+    level = f"{1 - ranking.alpha:.0%}"
+    for column in (
+        "rank",
+        "ranks",
+        "ties",
+        "gain",
+        f"{level} interval",
+        "w/t/l",
+        *last,
+        "ok",
+        "s/cell",
+    ):
         table.add_column(column, justify="right", no_wrap=True)
     for record in ranking.methods:
         interval = record.median_gain_interval
@@ -214,6 +241,8 @@ def print_ranking(ranking: Ranking, console: Console) -> None:
         table.add_row(
             record.method,
             _number(record.mean_rank, 2),
+            "-".join(map(str, record.rank_set)) if record.rank_set else "",
+            letters.get(record.method, ""),
             _number(record.median_gain, 3, signed=True),
             f"{interval.low:+.2f} .. {interval.high:+.2f}" if interval else "",
             "" if None in against else "/".join(map(str, against)),
@@ -228,13 +257,36 @@ def print_ranking(ranking: Ranking, console: Console) -> None:
         else "worth: how many of the real rows give the same score as context; < and >: beyond the learning curve"
         " on more than half of the cells."
     )
-    console.print(f"w/t/l: datasets won, tied, lost against 'real'. {meaning}", highlight=False)
+    possible = f"ranks: those left possible, all at once at {level}; one letter under 'ties': not told apart."
+    console.print(f"{possible} w/t/l: datasets won, tied, lost against 'real'. {meaning}", highlight=False)
     if ranking.resolution is not None:
         console.print(resolution_line(ranking), highlight=False, markup=False)
-    for line in omnibus_lines(ranking):
+    for line in [*ranking.noise(), *omnibus_lines(ranking)]:
         console.print(line, highlight=False, markup=False)
-    for sentence in ranking.sentences():
+    for sentence in ranking.sentences(undecided=everything):
         console.print(f"- {sentence}", highlight=False, markup=False)
+    if everything:
+        print_pairs(ranking, console)
+    elif any(verdict.undecided for verdict in ranking.verdicts):
+        console.print("--all prints every comparison and pair.", highlight=False)
+
+
+def print_pairs(ranking: Ranking, console: Console) -> None:
+    """Every pair: estimated difference, its interval, and the verdict, which holds for all pairs at once."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in ("method", "against"):
+        table.add_column(column, overflow="fold")
+    for column in ("difference", f"{1 - ranking.alpha:.0%} interval", "p of all pairs", "verdict"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for pair in ranking.pairs:
+        interval = pair.interval
+        shown = f"{interval.low:+.3f} .. {interval.high:+.3f}" if interval else ""
+        estimate = _number(pair.estimate, 3, signed=True)
+        table.add_row(pair.method, pair.other, estimate, shown, f"{pair.p:.3f}", pair.verdict)
+    console.print(table)
 
 
 def _worth(record: MethodRecord) -> str:

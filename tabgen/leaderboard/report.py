@@ -24,6 +24,12 @@ FIGURES = (
         "Mean rank of each method over the datasets. Best on the left; a bar joins methods that cannot be told apart.",
     ),
     (
+        "Possible ranks",
+        figures.rank_sets,
+        "From the best to the worst rank that the verdicts leave possible, for all methods at once; the mark is the"
+        " mean rank. Methods that share a letter are not told apart.",
+    ),
+    (
         "Gains per dataset",
         figures.gains_per_dataset,
         "Gain over zero-shot on each dataset, mean over folds; the line spans the folds.",

@@ -6,6 +6,13 @@ every number.
 """
 
 from tabgen.statistics.bayes import Posterior, bayesian_signed_rank, posterior_weights
+from tabgen.statistics.components import (
+    Components,
+    Halving,
+    detectable_effect,
+    nested_components,
+    variance_components,
+)
 from tabgen.statistics.pairs import (
     Pair,
     PseudoMedian,
@@ -44,7 +51,6 @@ from tabgen.statistics.significance import (
     SignedRank,
     cliques,
     critical_difference,
-    datasets_needed,
     friedman,
     holm,
     nemenyi,
@@ -65,9 +71,11 @@ from tabgen.statistics.verdicts import (
 __all__ = [
     "POLICIES",
     "Comparison",
+    "Components",
     "DatasetMeans",
     "Duels",
     "FriedmanTest",
+    "Halving",
     "Incomplete",
     "Interval",
     "MethodRecord",
@@ -91,7 +99,7 @@ __all__ = [
     "curve_disagreement",
     "dataset_means",
     "dataset_ranks",
-    "datasets_needed",
+    "detectable_effect",
     "duels",
     "equality_p",
     "friedman",
@@ -101,6 +109,7 @@ __all__ = [
     "mean_ranks",
     "nemenyi",
     "nemenyi_groups",
+    "nested_components",
     "normalised_scores",
     "observed_means",
     "planned_comparisons",
@@ -114,5 +123,6 @@ __all__ = [
     "step_down_p",
     "summary",
     "tie_bands",
+    "variance_components",
     "verdicts",
 ]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import combinations
+from string import ascii_lowercase
 from typing import Literal, NamedTuple
 
 import networkx as nx
@@ -240,6 +241,22 @@ def tie_bands(methods: Sequence[str], pairs: Sequence[Pair]) -> list[list[str]]:
     place = {name: position for position, name in enumerate(methods)}
     bands = [sorted(band, key=place.__getitem__) for band in nx.find_cliques(graph)]
     return sorted(bands, key=lambda band: [place[name] for name in band])
+
+
+def band_letters(bands: Sequence[Sequence[str]]) -> dict[str, str]:
+    """The letters of each method's bands, "a" the first: methods that share a letter are not told apart.
+
+    References
+    ----------
+    Piepho (2004), Journal of Computational and Graphical Statistics 13, on compact letter displays.
+
+    """
+    letters: dict[str, str] = {}
+    for number, band in enumerate(bands):
+        letter = ascii_lowercase[number % 26] + (str(number // 26 + 1) if number >= 26 else "")
+        for name in band:
+            letters[name] = letters.get(name, "") + letter
+    return letters
 
 
 def pairs_sentence(pairs: Sequence[Pair], region: float) -> str:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from tabgen.arms import FIRST_ARM
 from tabgen.clock import PHASES
+from tabgen.statistics.components import kept_start, variance_components
 from tabgen.statistics.controls import gate, judge_controls
 from tabgen.statistics.pairs import compare_pairs, rank_sets, tie_bands, withhold
 from tabgen.statistics.ranks import Duels, bootstrap_intervals, dataset_ranks, duels, spreads
@@ -22,6 +23,7 @@ from tabgen.statistics.scores import (
     Policy,
     as_matrix,
     dataset_means,
+    higher_is_better,
     normalised_scores,
     observed_means,
 )
@@ -69,7 +71,7 @@ def summary(
     references : sequence of str
         The methods all others are compared with in the verdicts.
     power : float
-        Probability of detection behind "would take about ... datasets".
+        Probability of detection behind the minimum detectable effect.
     resamples : int
         Bootstrap resamples.
     higher_better : bool, optional
@@ -93,7 +95,7 @@ def summary(
     means = dataset_means(scores, "gain_test", policy)
     matrix = means.matrix
     names = [str(name) for name in matrix.columns]
-    omnibus, comparisons, verdicts = judge(matrix, references, alpha=alpha, power=power, rope=rope, seed=seed)
+    omnibus, comparisons, verdicts = judge(matrix, references, alpha=alpha, rope=rope, seed=seed)
     post_hoc = omnibus is not None and omnibus.p <= alpha and len(matrix) >= FEWEST_DATASETS
     pairs = len(names) * (len(names) - 1) // 2
     counts = duels(matrix)
@@ -107,11 +109,23 @@ def summary(
     records = _method_records(
         outcomes, scores, means, counts, sets, alpha=alpha, resamples=resamples, seed=seed, arm=arm
     )
+    pooled = outcomes[in_pool_of(outcomes, matrix)]
+    better = higher_is_better(metric) if higher_better is None else higher_better
     ranked = [record.method for record in records if record.method in sets]
     return Ranking(
         arm=arm,
         controls=controls,
         resolution=ruler,
+        components=variance_components(
+            pooled,
+            scores[in_pool_of(scores, matrix)],
+            metric,
+            arm,
+            higher_better=better,
+            alpha=alpha,
+            power=power,
+        ),
+        kept_start=kept_start(pooled) if arm == FIRST_ARM else None,
         metric=metric,
         policy=policy,
         alpha=alpha,

@@ -15,7 +15,6 @@ from tabgen.statistics.pairs import equality_p
 from tabgen.statistics.scores import TIE_DECIMALS
 from tabgen.statistics.significance import (
     FriedmanTest,
-    datasets_needed,
     friedman,
     holm,
     signed_rank,
@@ -53,7 +52,6 @@ class Comparison:
     p_adjusted: float
     p_equal: float
     posterior: Posterior | None
-    datasets_needed: int | None
 
 
 @dataclass(frozen=True)
@@ -91,8 +89,6 @@ def planned_comparisons(
     matrix: pd.DataFrame,
     references: Sequence[str] = REFERENCES,
     *,
-    alpha: float = 0.05,
-    power: float = 0.8,
     rope: float | None = 0.1,
     seed: int = 0,
 ) -> list[Comparison]:
@@ -104,8 +100,6 @@ def planned_comparisons(
         Shape (datasets, methods), mean gains in points, without NaN.
     references : sequence of str
         The methods all others are compared with.
-    alpha, power : float
-        Level and probability of detection behind `datasets_needed`.
     rope : float or None
         Half-width of practical equality in points; None leaves equality and the Bayesian test out.
     seed : int
@@ -147,7 +141,6 @@ def planned_comparisons(
                 p_adjusted=p_adjusted,
                 p_equal=p_equal,
                 posterior=None if rope is None else bayesian_signed_rank(difference, rope=rope, weights=weights),
-                datasets_needed=datasets_needed(difference, alpha=alpha, power=power, comparisons=len(pairs)),
             )
         )
     return comparisons
@@ -211,7 +204,6 @@ def judge(
     references: Sequence[str] = REFERENCES,
     *,
     alpha: float = 0.05,
-    power: float = 0.8,
     rope: float | None = 0.1,
     seed: int = 0,
 ) -> tuple[FriedmanTest | None, list[Comparison], list[Verdict]]:
@@ -221,7 +213,7 @@ def judge(
     """
     datasets, methods = matrix.shape
     omnibus = friedman(matrix, seed=seed) if methods >= 3 and datasets >= 2 else None
-    comparisons = planned_comparisons(matrix, references, alpha=alpha, power=power, rope=rope, seed=seed)
+    comparisons = planned_comparisons(matrix, references, rope=rope, seed=seed)
     return omnibus, comparisons, verdicts(datasets, methods, omnibus, comparisons, alpha=alpha, rope=rope)
 
 
@@ -251,11 +243,8 @@ def _comparison_verdict(comparison: Comparison, gate_open: bool, alpha: float, r
         return Verdict("comparison", sentence, True, method, reference, alike)
     # A small p behind a closed gate needs an explanation; a large one does not.
     why = "; set aside, since the omnibus test does not reject" if comparison.p_adjusted <= alpha else ""
-    need = ""
-    if comparison.datasets_needed is not None:
-        need = f" A difference of this size would take about {comparison.datasets_needed:,} datasets to see."
     claim = f"No difference can be claimed between {method} and {reference}"
-    return Verdict("comparison", f"{claim} ({record}{why}).{need}{equal}", False, method, reference, alike)
+    return Verdict("comparison", f"{claim} ({record}{why}).{equal}", False, method, reference, alike)
 
 
 def _p(value: float) -> str:
