@@ -39,16 +39,28 @@ def rank(
 
     Filters recompute everything on what is left: ranks and tests hold for that pool only.
     """
+    from dataclasses import asdict
+
     from rich.console import Console
 
     from tabgen.arms import ARMS
     from tabgen.cli.listings import load
     from tabgen.cli.names import split_methods
+    from tabgen.cli.run import given_flags
     from tabgen.comparable import arms_of
     from tabgen.errors import ExperimentError, UnknownNameError
+    from tabgen.freeze import count_look, label_of, read_freeze
     from tabgen.results import default_arm, keep, load_results, rank_pools, reasons
 
-    outcomes = keep(load_results(*folders), suite, split_methods(methods) or None, max_train_rows)
+    everything_there = load_results(*folders)
+    freeze = read_freeze(folders[0]) if len(folders) == 1 else None
+    if freeze is not None:  # what was frozen is shown unless another ranking is asked for
+        asked = given_flags(context, metric=metric, policy=policy, alpha=alpha)
+        metric = metric if "metric" in asked else freeze.metric
+        policy = policy if "policy" in asked else freeze.policy
+        alpha = alpha if "alpha" in asked else freeze.alpha
+        arm = arm or freeze.arm
+    outcomes = keep(everything_there, suite, split_methods(methods) or None, max_train_rows)
     if arm and arm not in ARMS:
         raise UnknownNameError("arm", arm, ARMS)
     if arm and arm not in arms_of(outcomes):
@@ -58,7 +70,12 @@ def rank(
     higher_better = metrics[metric].higher_is_better if metric in metrics else None
     plain = as_json or as_csv or as_latex
     arms = [shown] if arm or plain else None
-    ranked = rank_pools(outcomes, metric, policy, alpha, arms, higher_better)  # type: ignore[arg-type]
+    region = 0.1 if freeze is None else freeze.region
+    ranked = rank_pools(outcomes, metric, policy, alpha, arms, higher_better, region)  # type: ignore[arg-type]
+    filters = {"suite": suite, "methods": methods, "max-train-rows": max_train_rows}
+    named = [name for name, value in filters.items() if value]
+    keys = set(everything_there["key"])
+    looked = count_look(folders, {"arm": arms or "all", "metric": metric, "policy": policy, "alpha": alpha} | filters)
     if plain and not any(each.ranking for each in ranked):
         raise ExperimentError(f"no cell has a score to rank: {reasons(outcomes)['reason'].iloc[0]}")
     if as_json:
@@ -66,6 +83,7 @@ def rank(
             {"name": each.pool.name, "max_train_rows": each.pool.max_train_rows}
             | each.ranking.to_dict(times=False)
             | {"cheapest_halving": cheapest(each.ranking)}
+            | {"registration": asdict(label_of(freeze, each.ranking, keys, named)), "rankings_looked_at": looked}
             for each in ranked
             if each.ranking
         ]
@@ -75,7 +93,12 @@ def rank(
     elif as_latex:
         typer.echo(latex_table(pools_frame(ranked)), nl=False)
     else:
-        print_ranked(ranked, outcomes, shown, Console(), everything)
+        console = Console()
+        print_ranked(ranked, outcomes, shown, console, everything)
+        for each in [each for each in ranked if each.ranking and each.arm == shown]:
+            for sentence in label_of(freeze, each.ranking, keys, named).sentences():  # type: ignore[arg-type]
+                console.print(sentence, highlight=False, markup=False)
+        console.print(f"Different rankings of this that were looked at: {looked}.", highlight=False)
 
 
 def cheapest(ranking: Ranking) -> dict[str, object] | None:

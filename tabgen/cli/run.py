@@ -90,29 +90,29 @@ def run(
     from tabgen.spec import make_spec
 
     plugins = load(context)
-    again = _words(retry)
+    again = split_words(retry)
     for status in again:
         if status not in RETRYABLE:
             raise ExperimentError(f"--retry takes {', '.join(RETRYABLE)}; not '{status}'.")
-    given = _given(
+    given = given_flags(
         context,
         suite=suite,
         data=data,
         target=target,
         methods=split_methods(methods),
-        mixing=_words(mixing),
+        mixing=split_words(mixing),
         folds=folds,
-        arms=_words(arms),
+        arms=split_words(arms),
         tuning_seeds=tuning_seeds,
         draws=draws,
         seeds=seeds,
         model=model,
         recipe=split_methods(recipe),
-        max_train_rows=_words(max_train_rows),
+        max_train_rows=split_words(max_train_rows),
         max_test_rows=max_test_rows,
         seconds=seconds,
         memory=memory,
-        phase_seconds=dict(part.partition("=")[::2] for part in _words(phase_seconds)),
+        phase_seconds=dict(part.partition("=")[::2] for part in split_words(phase_seconds)),
         fidelity=fidelity,
     )
     given |= {
@@ -123,7 +123,7 @@ def run(
         )
         if value
     }
-    values = _read(experiment_file, preset, given)
+    values = read_values(experiment_file, preset, given)
     experiment = make_spec(values, str(experiment_file or preset or "run")).build(plugins)
     if len(experiment.suite.datasets) == 1:
         table = experiment.suite.datasets[0].load()  # a bad table should be said once, not once per cell
@@ -133,7 +133,7 @@ def run(
     if not values.get("methods"):
         _say_what_is_left_out(plugins)
     if dry_run:
-        _print_plan(plan(experiment, plugins), output, workers or os.cpu_count() or 1, console)
+        print_plan(plan(experiment, plugins), output, workers or os.cpu_count() or 1, console)
         return
     summary = run_experiment(
         experiment,
@@ -151,10 +151,12 @@ def run(
     )
     if sum(summary.ran.values()) + summary.done_before:
         from tabgen.cli.rank import print_ranked
+        from tabgen.freeze import read_freeze
         from tabgen.results import default_arm, load_results, rank_pools
 
         outcomes = load_results(output)
-        ranked = rank_pools(outcomes)
+        freeze = read_freeze(output)
+        ranked = rank_pools(outcomes) if freeze is None else rank_pools(outcomes, region=freeze.region)
         print_ranked(ranked, outcomes, default_arm(outcomes), console)
         if report:
             from tabgen.leaderboard.report import write_report
@@ -165,7 +167,7 @@ def run(
         raise typer.Exit(130)
 
 
-def _given(context: typer.Context, **flags: Any) -> dict[str, Any]:
+def given_flags(context: typer.Context, **flags: Any) -> dict[str, Any]:
     """The flags that stand on the command line: the others must not override a file."""
     return {
         name: value
@@ -174,7 +176,7 @@ def _given(context: typer.Context, **flags: Any) -> dict[str, Any]:
     }
 
 
-def _read(experiment_file: Path | None, preset: str, given: dict[str, Any]) -> dict[str, Any]:
+def read_values(experiment_file: Path | None, preset: str, given: dict[str, Any]) -> dict[str, Any]:
     """The values of the file or the preset, if one is named, under the flags that are given."""
     from tabgen.spec import read_preset, read_spec
 
@@ -197,11 +199,12 @@ def _say_what_is_left_out(plugins: Plugins) -> None:
         typer.secho(text, fg="yellow", err=True)
 
 
-def _words(text: str) -> list[str]:
+def split_words(text: str) -> list[str]:
+    """The words of a comma-separated flag."""
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
-def _print_plan(cells: list[Cell], folder: Path, workers: int, console: Console) -> None:
+def print_plan(cells: list[Cell], folder: Path, workers: int, console: Console) -> None:
     """Cells by method, how many are done, and the time left by the outcomes that the folder holds."""
     from statistics import median
 

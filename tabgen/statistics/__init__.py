@@ -17,11 +17,13 @@ from tabgen.statistics.pairs import (
     Pair,
     PseudoMedian,
     compare_pairs,
+    contrasts,
     equality_p,
     pseudo_median,
     rank_sets,
     step_down_p,
     tie_bands,
+    withhold,
 )
 from tabgen.statistics.ranks import (
     Duels,
@@ -95,6 +97,7 @@ __all__ = [
     "check_outcomes",
     "cliques",
     "compare_pairs",
+    "contrasts",
     "critical_difference",
     "curve_disagreement",
     "dataset_means",
@@ -125,4 +128,5 @@ __all__ = [
     "tie_bands",
     "variance_components",
     "verdicts",
+    "withhold",
 ]

@@ -21,6 +21,7 @@ from tabgen.statistics.significance import (
     EXACT_DATASETS,
     FLIPS,
     holm,
+    signed_rank,
     signed_rank_greater,
     signed_rank_tail,
 )
@@ -206,6 +207,23 @@ def compare_pairs(matrix: pd.DataFrame, *, alpha: float = 0.05, region: float = 
         found = pseudo_median(column, 1.0 - alpha)
         pairs.append(Pair(names[a], names[b], *found, float(p), float(p_equal), equivalent, verdict))
     return pairs
+
+
+def contrasts(
+    matrix: pd.DataFrame, pairs: Sequence[tuple[str, str]], *, alpha: float = 0.05, region: float = 0.1
+) -> list[Pair]:
+    """Pairs that were named before the outcomes: as `compare_pairs`, but Holm-adjusted over these alone."""
+    if len(matrix) == 0:
+        return []
+    columns = [np.round((matrix[a] - matrix[b]).to_numpy(dtype=float), TIE_DECIMALS) for a, b in pairs]
+    tests = [signed_rank(column) for column in columns]
+    equal = holm([equality_p(column, region) for column in columns]) if region > 0 else [1.0] * len(columns)
+    found = []
+    for (a, b), column, test, p, p_equal in zip(pairs, columns, tests, holm([t.p for t in tests]), equal, strict=True):
+        claimed: PairVerdict = "better" if test.w_plus > test.w_minus else "worse"
+        verdict: PairVerdict = claimed if p <= alpha else "equal" if p_equal <= alpha else "undecided"
+        found.append(Pair(a, b, *pseudo_median(column, 1.0 - alpha), p, p_equal, p_equal <= alpha, verdict))
+    return found
 
 
 def withhold(pairs: Sequence[Pair]) -> list[Pair]:
