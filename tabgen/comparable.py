@@ -113,7 +113,9 @@ def _with_defaults(outcomes: pd.DataFrame) -> pd.DataFrame:
     arms: Any = outcomes["arms"] if "arms" in outcomes.columns else pd.Series(None, outcomes.index, dtype=object)
     outcomes = outcomes.assign(arms=arms.map(lambda a: a if isinstance(a, list) else [next(iter(ARMS))]))
     if "draw" in outcomes.columns and (outcomes["draw"].fillna(0) > 0).any():
-        outcomes = outcomes.assign(seed=outcomes["seed"] * DRAWS + outcomes["draw"].fillna(0).astype(int))
+        outcomes = outcomes.assign(
+            split_seed=outcomes["seed"], seed=outcomes["seed"] * DRAWS + outcomes["draw"].fillna(0).astype(int)
+        )
     return outcomes.astype({"max_train_rows": object, "max_test_rows": object}).pipe(_none_for_nan)
 
 

@@ -67,7 +67,7 @@ class Jitter(Bootstrap):
 
 
 class Independent(Bootstrap):
-    """Every column drawn on its own: right marginals, no dependence at all. The floor."""
+    """Every column drawn on its own: right marginals, no dependence at all, labels included. Known bad."""
 
     info = GeneratorInfo(
         "independent", "columns drawn independently of each other", accepts_missing=True, accepts_text=True

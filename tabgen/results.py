@@ -53,6 +53,7 @@ def rank_pools(
     alpha: float = 0.05,
     arms: Sequence[str] | None = None,
     higher_better: bool | None = None,
+    region: float = 0.1,
 ) -> list[Ranked]:
     """The ranking of every pool of these outcomes in every arm that it measured, or in these arms."""
     from tabgen.statistics import summary
@@ -65,7 +66,7 @@ def rank_pools(
             if has_scores(part):
                 references = ("real", "zero-shot") if ARMS[arm].tunes else ("real",)
                 ranking = summary(
-                    part, metric, policy, alpha, references=references, higher_better=higher_better, arm=arm
+                    part, metric, policy, alpha, region, references=references, higher_better=higher_better, arm=arm
                 )
             if len(part):
                 found.append(Ranked(replace(pool, outcomes=part), arm, ranking))

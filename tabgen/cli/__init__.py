@@ -17,7 +17,9 @@ from tabgen.cli import (
     leaderboard,
     listings,
     look,
+    multiverse,
     new,
+    plan,
     plugins,
     pretrain,
     pretrain_scale,
@@ -59,6 +61,8 @@ def _options(
 
 app.command("run")(run.run)
 app.command("rank")(rank.rank)
+app.command("multiverse")(multiverse.multiverse)
+app.command("plan")(plan.plan)
 app.command("generate")(generate.generate)
 app.command("look")(look.look)
 app.command("cache")(cache.cache)

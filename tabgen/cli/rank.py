@@ -30,6 +30,7 @@ def rank(
         "", "--arm", help="fine-tune, fixed-steps, context or augmented. Default: context, if it was measured."
     ),
     max_train_rows: int = typer.Option(None, "--max-train-rows", help="Only outcomes with this cap on training rows."),
+    everything: bool = typer.Option(False, "--all", help="Print every comparison and pair, undecided or not."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON, without times: equal for equal scores."),
     as_csv: bool = typer.Option(False, "--csv", help="Print the table as CSV."),
     as_latex: bool = typer.Option(False, "--latex", help="Print the table as LaTeX (booktabs)."),
@@ -38,16 +39,28 @@ def rank(
 
     Filters recompute everything on what is left: ranks and tests hold for that pool only.
     """
+    from dataclasses import asdict
+
     from rich.console import Console
 
     from tabgen.arms import ARMS
     from tabgen.cli.listings import load
     from tabgen.cli.names import split_methods
+    from tabgen.cli.run import given_flags
     from tabgen.comparable import arms_of
     from tabgen.errors import ExperimentError, UnknownNameError
+    from tabgen.freeze import count_look, label_of, read_freeze
     from tabgen.results import answers, default_arm, keep, load_results, rank_pools, reasons
 
-    outcomes = keep(load_results(*folders), suite, split_methods(methods) or None, max_train_rows)
+    everything_there = load_results(*folders)
+    freeze = read_freeze(folders[0]) if len(folders) == 1 else None
+    if freeze is not None:  # what was frozen is shown unless another ranking is asked for
+        asked = given_flags(context, metric=metric, policy=policy, alpha=alpha)
+        metric = metric if "metric" in asked else freeze.metric
+        policy = policy if "policy" in asked else freeze.policy
+        alpha = alpha if "alpha" in asked else freeze.alpha
+        arm = arm or freeze.arm
+    outcomes = keep(everything_there, suite, split_methods(methods) or None, max_train_rows)
     if arm and arm not in ARMS:
         raise UnknownNameError("arm", arm, ARMS)
     if arm and arm not in arms_of(outcomes):
@@ -57,7 +70,12 @@ def rank(
     higher_better = metrics[metric].higher_is_better if metric in metrics else None
     plain = as_json or as_csv or as_latex
     arms = [shown] if arm or plain else None
-    ranked = rank_pools(outcomes, metric, policy, alpha, arms, higher_better)  # type: ignore[arg-type]
+    region = 0.1 if freeze is None else freeze.region
+    ranked = rank_pools(outcomes, metric, policy, alpha, arms, higher_better, region)  # type: ignore[arg-type]
+    filters = {"suite": suite, "methods": methods, "max-train-rows": max_train_rows}
+    named = [name for name, value in filters.items() if value]
+    keys = set(everything_there["key"])
+    looked = count_look(folders, {"arm": arms or "all", "metric": metric, "policy": policy, "alpha": alpha} | filters)
     if plain and not any(each.ranking for each in ranked):
         raise ExperimentError(f"no cell has a score to rank: {reasons(outcomes)['reason'].iloc[0]}")
     if as_json:
@@ -66,6 +84,8 @@ def rank(
             {"name": each.pool.name, "max_train_rows": each.pool.max_train_rows}
             | each.ranking.to_dict(times=False)
             | {"answer": of_pool.get(each.pool.name)}
+            | {"cheapest_halving": cheapest(each.ranking)}
+            | {"registration": asdict(label_of(freeze, each.ranking, keys, named)), "rankings_looked_at": looked}
             for each in ranked
             if each.ranking
         ]
@@ -75,7 +95,20 @@ def rank(
     elif as_latex:
         typer.echo(latex_table(pools_frame(ranked)), nl=False)
     else:
-        print_outcomes(ranked, outcomes, shown, Console(), alpha)
+        console = Console()
+        print_outcomes(ranked, outcomes, shown, console, alpha, everything)
+        for each in [each for each in ranked if each.ranking and each.arm == shown]:
+            for sentence in label_of(freeze, each.ranking, keys, named).sentences():  # type: ignore[arg-type]
+                console.print(sentence, highlight=False, markup=False)
+        console.print(f"Different rankings of this that were looked at: {looked}.", highlight=False)
+
+
+def cheapest(ranking: Ranking) -> dict[str, object] | None:
+    """The cheapest way to halve the minimum detectable effect, by this machine's seconds."""
+    from dataclasses import asdict
+
+    ways = ranking.components.halvings if ranking.components else []
+    return asdict(ways[0]) if ways else None
 
 
 def pools_frame(ranked: list[Ranked]) -> pd.DataFrame:
@@ -91,7 +124,12 @@ def pools_frame(ranked: list[Ranked]) -> pd.DataFrame:
 
 
 def print_outcomes(
-    ranked: list[Ranked], outcomes: pd.DataFrame, arm: str, console: Console, alpha: float = 0.05
+    ranked: list[Ranked],
+    outcomes: pd.DataFrame,
+    arm: str,
+    console: Console,
+    alpha: float = 0.05,
+    everything: bool = False,
 ) -> None:
     """The ranking of several tables; of one, which ranks nothing, the answer."""
     from tabgen.cli.answer import print_answer
@@ -99,7 +137,7 @@ def print_outcomes(
 
     found = answers(outcomes, alpha)
     if len(found) < len({each.pool.name for each in ranked}):
-        print_ranked(ranked, outcomes, arm, console)
+        print_ranked(ranked, outcomes, arm, console, everything)
         return
     for pool, answer in found:
         if len(found) > 1:
@@ -108,7 +146,9 @@ def print_outcomes(
     print_closeness(closeness(outcomes), console)
 
 
-def print_ranked(ranked: list[Ranked], outcomes: pd.DataFrame, arm: str, console: Console) -> None:
+def print_ranked(
+    ranked: list[Ranked], outcomes: pd.DataFrame, arm: str, console: Console, everything: bool = False
+) -> None:
     """Every pool's ranking in one arm, the arms and pools side by side, and how close the synthetic rows are."""
     from tabgen.results import closeness, gains_side_by_side
 
@@ -125,7 +165,7 @@ def print_ranked(ranked: list[Ranked], outcomes: pd.DataFrame, arm: str, console
             console.print("Median gain over zero-shot in percent, by arm (--arm ranks in any of them):")
             _print_side_by_side(gains_side_by_side(scored, "arm"), console)
         for each in [each for each in scored if each.arm == arm] or scored[:1]:
-            print_ranking(each.ranking, console)  # type: ignore[arg-type]
+            print_ranking(each.ranking, console, everything)  # type: ignore[arg-type]
     if len(names) > 1:
         console.rule(f"median gain in percent by pool, arm '{arm}'", align="left")
         _print_side_by_side(gains_side_by_side([each for each in ranked if each.arm == arm], "pool"), console)
@@ -174,6 +214,8 @@ def ranking_frame(ranking: Ranking) -> pd.DataFrame:
             {
                 "method": record.method,
                 "mean_rank": record.mean_rank,
+                "rank_low": None if record.rank_set is None else record.rank_set[0],
+                "rank_high": None if record.rank_set is None else record.rank_set[1],
                 "median_gain": record.median_gain,
                 "gain_low": low,
                 "gain_high": high,
@@ -187,7 +229,7 @@ def ranking_frame(ranking: Ranking) -> pd.DataFrame:
                 "cells": record.cells,
             }
         )
-    return pd.DataFrame(rows).astype(dict.fromkeys(("wins", "ties", "losses"), "Int64"))
+    return pd.DataFrame(rows).astype(dict.fromkeys(("rank_low", "rank_high", "wins", "ties", "losses"), "Int64"))
 
 
 def latex_table(frame: pd.DataFrame) -> str:
@@ -210,8 +252,8 @@ def latex_table(frame: pd.DataFrame) -> str:
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
 
-def print_ranking(ranking: Ranking, console: Console) -> None:
-    """The terminal's table, one row a method, then the tests and the verdicts."""
+def print_ranking(ranking: Ranking, console: Console, everything: bool = False) -> None:
+    """The terminal's table, one row a method, then the tests and the verdicts; every pair where everything is asked."""
     from rich import box
     from rich.table import Table
 
@@ -227,7 +269,19 @@ def print_ranking(ranking: Ranking, console: Console) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("method", overflow="fold", min_width=14)
     last = ("optimism",) if tunes else ("worth",)
-    for column in ("rank", "gain", f"{1 - ranking.alpha:.0%} interval", "w/t/l", *last, "ok", "s/cell"):
+    letters = ranking.letters()
+    level = f"{1 - ranking.alpha:.0%}"
+    for column in (
+        "rank",
+        "ranks",
+        "ties",
+        "gain",
+        f"{level} interval",
+        "w/t/l",
+        *last,
+        "ok",
+        "s/cell",
+    ):
         table.add_column(column, justify="right", no_wrap=True)
     for record in ranking.methods:
         interval = record.median_gain_interval
@@ -235,6 +289,8 @@ def print_ranking(ranking: Ranking, console: Console) -> None:
         table.add_row(
             record.method,
             _number(record.mean_rank, 2),
+            "-".join(map(str, record.rank_set)) if record.rank_set else "",
+            letters.get(record.method, ""),
             _number(record.median_gain, 3, signed=True),
             f"{interval.low:+.2f} .. {interval.high:+.2f}" if interval else "",
             "" if None in against else "/".join(map(str, against)),
@@ -249,13 +305,36 @@ def print_ranking(ranking: Ranking, console: Console) -> None:
         else "worth: how many of the real rows give the same score as context; < and >: beyond the learning curve"
         " on more than half of the cells."
     )
-    console.print(f"w/t/l: datasets won, tied, lost against 'real'. {meaning}", highlight=False)
+    possible = f"ranks: those left possible, all at once at {level}; one letter under 'ties': not told apart."
+    console.print(f"{possible} w/t/l: datasets won, tied, lost against 'real'. {meaning}", highlight=False)
     if ranking.resolution is not None:
         console.print(resolution_line(ranking), highlight=False, markup=False)
-    for line in omnibus_lines(ranking):
+    for line in [*ranking.noise(), *omnibus_lines(ranking)]:
         console.print(line, highlight=False, markup=False)
-    for sentence in ranking.sentences():
+    for sentence in ranking.sentences(undecided=everything):
         console.print(f"- {sentence}", highlight=False, markup=False)
+    if everything:
+        print_pairs(ranking, console)
+    elif any(verdict.undecided for verdict in ranking.verdicts):
+        console.print("--all prints every comparison and pair.", highlight=False)
+
+
+def print_pairs(ranking: Ranking, console: Console) -> None:
+    """Every pair: estimated difference, its interval, and the verdict, which holds for all pairs at once."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in ("method", "against"):
+        table.add_column(column, overflow="fold")
+    for column in ("difference", f"{1 - ranking.alpha:.0%} interval", "p of all pairs", "verdict"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for pair in ranking.pairs:
+        interval = pair.interval
+        shown = f"{interval.low:+.3f} .. {interval.high:+.3f}" if interval else ""
+        estimate = _number(pair.estimate, 3, signed=True)
+        table.add_row(pair.method, pair.other, estimate, shown, f"{pair.p:.3f}", pair.verdict)
+    console.print(table)
 
 
 def _worth(record: MethodRecord) -> str:

@@ -95,29 +95,29 @@ def run(
     from tabgen.spec import make_spec
 
     plugins = load(context)
-    again = _words(retry)
+    again = split_words(retry)
     for status in again:
         if status not in RETRYABLE:
             raise ExperimentError(f"--retry takes {', '.join(RETRYABLE)}; not '{status}'.")
-    given = _given(
+    given = given_flags(
         context,
         suite=suite,
         data=data,
         target=target,
         methods=split_methods(methods),
-        mixing=_words(mixing),
+        mixing=split_words(mixing),
         folds=folds,
-        arms=_words(arms),
+        arms=split_words(arms),
         tuning_seeds=tuning_seeds,
         draws=draws,
         seeds=seeds,
         model=model,
         recipe=split_methods(recipe),
-        max_train_rows=_words(max_train_rows),
+        max_train_rows=split_words(max_train_rows),
         max_test_rows=max_test_rows,
         seconds=seconds,
         memory=memory,
-        phase_seconds=dict(part.partition("=")[::2] for part in _words(phase_seconds)),
+        phase_seconds=dict(part.partition("=")[::2] for part in split_words(phase_seconds)),
         fidelity=fidelity,
     )
     given |= {
@@ -128,7 +128,7 @@ def run(
         )
         if value
     }
-    values = _read(experiment_file, preset, given)
+    values = read_values(experiment_file, preset, given)
     experiment = make_spec(values, str(experiment_file or preset or "run")).build(plugins)
     if len(experiment.suite.datasets) == 1:
         table = experiment.suite.datasets[0].load()  # a bad table should be said once, not once per cell
@@ -138,7 +138,7 @@ def run(
     if not values.get("methods"):
         _say_what_is_left_out(plugins)
     if dry_run:
-        _print_plan(plan(experiment, plugins), output, workers or os.cpu_count() or 1, console)
+        print_plan(plan(experiment, plugins), output, workers or os.cpu_count() or 1, console)
         return
     watcher: Watcher = make_watcher(console)
     if len(experiment.suite.datasets) == 1:
@@ -167,10 +167,12 @@ def run(
 def _show(folder: Path, report: bool, console: Console) -> None:
     """What the outcomes of a folder say, and its report."""
     from tabgen.cli.rank import print_outcomes
+    from tabgen.freeze import read_freeze
     from tabgen.results import default_arm, load_results, rank_pools
 
     outcomes = load_results(folder)
-    ranked = rank_pools(outcomes)
+    freeze = read_freeze(folder)
+    ranked = rank_pools(outcomes) if freeze is None else rank_pools(outcomes, region=freeze.region)
     print_outcomes(ranked, outcomes, default_arm(outcomes), console)
     if report:
         from tabgen.leaderboard.report import write_report
@@ -188,7 +190,7 @@ def _stored(folder: Path) -> list[dict[str, Any]]:
         return list(store.outcomes())
 
 
-def _given(context: typer.Context, **flags: Any) -> dict[str, Any]:
+def given_flags(context: typer.Context, **flags: Any) -> dict[str, Any]:
     """The flags that stand on the command line: the others must not override a file."""
     return {
         name: value
@@ -197,7 +199,7 @@ def _given(context: typer.Context, **flags: Any) -> dict[str, Any]:
     }
 
 
-def _read(experiment_file: Path | None, preset: str, given: dict[str, Any]) -> dict[str, Any]:
+def read_values(experiment_file: Path | None, preset: str, given: dict[str, Any]) -> dict[str, Any]:
     """The values of the file or the preset, if one is named, under the flags that are given."""
     from tabgen.spec import read_preset, read_spec
 
@@ -220,11 +222,12 @@ def _say_what_is_left_out(plugins: Plugins) -> None:
         typer.secho(text, fg="yellow", err=True)
 
 
-def _words(text: str) -> list[str]:
+def split_words(text: str) -> list[str]:
+    """The words of a comma-separated flag."""
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
-def _print_plan(cells: list[Cell], folder: Path, workers: int, console: Console) -> None:
+def print_plan(cells: list[Cell], folder: Path, workers: int, console: Console) -> None:
     """Cells by method, how many are done, and the time left by the outcomes that the folder holds."""
     from statistics import median
 

@@ -11,7 +11,7 @@ from tabgen.figures.gains import (
     score_against_seconds,
     validation_against_test,
 )
-from tabgen.figures.ranks import critical_difference_diagram, duel_heat_map
+from tabgen.figures.ranks import critical_difference_diagram, duel_heat_map, rank_sets
 from tabgen.figures.style import Style, method_styles, save, short, to_svg
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "gains_per_dataset",
     "learning_curves",
     "method_styles",
+    "rank_sets",
     "save",
     "score_against_seconds",
     "short",

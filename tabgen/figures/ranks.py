@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from tabgen.figures.style import COLOURS, by_rank, new_figure, nothing_to_draw, short
+from tabgen.figures.style import COLOURS, by_rank, dots, method_styles, new_figure, nothing_to_draw, short
 from tabgen.statistics import Ranking
 
 
@@ -63,6 +63,32 @@ def critical_difference_diagram(ranking: Ranking) -> Figure:
         label = f"critical difference {length:.2f}" + (" (wider than the axis)" if length > shown else "")
         axes.text(1, 0.8, label, ha="left", va="bottom", fontsize=8, color=COLOURS[4])
     axes.set_title(_difference_title(ranking), fontsize=10, loc="center")
+    return figure
+
+
+def rank_sets(ranking: Ranking) -> Figure:
+    """The ranks that the verdicts on all pairs leave possible: a line a method, with the letters of its bands."""
+    records = [record for record in ranking.methods if record.rank_set is not None]
+    if not records:
+        return nothing_to_draw("Possible ranks", ranking)
+    letters, styles = ranking.letters(), method_styles(record.method for record in records)
+    figure, axes = new_figure(7.5, 1.3 + 0.27 * len(records))
+    for height, record in enumerate(records):
+        assert record.rank_set is not None
+        assert record.mean_rank is not None
+        style = styles[record.method]
+        axes.plot(record.rank_set, [height, height], color=style.colour, linewidth=5, solid_capstyle="round", gid="set")
+        axes.plot([record.mean_rank], [height], **dots(style))
+    labels = [f"{short(record.method)}  [{letters[record.method]}]" for record in records]
+    axes.set_yticks(range(len(records)), labels, fontsize=8)
+    axes.set_xticks(range(1, len(records) + 1))
+    axes.set_xlim(0.5, len(records) + 0.5)
+    axes.invert_yaxis()
+    axes.grid(axis="x", linewidth=0.4, color="#CCCCCC")
+    axes.set_axisbelow(True)
+    axes.set_xlabel("rank (1 = best)")
+    title = f"Ranks left possible, all at once at {1 - ranking.alpha:.0%}, over {len(ranking.ranks)} datasets"
+    axes.set_title(f"{title}\nmethods that share a letter are not told apart; marks: mean ranks", fontsize=10)
     return figure
 
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
 
 from tabgen.arms import ARMS, FIRST_ARM
 from tabgen.comparable import arms_of, in_arm, pools
@@ -24,7 +23,7 @@ from tabgen.statistics.controls import known_bad
 
 Row = dict[str, Any]
 FIRST_METRIC = "roc_auc"
-ALPHA, POWER, SEED = 0.05, 0.8, 0
+ALPHA, SEED = 0.05, 0
 #: Decimals of a gain in the page: the statistics round to 6 themselves.
 GAIN_DECIMALS = 9
 
@@ -125,28 +124,26 @@ def direction(metric: str, plugins: Plugins) -> bool:
 
 def rank(outcomes: pd.DataFrame, metric: str, policy: Policy, plugins: Plugins, arm: str = FIRST_ARM) -> Ranking:
     better = direction(metric, plugins)
-    return summary(outcomes, metric, policy, alpha=ALPHA, seed=SEED, power=POWER, higher_better=better, arm=arm)
+    return summary(outcomes, metric, policy, alpha=ALPHA, seed=SEED, higher_better=better, arm=arm)
 
 
 def verdicts_of(ranking: Ranking) -> list[tuple[str, bool]]:
     """The sentences, each with whether it may be folded away: a comparison that claims nothing."""
-    return [(str(v), v.kind == "comparison" and not v.claims_difference) for v in ranking.verdicts]
+    told = ranking.sentences(undecided=False)
+    return [(sentence, position >= len(told)) for position, sentence in enumerate(ranking.sentences())]
 
 
 def constants() -> dict[str, Any]:
-    """What the page's statistics share with Python's: level, quantiles, the state of the random generator."""
+    """What the page's statistics share with Python's: level, the state of the random generator."""
     state = np.random.default_rng(SEED).bit_generator.state["state"]
     return {
         "alpha": ALPHA,
-        # index m - 1: two-sided quantile for a family of m comparisons
-        "z": [float(norm.ppf(1 - ALPHA / m / 2)) for m in range(1, 401)],
-        "z_power": float(norm.ppf(POWER)),
         "generator": {"state": str(state["state"]), "increment": str(state["inc"])},
     }
 
 
 def payload(board: Board, policy: Policy, plugins: Plugins) -> dict[str, Any]:
-    """The board's cells, column by column, and the sentences of the whole board."""
+    """The board's cells, column by column, and the sentences and possible ranks of the whole board."""
     outcomes = board.outcomes.reset_index(drop=True)
     methods, datasets = sorted(outcomes["method"].unique()), sorted(outcomes["dataset"].unique())
     nothing = pd.Series(np.nan, outcomes.index)
@@ -171,6 +168,14 @@ def payload(board: Board, policy: Policy, plugins: Plugins) -> dict[str, Any]:
         "ok": (outcomes["status"] == "ok").astype(int).tolist(),
         "seconds": _numbers(outcomes.get("seconds_total", nothing), 4),
         "gains": gains,
+        "sets": {
+            metric: {
+                record.method: [*record.rank_set, ranking.letters()[record.method]]
+                for record in ranking.methods
+                if record.rank_set
+            }
+            for metric, ranking in board.rankings.items()
+        },
         "sentences": {metric: verdicts_of(ranking) for metric, ranking in board.rankings.items()},
     }
 

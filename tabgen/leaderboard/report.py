@@ -13,6 +13,7 @@ from tabgen import figures
 from tabgen.arms import ARMS, FIRST_ARM
 from tabgen.comparable import Ranked
 from tabgen.environment import PACKAGES
+from tabgen.freeze import Freeze, label_of, read_freeze
 from tabgen.leaderboard.pages import make_environment
 from tabgen.results import answers, closeness, default_arm, gains_side_by_side, load_results, next_line, reasons
 from tabgen.statistics import Ranking
@@ -23,6 +24,12 @@ FIGURES = (
         "Ranks",
         figures.critical_difference_diagram,
         "Mean rank of each method over the datasets. Best on the left; a bar joins methods that cannot be told apart.",
+    ),
+    (
+        "Possible ranks",
+        figures.rank_sets,
+        "From the best to the worst rank that the verdicts leave possible, for all methods at once; the mark is the"
+        " mean rank. Methods that share a letter are not told apart.",
     ),
     (
         "Gains per dataset",
@@ -50,26 +57,31 @@ def write_report(folder: Path, ranked: Sequence[Ranked]) -> Path:
 
     ``ranked`` is what :func:`tabgen.results.rank_pools` makes of the run's outcomes.
     """
-    outcomes = load_results(folder)
+    outcomes, freeze = load_results(folder), read_freeze(folder)
     path = folder / "report.html"
     scratch = folder / "report.html.new"
-    scratch.write_text(render(outcomes, ranked, folder.resolve().name), encoding="utf-8")
+    scratch.write_text(render(outcomes, ranked, folder.resolve().name, freeze), encoding="utf-8")
     scratch.replace(path)
     return path
 
 
-def render(outcomes: pd.DataFrame, ranked: Sequence[Ranked], title: str) -> str:
+def render(outcomes: pd.DataFrame, ranked: Sequence[Ranked], title: str, freeze: Freeze | None = None) -> str:
     """The page as text: everything inside, nothing fetched. The arm that tells most apart comes first."""
     first = default_arm(outcomes)
     ordered = sorted(ranked, key=lambda each: each.arm != first)
     scored = [each for each in ordered if each.ranking]
     pools = list(dict.fromkeys(each.pool.name for each in ordered))
+    keys = set(outcomes["key"])
     return (
         make_environment()
         .get_template("report.html")
         .render(
             title=title,
-            regimes=[_section(each, len(pools) > 1, len({e.arm for e in ordered}) > 1) for each in scored],
+            regimes=[
+                _section(each, len(pools) > 1, len({e.arm for e in ordered}) > 1)
+                | {"label": label_of(freeze, each.ranking, keys) if each.ranking else None}
+                for each in scored
+            ],
             unscored=[
                 {"name": each.pool.name, "reasons": reasons(each.pool.outcomes).to_dict("records")}
                 for each in ordered

@@ -191,6 +191,7 @@ class _Site:
             board=first,
             ranking=ranking,
             sentences=verdicts_of(ranking),
+            letters=ranking.letters(),
             datasets=self.datasets,
             generators=self.generators,
             metrics=list(dict.fromkeys(metric for board in self.boards for metric in board.metrics)),
@@ -221,6 +222,7 @@ class _Site:
         close = closeness(board.outcomes)
         wanted = {
             "ranks": (figures.critical_difference_diagram(ranking), "Critical-difference diagram"),
+            "sets": (figures.rank_sets(ranking), "Possible ranks"),
             "gains": (figures.gains_per_dataset(ranking), "Gains per dataset"),
             "cost": (figures.score_against_seconds(ranking), "Score against time"),
         }
@@ -348,6 +350,7 @@ def alternative(name: str, board: Board) -> str:
     leading = f" Lowest mean ranks: {', '.join(best)}." if best else ""
     texts = {
         "ranks": f"Mean ranks of {pool} on a line, best on the left.{leading}",
+        "sets": f"From the best to the worst rank left possible, for each of {pool}.",
         "gains": f"Gain over zero-shot of {pool}: one band a dataset, one marker a method.",
         "cost": f"Median gain against median seconds a cell, for {pool}, with the Pareto front.",
         "fidelity": f"Median gain against how well a forest tells synthetic rows from real ones, for {pool}.",

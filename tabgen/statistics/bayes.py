@@ -49,7 +49,7 @@ def bayesian_signed_rank(
     prior : float
         Weight of one pseudo-dataset with difference 0 (baycomp's default, 0.5).
     draws, seed : int
-        Monte-Carlo draws of the Dirichlet weights; the error of a probability is at most `0.5 / sqrt(draws)`.
+        Monte-Carlo draws of the Dirichlet weights; the standard error of a probability is at most `0.5 / sqrt(draws)`.
     weights : array of shape (draws, 1 + datasets), optional
         From `posterior_weights`, to share draws between comparisons; then prior, draws and seed are not used.
 

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tabgen.statistics.components import Components, components_sentence
 from tabgen.statistics.controls import Controls
+from tabgen.statistics.pairs import Pair, band_letters, pairs_sentence
 from tabgen.statistics.ranks import Duels, Interval
 from tabgen.statistics.ruler import Resolution
 from tabgen.statistics.scores import Incomplete, Policy
@@ -39,7 +41,8 @@ class WorthRecord:
 class MethodRecord:
     """What is known about one method. Gains and spreads are in percent of the zero-shot score ("points").
 
-    `mean_rank`, `wins`, `ties` and `losses` refer to the pool; they are None for a method excluded from it.
+    `mean_rank`, `rank_set`, `wins`, `ties` and `losses` refer to the pool; they are None for a method excluded from it.
+    `rank_set` holds the best and worst rank that the pairs' verdicts leave possible.
     `optimism` and `validation_test_disagreement` are medians over the pool's datasets, seconds (per phase and
     in total) and peak memory medians over the `ok` cells of those datasets.
     """
@@ -63,6 +66,7 @@ class MethodRecord:
     seconds_total: float | None
     peak_memory_mb: float | None
     worth: WorthRecord | None = None
+    rank_set: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -109,13 +113,18 @@ class Pool:
 class Ranking:
     """The result of `summary`.
 
-    Besides the records: `gains` and `validation_gains` are (datasets, methods) of the pool in points,
-    `gains_low` and `gains_high` the lowest and highest fold of each, `ranks` the ranks within each dataset.
+    Besides the records: `components` is the noise behind the minimum detectable effect, `kept_start` the share of
+    fine-tuning runs that kept step 0 (None in the other arms); `pairs` judges all pairs at once, `bands` are the
+    maximal groups of methods of which no two are told apart; `gains` and `validation_gains` are (datasets, methods) of
+    the pool in points, `gains_low` and `gains_high` the lowest and highest fold of each, `ranks` the ranks within each
+    dataset.
     """
 
     arm: str
     controls: Controls | None
     resolution: Resolution | None
+    components: Components | None
+    kept_start: float | None
     metric: str
     policy: Policy
     alpha: float
@@ -124,6 +133,8 @@ class Ranking:
     methods: list[MethodRecord]
     tests: Tests
     pairwise: list[PairRecord]
+    pairs: list[Pair]
+    bands: list[list[str]]
     verdicts: list[Verdict]
     pool: Pool
     gains: pd.DataFrame = field(repr=False)
@@ -133,9 +144,32 @@ class Ranking:
     ranks: pd.DataFrame = field(repr=False)
     duels: Duels = field(repr=False)
 
-    def sentences(self) -> list[str]:
-        """The verdicts as text."""
-        return [verdict.sentence for verdict in self.verdicts]
+    def sentences(self, undecided: bool = True) -> list[str]:
+        """The verdicts as text, those that decide nothing last or left out, and how many pairs are decided."""
+        said = [verdict.sentence for verdict in self.verdicts if not verdict.undecided]
+        said += [pairs_sentence(self.pairs, self.rope)] if self.pairs else []
+        return said + [verdict.sentence for verdict in self.verdicts if verdict.undecided and undecided]
+
+    def letters(self) -> dict[str, str]:
+        """The bands of ties of every method, a letter each."""
+        return band_letters(self.bands)
+
+    def noise(self) -> list[str]:
+        """What this pool can detect and where its noise comes from, and how often fine-tuning changed nothing."""
+        said = [] if self.components is None else [components_sentence(self.components)]
+        if self.kept_start is not None:
+            said.append(f"{self.kept_start:.0%} of the fine-tuning runs kept step 0: the model as it came.")
+        return said
+
+    def _components(self, times: bool) -> dict[str, Any] | None:
+        """Without times the ways to halve are in the order of sources, not of their cost."""
+        if self.components is None:
+            return None
+        data = asdict(self.components)
+        if not times:
+            ways = [{name: way[name] for name in ("source", "now", "then")} for way in data["halvings"]]
+            data["halvings"] = sorted(ways, key=lambda way: str(way["source"]))
+        return data
 
     def to_dict(self, times: bool = True) -> dict[str, Any]:
         """JSON-serialisable data, NaN and infinities as None; the same outcomes always give the same data.
@@ -153,6 +187,8 @@ class Ranking:
             "arm": self.arm,
             "controls": None if self.controls is None else asdict(self.controls),
             "resolution": None if self.resolution is None else asdict(self.resolution),
+            "components": self._components(times),
+            "kept_start": self.kept_start,
             "metric": self.metric,
             "policy": self.policy,
             "alpha": self.alpha,
@@ -161,6 +197,8 @@ class Ranking:
             "methods": methods,
             "tests": tests,
             "pairwise": [asdict(pair) for pair in self.pairwise],
+            "pairs": [asdict(pair) for pair in self.pairs],
+            "bands": self.bands,
             "verdicts": [asdict(verdict) for verdict in self.verdicts],
             "pool": asdict(self.pool),
             "datasets": [

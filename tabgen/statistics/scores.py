@@ -127,7 +127,7 @@ def normalised_scores(
 ) -> pd.DataFrame:
     """Score of each cell relative to the zero-shot score of the same cell, in percent.
 
-    `gain = sign * (tuned / zero_shot - 1) * 100` (CausalMixFT, arXiv 2601.04110); sign is -1 where lower is
+    `gain = sign * (tuned / zero_shot - 1) * 100` (reported of CausalMixFT, arXiv 2601.04110); sign is -1 where lower is
     better.
 
     Parameters

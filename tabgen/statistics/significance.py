@@ -1,11 +1,11 @@
-"""Frequentist tests on a datasets x methods matrix: Friedman, Nemenyi, Wilcoxon signed-rank, Holm; power."""
+"""Frequentist tests on a datasets x methods matrix: Friedman, Nemenyi, Wilcoxon signed-rank, Holm."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import ceil, exp, lgamma, log2
+from math import exp, lgamma
 
 import numpy as np
 import pandas as pd
@@ -158,7 +158,7 @@ def cliques(ranks: pd.Series, difference: float) -> list[list[str]]:
 
 
 @lru_cache(maxsize=256)
-def _signed_rank_tail(doubled_ranks: tuple[int, ...]) -> NDArray[np.float64]:
+def signed_rank_tail(doubled_ranks: tuple[int, ...]) -> NDArray[np.float64]:
     """P(2 W+ >= w) for w = 0, 1, ..., where each rank is added with probability 1/2."""
     probability = np.zeros(sum(doubled_ranks) + 1)
     probability[0] = 1.0
@@ -196,8 +196,23 @@ def signed_rank(differences: ArrayLike) -> SignedRank:
         p = float(stats.wilcoxon(rounded, zero_method="pratt").pvalue)
     else:
         doubled = tuple(int(rank) for rank in np.sort(np.rint(2.0 * ranks[nonzero])))
-        p = min(1.0, 2.0 * float(_signed_rank_tail(doubled)[round(2.0 * max(w_plus, w_minus))]))
+        p = min(1.0, 2.0 * float(signed_rank_tail(doubled)[round(2.0 * max(w_plus, w_minus))]))
     return SignedRank(w_plus, w_minus, zeros, p)
+
+
+def signed_rank_greater(differences: ArrayLike) -> float:
+    """One-sided p of the signed-rank test against differences that centre above 0; see `signed_rank`."""
+    from scipy import stats
+
+    rounded = np.round(np.asarray(differences, dtype=float), TIE_DECIMALS)
+    nonzero = rounded != 0
+    if not nonzero.any():
+        return 1.0
+    if nonzero.sum() > EXACT_DATASETS:
+        return float(stats.wilcoxon(rounded, zero_method="pratt", alternative="greater").pvalue)
+    ranks = stats.rankdata(np.abs(rounded))
+    doubled = tuple(int(rank) for rank in np.sort(np.rint(2.0 * ranks[nonzero])))
+    return float(signed_rank_tail(doubled)[round(2.0 * float(ranks[rounded > 0].sum()))])
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -213,51 +228,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def smallest_attainable_p(datasets: int, comparisons: int = 1) -> float:
     """Smallest Holm-adjusted signed-rank p this many datasets can give: `comparisons * 2 / 2**datasets`."""
     return min(1.0, comparisons * 2.0 ** (1 - datasets))
-
-
-def datasets_needed(
-    differences: ArrayLike, *, alpha: float = 0.05, power: float = 0.8, comparisons: int = 1
-) -> int | None:
-    """How many datasets a signed-rank test needs to see a difference of the size observed.
-
-    Parameters
-    ----------
-    differences : array of shape (datasets,)
-        Observed paired differences; their mean over their standard deviation is taken as the true effect
-        size.
-    alpha, power : float
-        Two-sided level and probability of detection aimed at.
-    comparisons : int
-        Size of the Holm family; the level of its first step, alpha / comparisons, is used.
-
-    Returns
-    -------
-    int or None
-        None where no number can be named: fewer than 2 differences, or a mean of zero.
-
-    Notes
-    -----
-    Number for the paired t-test, `((z_{1-alpha/2} + z_power) / effect)**2 + z_{1-alpha/2}**2 / 2` (the second
-    term mends the normal approximation), divided by the signed-rank test's asymptotic relative efficiency
-    under normality, 3 / pi (Lehmann 1975, Nonparametrics, section 4.3), and at least the number from which
-    alpha can be reached at all. The observed effect is itself an estimate: treat the result as an order of
-    magnitude.
-
-    """
-    from scipy.stats import norm
-
-    values = np.asarray(differences, dtype=float)
-    if values.size < 2 or round(abs(float(values.mean())), TIE_DECIMALS) == 0.0:
-        return None
-    level = alpha / comparisons
-    fewest = ceil(1.0 + log2(1.0 / level) - 1e-12)
-    sd = float(values.std(ddof=1))
-    if sd == 0.0:
-        return fewest
-    z_alpha, z_power = float(norm.ppf(1.0 - level / 2.0)), float(norm.ppf(power))
-    effect = float(values.mean()) / sd
-    number = ((z_alpha + z_power) / effect) ** 2 + z_alpha**2 / 2.0
-    return max(fewest, ceil(number / (3.0 / np.pi)))
 
 
 def nemenyi_groups(matrix: pd.DataFrame, alpha: float = 0.05) -> list[list[str]]:

@@ -11,7 +11,10 @@ import pandas as pd
 
 from tabgen.arms import FIRST_ARM
 from tabgen.clock import PHASES
+from tabgen.metrics import higher_is_better
+from tabgen.statistics.components import kept_start, variance_components
 from tabgen.statistics.controls import gate, judge_controls
+from tabgen.statistics.pairs import compare_pairs, rank_sets, tie_bands, withhold
 from tabgen.statistics.ranks import Duels, bootstrap_intervals, dataset_ranks, duels, spreads
 from tabgen.statistics.records import MethodRecord, PairRecord, Pool, Ranking, Tests, WorthRecord
 from tabgen.statistics.ruler import read_ruler
@@ -62,13 +65,13 @@ def summary(
     alpha : float
         Family-wise error of the verdicts, and 1 - level of the bootstrap intervals.
     rope : float
-        Half-width of practical equality, in points of the normalised score.
+        Half-width of the region of practical equality, in points of the normalised score.
     seed : int
         For bootstrap, sign flips and posterior draws.
     references : sequence of str
         The methods all others are compared with in the verdicts.
     power : float
-        Probability of detection behind "would take about ... datasets".
+        Probability of detection behind the minimum detectable effect.
     resamples : int
         Bootstrap resamples.
     higher_better : bool, optional
@@ -92,23 +95,43 @@ def summary(
     means = dataset_means(scores, "gain_test", policy)
     matrix = means.matrix
     names = [str(name) for name in matrix.columns]
-    omnibus, comparisons, verdicts = judge(matrix, references, alpha=alpha, power=power, rope=rope, seed=seed)
+    omnibus, comparisons, verdicts = judge(matrix, references, alpha=alpha, rope=rope, seed=seed)
     post_hoc = omnibus is not None and omnibus.p <= alpha and len(matrix) >= FEWEST_DATASETS
     pairs = len(names) * (len(names) - 1) // 2
     counts = duels(matrix)
     low, high = _fold_range(scores, matrix)
     controls = judge_controls(outcomes, matrix)
     ruler = read_ruler(outcomes, matrix, alpha)
+    compared = compare_pairs(matrix, alpha=alpha, region=rope, seed=seed)
+    if len(matrix) < FEWEST_DATASETS or (controls is not None and not controls.passed):
+        compared = withhold(compared)
+    sets = rank_sets(names, compared) if compared else {}
+    records = _method_records(
+        outcomes, scores, means, counts, sets, alpha=alpha, resamples=resamples, seed=seed, arm=arm
+    )
+    pooled = outcomes[in_pool_of(outcomes, matrix)]
+    better = higher_is_better(metric) if higher_better is None else higher_better
+    ranked = [record.method for record in records if record.method in sets]
     return Ranking(
         arm=arm,
         controls=controls,
         resolution=ruler,
+        components=variance_components(
+            pooled,
+            scores[in_pool_of(scores, matrix)],
+            metric,
+            arm,
+            higher_better=better,
+            alpha=alpha,
+            power=power,
+        ),
+        kept_start=kept_start(pooled) if arm == FIRST_ARM else None,
         metric=metric,
         policy=policy,
         alpha=alpha,
         rope=rope,
         seed=seed,
-        methods=_method_records(outcomes, scores, means, counts, alpha=alpha, resamples=resamples, seed=seed, arm=arm),
+        methods=records,
         tests=Tests(
             friedman=omnibus,
             post_hoc_allowed=post_hoc,
@@ -121,6 +144,8 @@ def summary(
             else None,
         ),
         pairwise=_pair_records(matrix, counts),
+        pairs=compared,
+        bands=tie_bands(ranked, compared),
         verdicts=_missing_verdicts(means, references) + gate(verdicts, controls, arm),
         pool=Pool(
             datasets=[str(name) for name in matrix.index],
@@ -176,6 +201,7 @@ def _method_records(
     scores: pd.DataFrame,
     means: DatasetMeans,
     counts: Duels,
+    sets: dict[str, tuple[int, int]],
     *,
     alpha: float,
     resamples: int,
@@ -227,6 +253,7 @@ def _method_records(
             seconds_total=machine.get("total", {}).get(name),
             peak_memory_mb=machine.get("peak_memory_mb", {}).get(name),
             worth=worths.get(name),
+            rank_set=sets.get(name),
         )
         for name in [*ordered, *means.excluded_methods]
     ]

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from tabgen.statistics.bayes import Posterior, bayesian_signed_rank, posterior_weights
+from tabgen.statistics.pairs import equality_p
 from tabgen.statistics.scores import TIE_DECIMALS
 from tabgen.statistics.significance import (
     FriedmanTest,
-    datasets_needed,
     friedman,
     holm,
     signed_rank,
@@ -25,8 +25,6 @@ from tabgen.statistics.significance import (
 FEWEST_DATASETS = 5
 FEW_DATASETS = 10
 REFERENCES = ("real", "zero-shot")
-#: Posterior probability from which two methods are called practically equal.
-EQUALITY = 0.95
 #: Posterior draws times datasets stays near this, so that a large pool does not cost minutes.
 DRAW_BUDGET = 2_000_000
 
@@ -36,9 +34,10 @@ class Comparison:
     """One method against one reference over the datasets of the pool.
 
     `p` is the raw signed-rank p, which does not depend on the other methods; `p_adjusted` is Holm's over the
-    family of planned comparisons. `median_difference` is method minus reference, in points. `higher`: the
-    signed-rank sums favour the method; wins or the median may point the other way in a skewed sample.
-    `posterior` is None if not asked for.
+    family of planned comparisons. `p_equal` is that of a difference as large as the region of practical equality
+    (TOST), Holm-adjusted over the same family, and 1 without a region. `median_difference` is method minus reference,
+    in points. `higher`: the signed-rank sums favour the method; wins or the median may point the other way in a skewed
+    sample. `posterior` is None if not asked for.
     """
 
     method: str
@@ -51,19 +50,25 @@ class Comparison:
     higher: bool
     p: float
     p_adjusted: float
+    p_equal: float
     posterior: Posterior | None
-    datasets_needed: int | None
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One sentence; `claims_difference` marks those that say that methods differ."""
+    """One sentence; `claims_difference` and `claims_equality` mark those that say that methods differ, or hardly do."""
 
     kind: Literal["refused", "warning", "omnibus", "comparison"]
     sentence: str
     claims_difference: bool = False
     method: str | None = None
     reference: str | None = None
+    claims_equality: bool = False
+
+    @property
+    def undecided(self) -> bool:
+        """Whether it is a comparison that claims nothing."""
+        return self.kind == "comparison" and not (self.claims_difference or self.claims_equality)
 
     def __str__(self) -> str:
         return self.sentence
@@ -84,8 +89,6 @@ def planned_comparisons(
     matrix: pd.DataFrame,
     references: Sequence[str] = REFERENCES,
     *,
-    alpha: float = 0.05,
-    power: float = 0.8,
     rope: float | None = 0.1,
     seed: int = 0,
 ) -> list[Comparison]:
@@ -97,10 +100,8 @@ def planned_comparisons(
         Shape (datasets, methods), mean gains in points, without NaN.
     references : sequence of str
         The methods all others are compared with.
-    alpha, power : float
-        Level and probability of detection behind `datasets_needed`.
     rope : float or None
-        Half-width of practical equality in points; None leaves the Bayesian test out.
+        Half-width of practical equality in points; None leaves equality and the Bayesian test out.
     seed : int
         For the posterior draws.
 
@@ -118,12 +119,13 @@ def planned_comparisons(
     }
     tests = [signed_rank(differences[pair]) for pair in pairs]
     raw = [test.p for test in tests]
+    equal = holm([equality_p(differences[pair], rope) if rope else 1.0 for pair in pairs])
     weights = None
     if rope is not None:
         draws = int(np.clip(DRAW_BUDGET // datasets, 2_000, 20_000))
         weights = posterior_weights(datasets, draws=draws, seed=seed)
     comparisons = []
-    for pair, test, p_adjusted in zip(pairs, tests, holm(raw), strict=True):
+    for pair, test, p_adjusted, p_equal in zip(pairs, tests, holm(raw), equal, strict=True):
         difference = differences[pair]
         comparisons.append(
             Comparison(
@@ -137,8 +139,8 @@ def planned_comparisons(
                 higher=test.w_plus > test.w_minus,
                 p=test.p,
                 p_adjusted=p_adjusted,
+                p_equal=p_equal,
                 posterior=None if rope is None else bayesian_signed_rank(difference, rope=rope, weights=weights),
-                datasets_needed=datasets_needed(difference, alpha=alpha, power=power, comparisons=len(pairs)),
             )
         )
     return comparisons
@@ -202,7 +204,6 @@ def judge(
     references: Sequence[str] = REFERENCES,
     *,
     alpha: float = 0.05,
-    power: float = 0.8,
     rope: float | None = 0.1,
     seed: int = 0,
 ) -> tuple[FriedmanTest | None, list[Comparison], list[Verdict]]:
@@ -212,7 +213,7 @@ def judge(
     """
     datasets, methods = matrix.shape
     omnibus = friedman(matrix, seed=seed) if methods >= 3 and datasets >= 2 else None
-    comparisons = planned_comparisons(matrix, references, alpha=alpha, power=power, rope=rope, seed=seed)
+    comparisons = planned_comparisons(matrix, references, rope=rope, seed=seed)
     return omnibus, comparisons, verdicts(datasets, methods, omnibus, comparisons, alpha=alpha, rope=rope)
 
 
@@ -232,21 +233,18 @@ def _comparison_verdict(comparison: Comparison, gate_open: bool, alpha: float, r
         f"{comparison.ties} ties, {comparison.losses} losses; Wilcoxon-Holm {_p(comparison.p_adjusted)}"
     )
     method, reference = comparison.method, comparison.reference
-    posterior = comparison.posterior
-    equal = ""
-    if posterior is not None and rope and posterior.equal >= EQUALITY:
-        equal = f" They are practically equal, within {rope:g} points, with probability {posterior.equal:.2f}."
+    alike = bool(rope) and comparison.p_equal <= alpha
+    equal = (
+        f" They are practically equal, within {rope:g} points (TOST-Holm {_p(comparison.p_equal)})." if alike else ""
+    )
     if gate_open and comparison.p_adjusted <= alpha:
         verb = "scores higher than" if comparison.higher else "scores lower than"
         sentence = f"{method} {verb} {reference} ({record}).{equal}"
-        return Verdict("comparison", sentence, claims_difference=True, method=method, reference=reference)
+        return Verdict("comparison", sentence, True, method, reference, alike)
     # A small p behind a closed gate needs an explanation; a large one does not.
     why = "; set aside, since the omnibus test does not reject" if comparison.p_adjusted <= alpha else ""
-    need = ""
-    if comparison.datasets_needed is not None:
-        need = f" A difference of this size would take about {comparison.datasets_needed:,} datasets to see."
     claim = f"No difference can be claimed between {method} and {reference}"
-    return Verdict("comparison", f"{claim} ({record}{why}).{need}{equal}", method=method, reference=reference)
+    return Verdict("comparison", f"{claim} ({record}{why}).{equal}", False, method, reference, alike)
 
 
 def _p(value: float) -> str:

@@ -179,7 +179,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_rank_prints_csv_and_latex(finished: Path) -> None:
     rows = invoke("rank", str(finished), "--csv").splitlines()
-    assert rows[0].startswith("method,mean_rank,median_gain,gain_low,gain_high")
+    assert rows[0].startswith("method,mean_rank,rank_low,rank_high,median_gain,gain_low,gain_high")
     assert len(rows) == 4
     latex = invoke("rank", str(finished), "--latex")
     assert r"a\_b\&c & " in latex
@@ -330,3 +330,17 @@ def test_reading_a_table_can_be_told(tmp_path: Path) -> None:
     assert "?" not in drawn.read_text()
     told = tabgen(*words, "--missing", "?", "--kind", "a=text=x", "-o", tmp_path / "c", ok=False)
     assert "kinds name the column 'a=text'" in told.stderr
+
+
+def test_rank_folds_what_is_undecided_and_all_unfolds_it(finished: Path) -> None:
+    folded, unfolded = invoke("rank", str(finished)), invoke("rank", str(finished), "--all")
+    assert "Of 3 pairs" in folded and "undecided at this resolution" in folded
+    assert "No difference can be claimed between" not in folded
+    assert "No difference can be claimed between" in unfolded
+    assert "p of all pairs" in unfolded
+    assert "Minimum detectable effect of one comparison with real" in folded
+    pool = json.loads(invoke("rank", str(finished), "--json"))
+    assert {record["method"]: record["rank_set"] for record in pool["methods"]}.keys() == {"real", "zero-shot", "a_b&c"}
+    assert {pair["verdict"] for pair in pool["pairs"]} <= {"better", "worse", "equal", "undecided"}
+    assert pool["cheapest_halving"]["seconds"] > 0
+    assert all("seconds" not in way for way in pool["components"]["halvings"])

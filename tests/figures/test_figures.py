@@ -16,6 +16,7 @@ FROM_RANKING = [
     figures.critical_difference_diagram,
     figures.gains_per_dataset,
     figures.duel_heat_map,
+    figures.rank_sets,
     figures.validation_against_test,
     figures.score_against_seconds,
 ]
@@ -81,6 +82,7 @@ def test_names_every_method_and_is_deterministic(draw, ranking):
         (figures.critical_difference_diagram, ["Mean ranks over 12 datasets", "critical difference"]),
         (figures.gains_per_dataset, ["roc_auc gain over zero-shot (%)", "data-07", "lowest to highest fold"]),
         (figures.duel_heat_map, ["Wins/ties/losses over 12 datasets", "against", "12/0/0"]),
+        (figures.rank_sets, ["Ranks left possible, all at once at 95%, over 12 datasets", "tabebm  [a]"]),
         (figures.validation_against_test, ["validation: roc_auc gain", "test: roc_auc gain"]),
         (figures.score_against_seconds, ["seconds per cell", "Pareto front", "95 % bootstrap interval"]),
     ],
@@ -120,6 +122,12 @@ def test_overlapping_cliques_get_bars_of_their_own(ranking):
     assert [tuple(np.round(span)) for span in spans] == [(1, 2), (2, 3)]
     heights = [line.get_ydata()[0] for line in drawn]
     assert heights[0] != heights[1], "the bars touch at b and must not look like one"
+
+
+def test_rank_sets_span_the_ranks_left_possible(ranking):
+    drawn = [tuple(line.get_xdata()) for line in bars(figures.rank_sets(ranking), "set")]
+    assert drawn == [record.rank_set for record in ranking.methods]
+    assert drawn[0] == (1, 1)
 
 
 def test_critical_difference_bar_is_to_scale(ranking):

@@ -125,8 +125,7 @@ def test_every_number_of_a_filter_is_python_s(
         assert (mine["method"], mine["reference"]) == (comparison.method, comparison.reference)
         assert mine["p"] == pytest.approx(comparison.p, rel=1e-9)
         assert mine["p_adjusted"] == pytest.approx(comparison.p_adjusted, rel=1e-9)
-        assert mine["needed"] == comparison.datasets_needed
-    said = [sentence.partition(" They are practically equal")[0] for sentence in ranking.sentences()]
+    said = [str(verdict).partition(" They are practically equal")[0] for verdict in ranking.verdicts]
     assert [sentence for sentence, _ in page["sentences"]] == said
 
 
@@ -155,12 +154,26 @@ def test_a_filter_never_leaves_a_stale_verdict_or_figure(driver: Any, site: Path
     assert driver.execute_script(shown) == [before, False]
 
 
+def test_possible_ranks_are_those_of_the_whole_board_and_never_shown_of_another_pool(driver: Any, site: Path) -> None:
+    driver.get((site / "index.html").as_uri())
+    rows = "[...document.querySelectorAll('#ranking tbody tr')]"
+    read = f"return {rows}.map(r => [r.cells[2].innerText, r.cells[3].innerText])"
+    note = driver.find_element("id", "sets-note")
+    built = driver.execute_script(read)
+    assert all(" … " in ranks and letters.isalpha() for ranks, letters in built)
+    choose(driver)
+    assert driver.execute_script(read) == built and not note.is_displayed()
+    choose(driver, size="0")
+    assert {tuple(row) for row in driver.execute_script(read)} == {("–", "–")}
+    assert note.is_displayed()
+
+
 def test_a_column_sorts_by_mouse_and_by_keyboard(driver: Any, site: Path) -> None:
     from selenium.webdriver.common.keys import Keys
 
     driver.get((site / "index.html").as_uri())
-    header = driver.find_elements("css selector", "#ranking thead th")[3]
-    column = "return [...document.querySelectorAll('#ranking tbody tr')].map(r => parseFloat(r.cells[3].innerText))"
+    header = driver.find_elements("css selector", "#ranking thead th")[5]
+    column = "return [...document.querySelectorAll('#ranking tbody tr')].map(r => parseFloat(r.cells[5].innerText))"
     header.find_element("css selector", "button").click()
     ascending = driver.execute_script(column)
     assert header.get_attribute("aria-sort") == "ascending"

@@ -39,7 +39,8 @@ def outcomes(gains: dict[tuple[str, str], np.ndarray], before: float = 0.8) -> p
 
 def spread(mean: float, sd: float, seed: int = 0) -> np.ndarray:
     values = np.random.default_rng(seed).normal(size=FOLDS * SEEDS)
-    return mean + sd * (values - values.mean()) / values.std(ddof=1)
+    spread: np.ndarray = mean + sd * (values - values.mean()) / values.std(ddof=1)
+    return spread
 
 
 @settings(max_examples=50, deadline=None)

@@ -365,21 +365,6 @@ class TestSignificance:
                     assert any({a, b} <= group for group in groups) == (abs(ranks[a] - ranks[b]) <= difference)
         assert not any(one < other for one in groups for other in groups)
 
-    def test_datasets_needed_gives_the_power_it_promises(self):
-        rng = np.random.default_rng(0)
-        observed = rng.normal(size=30)
-        observed = (observed - observed.mean()) / observed.std(ddof=1) + 0.5
-        number = statistics.datasets_needed(observed, power=0.8)
-        assert 30 < number < 42
-        rejections = [statistics.signed_rank(rng.normal(0.5, 1, number)).p <= 0.05 for _ in range(1500)]
-        assert np.mean(rejections) == pytest.approx(0.8, abs=0.04)
-
-    def test_datasets_needed_without_an_answer(self):
-        assert statistics.datasets_needed([1.0]) is None
-        assert statistics.datasets_needed([1.0, -1.0]) is None
-        assert statistics.datasets_needed([1.0, 1.0, 1.0]) == 6
-        assert statistics.datasets_needed([1.0, 1.0, 1.0], comparisons=21) == 10
-
 
 class TestBayes:
     @pytest.mark.parametrize("rope", [0.0, 0.1, 0.5])

@@ -54,13 +54,17 @@ const tabgenBoard = (() => {
       `${quiet.length} comparisons in which no difference can be claimed`;
   }
 
-  function showRanking(board, result, policy) {
+  // Possible ranks and ties were judged for the whole board when it was built; of another pool they say nothing.
+  function showRanking(board, result, policy, sets) {
+    document.getElementById("sets-note").hidden = sets !== null;
     for (const header of document.querySelectorAll("#ranking th")) header.removeAttribute("aria-sort");
     const lines = result.records.map((r) =>
       row(
         link(marked(r, policy), board.about[r.method].page),
         [
           number(r.mean_rank, 2),
+          sets?.[r.method] ? `${sets[r.method][0]} … ${sets[r.method][1]}` : "–",
+          sets?.[r.method]?.[2] ?? "–",
           range(r.mean_rank_interval, (value) => number(value, 2)),
           signed(r.median_gain),
           range(r.median_gain_interval, signed),
@@ -125,13 +129,13 @@ const tabgenBoard = (() => {
     const result = tabgenStatistics.summarise(cells, chosen.policy, data.constants, board);
     const sentences = filtered ? result.sentences : board.sentences[chosen.metric];
     showSentences(sentences);
-    showRanking(board, result, chosen.policy);
+    showRanking(board, result, chosen.policy, filtered ? null : board.sets[chosen.metric]);
     showGains(result);
     showDuels(result);
     showFigures(board, !filtered && chosen.metric === Object.keys(board.gains)[0]);
     const pool = `${result.methods.length} methods on ${result.datasets.length} datasets, ${tabgenStatistics.thousands(cells.length)} cells`;
     state.textContent = filtered
-      ? `Recomputed in this page for what the filters leave: ${pool}, by ${chosen.metric}. Practical equality is not judged here.`
+      ? `Recomputed in this page for what the filters leave: ${pool}, by ${chosen.metric}. Practical equality and possible ranks are not judged here.`
       : `${board.title}: ${pool}, by ${chosen.metric}.`;
     return result;
   }

@@ -319,15 +319,6 @@ const tabgenStatistics = (() => {
     return pairs;
   }
 
-  function datasetsNeeded(differences, comparisons, constants) {
-    if (differences.length < 2 || round6(Math.abs(mean(differences))) === 0) return null;
-    const level = constants.alpha / comparisons, fewest = Math.ceil(1 + Math.log2(1 / level) - 1e-12);
-    const sd = deviation(differences);
-    if (sd === 0) return fewest;
-    const z = constants.z[comparisons - 1], effect = mean(differences) / sd;
-    return Math.max(fewest, Math.ceil((((z + constants.z_power) / effect) ** 2 + z ** 2 / 2) / (3 / Math.PI)));
-  }
-
   // One mean per dataset and method (seeds within a fold, then folds), and what the policy left out or made up.
   function datasetMeans(cells, policy) {
     const groups = new Map(), folds = new Map(), seeds = new Map();
@@ -435,7 +426,6 @@ const tabgenStatistics = (() => {
         median: median(differences),
         higher: test.plus > test.minus,
         p: test.p,
-        needed: datasetsNeeded(differences, pairs.length, constants),
       };
     });
     holm(compared.map((comparison) => comparison.p)).forEach((p, i) => (compared[i].p_adjusted = p));
@@ -489,11 +479,7 @@ const tabgenStatistics = (() => {
         continue;
       }
       const why = c.p_adjusted <= alpha ? "; set aside, since the omnibus test does not reject" : "";
-      const need =
-        c.needed === null
-          ? ""
-          : ` A difference of this size would take about ${thousands(c.needed)} datasets to see.`;
-      sentences.push([`No difference can be claimed between ${c.method} and ${c.reference} (${record}${why}).${need}`, false]);
+      sentences.push([`No difference can be claimed between ${c.method} and ${c.reference} (${record}${why}).`, false]);
     }
     return sentences;
   }

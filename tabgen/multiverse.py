@@ -1,0 +1,173 @@
+"""The multiverse of a store: the share of all analyses it offers in which each contrast holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pandas as pd
+
+from tabgen.arms import ARMS
+from tabgen.comparable import arms_of, in_arm, pools
+from tabgen.errors import ExperimentError
+from tabgen.outcome import canonical_json
+from tabgen.statistics import POLICIES, StatisticsError, contrasts, dataset_means, higher_is_better, normalised_scores
+from tabgen.statistics.verdicts import FEWEST_DATASETS
+
+REFERENCE = "real"
+#: What tells variants of one generator apart that are choices of the analyst, not other generators.
+DIMENSIONS = ("arm", "metric", "policy", "rows", "recipe", "mixing", "ratio")
+
+
+@dataclass(frozen=True)
+class Universe:
+    """One contrast under one set of choices: estimated difference in points, and the verdict by itself."""
+
+    method: str
+    other: str
+    choices: dict[str, str]
+    datasets: int
+    estimate: float
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Share:
+    """In how many universes a contrast could be judged, and the shares of these in which it is better, worse and so on.
+
+    `sign` is the share in which the estimate is above 0, whatever can be claimed. `turns` are the choices that alone
+    move the share of `better`: by dimension, the share at each of its values.
+    """
+
+    method: str
+    other: str
+    universes: int
+    better: float
+    worse: float
+    equal: float
+    undecided: float
+    sign: float
+    turns: dict[str, dict[str, float]]
+
+
+def multiverse(
+    outcomes: pd.DataFrame,
+    named: Sequence[tuple[str, str]] = (),
+    *,
+    alpha: float = 0.05,
+    region: float = 0.1,
+    directions: dict[str, bool] | None = None,
+) -> list[Universe]:
+    """Every contrast in every universe that the outcomes offer.
+
+    A universe is an arm, a metric, a policy for missing outcomes, a pool (cap on training rows, recipe, model), and of
+    the method its mixing and ratio. Contrasts are every generator against `real`, and the pairs named. Each verdict is
+    that of one test by itself at `alpha`: shares over universes describe how a finding depends on choices, and are no
+    tests.
+
+    Parameters
+    ----------
+    outcomes : DataFrame
+        As `load_results` gives them.
+    directions : dict of str to bool, optional
+        Of the metrics whose name does not tell, whether higher is better.
+    """
+    found = []
+    for pool in pools(outcomes):
+        for arm in arms_of(pool.outcomes):
+            part = in_arm(pool.outcomes, arm)
+            stage = ARMS[arm].stage
+            metrics = [
+                name.removeprefix(f"{stage}_test_")
+                for name in part.columns
+                if name.startswith(f"{stage}_test_") and part[name].notna().any()
+            ]
+            about = _variants(part)
+            for metric in metrics:
+                better = (directions or {}).get(metric, higher_is_better(metric))
+                try:
+                    scores = normalised_scores(part, metric, higher_better=better, arm=arm)
+                except StatisticsError:
+                    continue  # not scored on both parts before and after: no universe
+                for policy in POLICIES:
+                    matrix = dataset_means(scores, "gain_test", policy).matrix
+                    if len(matrix) < FEWEST_DATASETS:
+                        continue
+                    for method, other in _pairs(about, named, [str(name) for name in matrix.columns]):
+                        (judged,) = contrasts(matrix, [(method, other)], alpha=alpha, region=region)
+                        mine = about.get(method, {})
+                        choices = {"arm": arm, "metric": metric, "policy": policy, "rows": pool.name}
+                        choices |= {name: mine[name] for name in ("recipe", "mixing", "ratio") if name in mine}
+                        shared = [about.get(each, {}).get("name", each) for each in (method, other)]
+                        universe = Universe(shared[0], shared[1], choices, len(matrix), judged.estimate, judged.verdict)
+                        found.append(universe)
+    if not found:
+        raise ExperimentError(
+            f"no contrast can be judged in any universe: at least {FEWEST_DATASETS} datasets, '{REFERENCE}' (or named"
+            " pairs) and one generator are due."
+        )
+    return found
+
+
+def _variants(outcomes: pd.DataFrame) -> dict[str, dict[str, str]]:
+    """Of every method: the name its variants share, and the choices that make this one."""
+    about = {}
+    for row in outcomes[outcomes["generator"].notna()].drop_duplicates("method").to_dict("records"):
+        label, generator = str(row["method"]), str(row["generator"])
+        settings = label.partition(":")[2]
+        kept = [each for each in settings.split(",") if each and each.partition("=")[0] not in ("ratio", "recipe")]
+        about[label] = {
+            "name": f"{generator}:{','.join(kept)}" if kept else generator,
+            "recipe": str(row["recipe"].get("name", canonical_json(row["recipe"]))),
+            "mixing": str(row["mixing"]),
+            "ratio": f"{row['ratio']:g}",
+        }
+    return about
+
+
+def _pairs(
+    about: dict[str, dict[str, str]], named: Sequence[tuple[str, str]], present: Sequence[str]
+) -> list[tuple[str, str]]:
+    """The contrasts of a pool: every generator against `real`, and every variant of the pairs named."""
+    pairs = [(method, REFERENCE) for method in present if method in about] if REFERENCE in present else []
+    for first, second in named:
+        of = {
+            name: [label for label in present if name in (label, about.get(label, {}).get("name"))]
+            for name in (first, second)
+        }
+        for a in of[first]:
+            for b in of[second]:
+                same = all(about.get(a, {}).get(x) == about.get(b, {}).get(x) for x in ("mixing", "ratio", "recipe"))
+                if a != b and (a, b) not in pairs and (same or a not in about or b not in about):
+                    pairs.append((a, b))
+    return pairs
+
+
+def shares(universes: Sequence[Universe]) -> list[Share]:
+    """Every contrast over its universes, the one most often better first."""
+    table = pd.DataFrame([asdict(universe) | universe.choices for universe in universes])
+    found = []
+    for (method, other), part in table.groupby(["method", "other"], sort=True):
+        turns = {}
+        for dimension in [name for name in DIMENSIONS if name in part.columns]:
+            by_value = (part["verdict"] == "better").groupby(part[dimension]).mean()
+            if len(by_value) > 1:
+                turns[dimension] = {str(value): float(share) for value, share in by_value.items()}
+        better, worse, equal, undecided = (
+            float((part["verdict"] == verdict).mean()) for verdict in ("better", "worse", "equal", "undecided")
+        )
+        above = float((part["estimate"] > 0).mean())
+        found.append(Share(str(method), str(other), len(part), better, worse, equal, undecided, above, turns))
+    return sorted(found, key=lambda share: (-share.better, share.worse, share.method))
+
+
+def to_dict(universes: Sequence[Universe]) -> dict[str, Any]:
+    """Shares and universes as plain data."""
+    offered = {name: {each.choices[name] for each in universes if name in each.choices} for name in DIMENSIONS}
+    dimensions = {name: sorted(values) for name, values in offered.items()}
+    return {
+        "dimensions": dimensions,
+        "contrasts": [asdict(share) for share in shares(universes)],
+        "universes": [asdict(universe) for universe in universes],
+    }

@@ -1,0 +1,90 @@
+"""The multiverse: every universe a store offers, and the share in which each contrast holds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from leaderboard_rows import make_rows, store_rows, with_key
+from typer.testing import CliRunner
+
+from tabgen.cli import app
+from tabgen.errors import ExperimentError
+from tabgen.freeze import make_freeze
+from tabgen.multiverse import Universe, multiverse, shares
+
+METHODS = ("zero-shot", "real", "bootstrap", "jitter", "jitter@augment")
+
+
+def rows(better_by: dict[str, float], datasets: int = 8) -> list[dict[str, Any]]:
+    """Outcomes in which `jitter` gains so much in ROC-AUC or loses so much log-loss, and all else is noise-free."""
+    made = []
+    rng = np.random.default_rng(0)
+    for row in make_rows(METHODS, datasets=datasets, folds=2):
+        for metric in ("roc_auc", "log_loss"):
+            for part in ("validation", "test"):
+                score = row[f"zero_shot_{part}_{metric}"]
+                shift = better_by[metric] * rng.uniform(0.9, 1.1) if row["method"] == "jitter" else 0.0
+                row[f"tuned_{part}_{metric}"] = score * (1 + (shift if metric == "roc_auc" else -shift))
+        made.append(with_key({name: value for name, value in row.items() if name != "key"}))
+    return made
+
+
+def test_a_contrast_that_turns_with_the_metric_is_found_to_do_so() -> None:
+    universes = multiverse(pd.DataFrame(rows({"roc_auc": 0.05, "log_loss": -0.05})))
+    assert len([u for u in universes if u.method == "jitter" and u.choices["mixing"] == "replace"]) == 2 * 3
+    mine = [u for u in universes if (u.method, u.choices["mixing"]) == ("jitter", "replace")]
+    by_metric = {u.choices["metric"]: u.verdict for u in mine}
+    assert by_metric == {"roc_auc": "better", "log_loss": "worse"}
+    share = {s.method: s for s in shares(universes)}["jitter"]
+    # half of the universes keep the real rows, where nothing differs: equal; of the others half are better, half worse
+    assert (share.universes, share.better, share.worse, share.equal) == (12, 0.25, 0.25, 0.5)
+    assert share.turns["metric"] == {"log_loss": 0.0, "roc_auc": 0.5}
+    assert share.turns["mixing"] == {"augment": 0.0, "replace": 0.5}
+    assert "arm" not in share.turns  # the store offers one only
+
+
+def test_named_pairs_are_judged_between_variants_of_one_mixing() -> None:
+    universes = multiverse(pd.DataFrame(rows({"roc_auc": 0.05, "log_loss": 0.05})), [("jitter", "bootstrap")])
+    found = [u for u in universes if u.other == "bootstrap"]
+    assert {u.verdict for u in found} == {"better"}
+    assert {u.choices["mixing"] for u in found} == {"replace"}
+
+
+def test_failed_cells_make_the_policy_a_choice() -> None:
+    made = rows({"roc_auc": 0.05, "log_loss": 0.05}, datasets=7)
+    for row in made:
+        if row["method"] == "jitter" and row["dataset"] == made[0]["dataset"]:
+            row |= {"status": "error", "reason": "no"}
+    counted = {u.choices["policy"]: u.datasets for u in multiverse(pd.DataFrame(made)) if u.method == "jitter"}
+    assert counted == {"complete": 6, "worst": 7, "baseline": 7}
+
+
+def test_too_few_datasets_are_no_universe() -> None:
+    with pytest.raises(ExperimentError, match="at least 5 datasets"):
+        multiverse(pd.DataFrame(rows({"roc_auc": 0.05, "log_loss": 0.05}, datasets=4)))
+
+
+def test_the_most_often_better_comes_first() -> None:
+    def one(method: str, verdict: str) -> Universe:
+        return Universe(method, "real", {"arm": "context"}, 9, 0.0, verdict)
+
+    order = [s.method for s in shares([one("a", "worse"), one("b", "undecided"), one("c", "better")])]
+    assert order == ["c", "b", "a"]
+
+
+def test_the_command_prints_shares_and_takes_over_the_frozen_pairs(tmp_path: Path) -> None:
+    made = rows({"roc_auc": 0.05, "log_loss": -0.05})
+    folder = store_rows(made, tmp_path / "run")
+    pairs = [("jitter", "bootstrap")]
+    make_freeze([row["key"] for row in made], METHODS, arm="fine-tune", contrasts=pairs, region=0.3).write(folder)
+    shown = CliRunner().invoke(app, ["multiverse", str(folder)], catch_exceptions=False, env={"COLUMNS": "200"})
+    assert "metric: log_loss, roc_auc" in shown.stdout
+    assert "equal within 0.3 points" in shown.stdout
+    data = json.loads(CliRunner().invoke(app, ["multiverse", str(folder), "--json"]).stdout)
+    assert ("jitter", "bootstrap") in {(c["method"], c["other"]) for c in data["contrasts"]}
+    assert len(data["universes"]) == sum(c["universes"] for c in data["contrasts"])
