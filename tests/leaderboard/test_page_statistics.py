@@ -130,7 +130,7 @@ def hold(found: dict[str, Any], ranking: Ranking) -> None:
             assert (mine["method"], mine["below"]) == (control.method, control.below)
             assert mine["median_difference"] == near(control.median_difference)
             assert mine["p"] == near(control.p)
-    said = [sentence.partition(" They are practically equal")[0] for sentence in ranking.sentences()]
+    said = [str(verdict).partition(" They are practically equal")[0] for verdict in ranking.verdicts]
     assert [sentence for sentence, _ in found["sentences"]] == said
 
 
