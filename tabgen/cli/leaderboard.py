@@ -19,7 +19,9 @@ SOURCES = typer.Argument(..., help="Run folders and bundles.")
 def build(
     context: typer.Context,
     sources: list[Path] = SOURCES,
-    output: Path = typer.Option(..., "-o", "--output", help="Folder of the site; an earlier site there is replaced."),
+    output: Path = typer.Option(
+        ..., "-o", "--output", help="Folder of the site: a new one, or that of an earlier site."
+    ),
     title: str = typer.Option("Leaderboard", "--title", help="Heading of the site."),
     policy: str = typer.Option("complete", "--policy", help="Missing outcomes: complete, worst or baseline."),
 ) -> None:
@@ -100,13 +102,15 @@ def verify(
 
 @app.command()
 def merge(
+    context: typer.Context,
     sources: list[Path] = SOURCES,
     output: Path = typer.Option(..., "-o", "--output", help="Folder of the store that takes them in."),
 ) -> None:
-    """Merge runs and bundles into one store. Exit code 1: cells with two answers; the first one stayed."""
+    """Merge runs, and bundles that pass `check`, into one store. Exit code 1: rows that contradict each other."""
+    from tabgen.cli.listings import load
     from tabgen.leaderboard.merge import merge
 
-    merged = merge(sources, output)
+    merged = merge(sources, output, load(context))
     for conflict in merged.conflicts:
         typer.echo(f"conflict: {conflict}")
     typer.echo(f"{merged.added:,} added, {merged.known:,} known, {len(merged.conflicts):,} conflicts: {output}")

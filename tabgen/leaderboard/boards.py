@@ -19,7 +19,15 @@ from tabgen.errors import ExperimentError
 from tabgen.leaderboard.schema import MEASURED
 from tabgen.outcome import canonical_json
 from tabgen.plugins import Plugins
-from tabgen.statistics import Policy, Ranking, StatisticsError, higher_is_better, normalised_scores, summary
+from tabgen.statistics import (
+    Policy,
+    Ranking,
+    StatisticsError,
+    higher_is_better,
+    normalised_scores,
+    planned_pairs,
+    summary,
+)
 
 Row = dict[str, Any]
 FIRST_METRIC = "roc_auc"
@@ -132,13 +140,14 @@ def verdicts_of(ranking: Ranking) -> list[tuple[str, bool]]:
     return [(str(v), v.kind == "comparison" and not v.claims_difference) for v in ranking.verdicts]
 
 
-def constants() -> dict[str, Any]:
+def constants(boards: Sequence[Board]) -> dict[str, Any]:
     """What the page's statistics share with Python's: level, quantiles, the state of the random generator."""
+    comparisons = max(len(planned_pairs(sorted(board.outcomes["method"].unique()))) for board in boards)
     state = np.random.default_rng(SEED).bit_generator.state["state"]
     return {
         "alpha": ALPHA,
         # index m - 1: two-sided quantile for a family of m comparisons
-        "z": [float(norm.ppf(1 - ALPHA / m / 2)) for m in range(1, 401)],
+        "z": [float(norm.ppf(1 - ALPHA / m / 2)) for m in range(1, max(comparisons, 1) + 1)],
         "z_power": float(norm.ppf(POWER)),
         "generator": {"state": str(state["state"]), "increment": str(state["inc"])},
     }
