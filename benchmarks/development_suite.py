@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from build_core_suite import read_keel
+from core_suite.sources import read_keel
 from sklearn.datasets import load_digits, load_wine
 from sklearn.ensemble import RandomForestClassifier
 from zero_shot_quality import MAX_TEST_ROWS, Predict, catboost, fitted, in_context, recoded

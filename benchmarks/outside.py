@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from build_core_suite import MISSING_MARKS, read_keel, read_rdataset
+from core_suite.sources import MISSING_MARKS, read_keel, read_rdataset
 
 from tabgen import Table
 

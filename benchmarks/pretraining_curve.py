@@ -12,7 +12,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from tabgen.leaderboard.figures import method_styles, save
+from tabgen.figures import method_styles, save
 
 
 def read_log(path: Path) -> tuple[dict[str, float], list[dict[str, Any]]]:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from paths import FIXTURE
+from paths import FIXTURE, SUPPORT, importing
 
 from tabgen.datasets import Dataset, Suite
 from tabgen.errors import StoreError
@@ -96,7 +96,7 @@ def test_adding_a_method_runs_that_method_only(built_in: Plugins, teaching: Data
 
 
 def test_failures_are_kept_and_run_again_on_request_only(teaching: Dataset, tmp_path: Path) -> None:
-    choice = PluginChoice((str(Path(__file__).parent / "faulty_plugin.py"),), external=False)
+    choice = PluginChoice((str(SUPPORT / "faulty_plugin.py"),), external=False)
     plugins = load_plugins(choice)
     work = experiment(plugins, teaching, ["raises"])
     assert dict(run_experiment(work, tmp_path, plugins, choice, Notes()).ran) == {"error": 2}
@@ -120,7 +120,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (120_000, 120_000))
 
 def test_a_full_disk_ends_the_run_with_words_and_the_same_run_completes_it(tmp_path: Path) -> None:
     command = [sys.executable, "-c", FULL_DISK + PROGRAM, str(tmp_path)]
-    full = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent, timeout=300)
+    full = subprocess.run(command, capture_output=True, text=True, env=importing(Path(__file__).parent), timeout=300)
     assert full.returncode == 1
     assert "StoreError: the outcome could not be written to" in full.stderr
     told = {line for line in full.stdout.split() if len(line) == 64}
@@ -204,7 +204,10 @@ CELLS = 32
 
 def start(folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(folder)], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent
+        [sys.executable, "-c", PROGRAM, str(folder)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=importing(Path(__file__).parent),
     )
 
 

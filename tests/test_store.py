@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from leaderboard_rows import made_row
+from paths import SUPPORT
 from typer.testing import CliRunner
 
 from tabgen.cli import app
@@ -210,7 +211,7 @@ def test_an_outcome_that_cannot_be_written_is_an_error_and_loses_nothing(tmp_pat
 
 
 def test_a_second_writer_in_another_process_is_refused_until_the_first_ends(tmp_path: Path) -> None:
-    with python(WRITER, tmp_path, 1, Path(__file__).parent) as other:
+    with python(WRITER, tmp_path, 1, SUPPORT) as other:
         assert other.stdout is not None
         assert other.stdin is not None
         assert other.stdout.readline() == "0000\n"
@@ -235,7 +236,7 @@ def test_a_second_writer_in_the_same_process_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("after", [0, 7, 40])
 def test_kill_9_between_adds_loses_nothing(tmp_path: Path, after: int) -> None:
-    with python(WRITER, tmp_path, 100_000, Path(__file__).parent) as other:
+    with python(WRITER, tmp_path, 100_000, SUPPORT) as other:
         assert other.stdout is not None
         told = [other.stdout.readline().strip() for _ in range(after + 1)]
         os.kill(other.pid, signal.SIGKILL)
@@ -389,7 +390,7 @@ with Store(Path(sys.argv[1]), write=True) as store:
 
 
 def test_a_full_disk_is_said_and_nothing_that_was_stored_is_lost(tmp_path: Path) -> None:
-    with python(FULL_DISK, tmp_path, Path(__file__).parent) as other:
+    with python(FULL_DISK, tmp_path, SUPPORT) as other:
         *told, message = other.communicate(timeout=60)[0].splitlines()
     assert "the outcome could not be written to" in message
     assert "Free space and run again." in message

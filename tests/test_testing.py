@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from paths import SUPPORT
 from rule_breakers import BREAKERS, DeclaredLimit, Endless, Honest, Raising
 
 from tabgen.generator import Generator
@@ -58,7 +59,7 @@ def test_the_first_failure_ends_it_if_asked_and_an_error_has_a_place() -> None:
     assert [result.name for result in results] == list(whole)[: list(whole).index(first) + 1]
     for name in ("valid-sample", "hard-table:20-rows"):
         assert "division by zero" in whole[name].reason
-        assert re.fullmatch(r"(.*/)?tests/rule_breakers\.py:\d+, fit\(\)", whole[name].place)
+        assert re.fullmatch(r"(.*/)?tests/support/rule_breakers\.py:\d+, fit\(\)", whole[name].place)
     assert whole["information"].place == ""
 
 
@@ -77,7 +78,7 @@ def _words(process: psutil.Process) -> list[str]:
 
 
 def test_a_module_that_imports_a_heavy_library_is_caught(tmp_path: Path) -> None:
-    source = (Path(__file__).parent / "rule_breakers.py").read_text()
+    source = (SUPPORT / "rule_breakers.py").read_text()
     (tmp_path / "heavy.py").write_text(source.replace("import inspect\n", "import inspect\n\nimport sklearn.svm\n"))
     module = _import_file(tmp_path / "heavy.py")
     with pytest.raises(ConformanceError, match="imports sklearn"):

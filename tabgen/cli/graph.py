@@ -24,8 +24,8 @@ def graph(
     from tabgen.cli.listings import load
     from tabgen.errors import DataError, ExperimentError
     from tabgen.experiment import parse_method
-    from tabgen.leaderboard.causal_graph import draw_graph
-    from tabgen.leaderboard.figures import save
+    from tabgen.figures import save
+    from tabgen.figures.causal_graph import draw_graph
 
     method = parse_method(generator, load(context))
     if output.suffix.lower() not in (".svg", ".png"):

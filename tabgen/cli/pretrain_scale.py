@@ -4,14 +4,8 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from tabgen.pretrain.scaling import Curve
 
 app = typer.Typer(help="Scaling laws.", no_args_is_help=True)
 
@@ -47,31 +41,7 @@ def scale_pretrain(
     if output:
         output.write_text(json.dumps([curve.to_dict() for curve in curves], indent=1) + "\n")
     if figure:
-        from tabgen.leaderboard.figures import save
+        from tabgen.figures import save
+        from tabgen.figures.curves import pretraining_curves
 
-        save(draw(curves), figure)
-
-
-def draw(curves: list[Curve]) -> Figure:
-    """Mean log-loss against tasks seen, both ends of the x axis as powers of two of a thousand; fits as lines."""
-    import numpy as np
-    from matplotlib.figure import Figure
-
-    from tabgen.leaderboard.figures import method_styles
-
-    picture = Figure(figsize=(8, 4.2), layout="constrained")
-    axes = picture.subplots()
-    styles = method_styles([curve.name for curve in curves])
-    for curve in curves:
-        tasks, style = np.array([point.tasks for point in curve.points]), styles[curve.name]
-        means = [point.mean for point in curve.points]
-        axes.plot(tasks, means, color=style.colour, marker=style.marker, linestyle="none", label=curve.name)
-        if curve.law is not None:
-            fine = np.geomspace(tasks[0], tasks[-1], 100)
-            axes.plot(fine, curve.law(fine), color=style.colour, linewidth=1.2)
-    axes.set_xscale("log", base=2)
-    axes.set_xlabel("tasks of pre-training")
-    axes.set_ylabel("mean log-loss on unseen tasks (nats)")
-    axes.grid(alpha=0.25)
-    picture.legend(frameon=False, fontsize=9, loc="outside right center")
-    return picture
+        save(pretraining_curves(curves), figure)

@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
+from tabgen import figures
 from tabgen.arms import ARMS, FIRST_ARM
 from tabgen.comparable import Ranked
 from tabgen.environment import PACKAGES
-from tabgen.leaderboard import figures
 from tabgen.leaderboard.pages import make_environment
 from tabgen.results import closeness, default_arm, gains_side_by_side, load_results, reasons
 from tabgen.statistics import Ranking

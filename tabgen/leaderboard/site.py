@@ -13,11 +13,11 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
+from tabgen import figures
 from tabgen.arms import ARMS
 from tabgen.datasets import Dataset
 from tabgen.errors import DataError
 from tabgen.generator import BASELINES
-from tabgen.leaderboard import figures
 from tabgen.leaderboard.boards import Board, constants, direction, embed, make_boards, payload, verdicts_of
 from tabgen.leaderboard.bundle import load_rows
 from tabgen.leaderboard.downloads import write_downloads

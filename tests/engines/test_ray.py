@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import psutil
 import pytest
+from paths import importing
 from test_engine import CHOICE, cells, limited, plugins, run  # noqa: F401 - fixtures among them
 
 from tabgen.engines import EngineSettings
@@ -25,9 +25,8 @@ def cluster() -> Iterator[Any]:
     """A head without CPUs, so that all cells run elsewhere, and two nodes with one each."""
     from ray.cluster_utils import Cluster
 
-    paths = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", paths)
+        patch.setenv("PYTHONPATH", importing(Path(__file__).parent)["PYTHONPATH"])
         small = {"object_store_memory": 80_000_000}
         soon = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 300, "health_check_failure_threshold": 3}
         head = {"num_cpus": 0, "include_dashboard": False, "_system_config": soon, **small}

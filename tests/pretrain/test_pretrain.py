@@ -21,7 +21,7 @@ import pandas as pd
 import psutil
 import pytest
 import torch
-from paths import FIXTURE
+from paths import FIXTURE, importing
 from safetensors.torch import load_file
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import roc_auc_score
@@ -67,7 +67,7 @@ def digest(batch: Batch) -> str:
 
 def run_elsewhere(code: str, hash_seed: int = 7) -> str:
     """The output of a fresh interpreter whose hashes of texts are others than here."""
-    environment = os.environ | {"PYTHONHASHSEED": str(hash_seed), "PYTHONPATH": str(Path(__file__).parent)}
+    environment = importing(Path(__file__).parent) | {"PYTHONHASHSEED": str(hash_seed)}
     return subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True, env=environment
     ).stdout.strip()
@@ -101,7 +101,7 @@ def test_producers_die_with_the_trainer() -> None:
         "import test_pretrain as t; made = t.batches(t.CONFIG, 0, 9, producers=1);"
         "next(made); print('made', flush=True); t.time.sleep(100)"
     )
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    environment = importing(Path(__file__).parent)
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment) as trainer:
         assert trainer.stdout is not None
         assert trainer.stdout.readline() == b"made\n"
@@ -488,7 +488,7 @@ def save_forever(folder: Path) -> None:
 
 def test_a_kill_while_saving_leaves_a_state_that_loads(tmp_path: Path) -> None:
     code = f"import pathlib, test_pretrain as t; t.save_forever(pathlib.Path({str(tmp_path)!r}))"
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    environment = importing(Path(__file__).parent)
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"

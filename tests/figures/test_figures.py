@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tabgen.leaderboard import figures
+from tabgen import figures
+from tabgen.figures import curves
 from tabgen.statistics import StatisticsError, summary
 
 METHODS = ["zero-shot", "real", "causalmix", "ctgan", "tabebm"]
@@ -100,7 +101,7 @@ def test_learning_curves(outcomes):
 
 
 def test_stopped_runs_keep_their_last_score():
-    held = figures._held_curves([[1.0, 2.0], [3.0, 4.0, 5.0]])
+    held = curves._held_curves([[1.0, 2.0], [3.0, 4.0, 5.0]])
     assert held.tolist() == [[1.0, 2.0, 2.0], [3.0, 4.0, 5.0]]
 
 

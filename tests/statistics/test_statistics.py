@@ -2,7 +2,6 @@
 
 import json
 import time
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from paths import ROOT
 from scipy import stats
 
 from tabgen import statistics
@@ -571,7 +571,7 @@ class TestSummary:
         assert statistics.summary(odd).to_dict() == expected
 
     def test_hundred_thousand_outcomes_in_seconds(self, monkeypatch):
-        monkeypatch.syspath_prepend(Path(__file__).parent.parent / "benchmarks")
+        monkeypatch.syspath_prepend(ROOT / "benchmarks")
         rank_speed = pytest.importorskip("rank_speed")
         outcomes = rank_speed.simulated_outcomes(33, 10, 20, 15)
         started = time.process_time()

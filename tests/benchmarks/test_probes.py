@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import importlib
 import json
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+from paths import ROOT
 from sklearn.linear_model import LogisticRegression
 
 from tabgen.metrics import log_loss, roc_auc
 
-BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+BENCHMARKS = ROOT / "benchmarks"
 
 
 @pytest.fixture

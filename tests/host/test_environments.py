@@ -263,7 +263,7 @@ def test_the_kit_checks_it_where_it_runs_and_says_where_it_failed(
         assert checks[name]() == ""
     some = ("fresh-process", "valid-sample", "hard-table:20-rows")
     chosen = [check for check in conformance_checks(far, {"fail": True}) if check.name in some]
-    monkeypatch.setattr("tabgen.testing.conformance_checks", lambda *_: chosen)
+    monkeypatch.setattr("tabgen.testing.kit.conformance_checks", lambda *_: chosen)
     results = check_generator(far, {"fail": True})
     assert all("tiny has failed" in result.reason for result in results)
     assert results[0].place == ""

@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 import pytest
-from paths import FIXTURE
+from paths import FIXTURE, SUPPORT
 
 from tabgen.cache import CacheSettings
 from tabgen.datasets import Dataset, Suite
@@ -24,7 +24,7 @@ from tabgen.experiment import Experiment, Limits, parse_methods, plan
 from tabgen.outcome import Cell
 from tabgen.plugins import PluginChoice, Plugins, load_plugins
 
-FAULTY = Path(__file__).parent / "faulty_plugin.py"
+FAULTY = SUPPORT / "faulty_plugin.py"
 CHOICE = PluginChoice((str(FAULTY),), external=False)
 
 

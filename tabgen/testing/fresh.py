@@ -1,0 +1,82 @@
+"""A fit and a draw in a fresh process, under a limit, with what outlives it counted and ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import uuid
+from dataclasses import dataclass
+from typing import IO, Any
+
+import psutil
+
+from tabgen.generator import Generator
+
+MARK = "TABGEN_CONFORMANCE_CHECK"
+"""Environment variable by which the processes that a generator starts are found, wherever they hide."""
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """What became of a fit and a draw in a fresh process; ``left``: how many processes outlived it."""
+
+    killed: bool
+    left: int
+    returncode: int
+    last_words: str
+    answer: dict[str, Any]
+
+
+def run_fresh(generator: type[Generator], settings: dict[str, Any], model: str, seconds: float) -> Fresh:
+    module = sys.modules[generator.__module__]
+    task = {
+        "module": module.__name__,
+        "file": getattr(module, "__file__", None),
+        "name": generator.__qualname__,
+        "settings": settings,
+        "model": model,
+        "seconds": seconds,
+    }
+    script = f"from tabgen.testing.child import run_in_fresh_process; run_in_fresh_process({json.dumps(task)!r})"
+    mark = uuid.uuid4().hex
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:  # a pipe could be held open
+        child = subprocess.Popen(
+            [sys.executable, "-c", script],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            start_new_session=True,
+            env=os.environ | {"PYTHONHASHSEED": "12345", MARK: mark},
+        )
+        try:
+            child.wait(seconds)
+            killed = False
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+            killed = True
+        left = _kill_marked(mark)
+        answer, last_words = _last_line(out), _last_line(err)
+    done = not killed and child.returncode == 0
+    return Fresh(killed, left, child.returncode, last_words, json.loads(answer) if done else {})
+
+
+def _last_line(file: IO[str]) -> str:
+    file.seek(0)
+    return (file.read().strip().splitlines() or [""])[-1]
+
+
+def _kill_marked(mark: str) -> int:
+    """Kill every process that inherited this mark; how many there were."""
+    found = 0
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
+                process.kill()
+                found += 1
+        except (psutil.Error, OSError):  # another user's, or it ended meanwhile
+            continue
+    return found
