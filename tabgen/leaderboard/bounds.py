@@ -56,9 +56,9 @@ class Tally:
         DataError
             Naming ``line`` and the bound.
         """
+        if new := row.keys() - self.columns:
+            self._take_columns(new, line)
         _check_shape(row, line)
-        self.columns |= row.keys()
-        self._most("columns", self.columns, MOST_COLUMNS, line)
         small = {self._text(name): self._share(value) for name, value in row.items()}
         if self.values > MOST_VALUES:
             raise DataError(f"{line}: the rows up to here hold more than {MOST_VALUES:,} values; send fewer rows.")
@@ -71,8 +71,7 @@ class Tally:
             found = self.named.setdefault(what, set())
             found.add(key)
             self._most(what, found, most, line)
-        metrics = {name for name in self.columns if name.startswith("zero_shot_test_")}
-        self._most("metrics", metrics, MOST_METRICS, line)
+        metrics = self.named["metrics"]
         arms = self.named.setdefault("arms", set())
         arms |= set(row.get("arms", [FIRST_ARM]))
         settings = len(self.named["settings"])
@@ -82,6 +81,19 @@ class Tally:
                 f" {MOST_RANKINGS} rankings; send a bundle for each setting."
             )
         return small
+
+    def _take_columns(self, names: set[str], line: str) -> None:
+        for name in names:
+            if not COLUMN.fullmatch(name):
+                raise DataError(
+                    f"{line}: the column {name[:50]!r} should be named in up to 100 of a-z, 0-9 and _,"
+                    " and begin with a letter."
+                )
+        self.columns |= names
+        self._most("columns", self.columns, MOST_COLUMNS, line)
+        metrics = self.named.setdefault("metrics", set())
+        metrics |= {name for name in names if name.startswith("zero_shot_test_")}
+        self._most("metrics", metrics, MOST_METRICS, line)
 
     def _most(self, what: str, found: set[Any], most: int, line: str) -> None:
         if len(found) > most:
@@ -108,12 +120,8 @@ class Tally:
 
 def _check_shape(row: Row, line: str) -> None:
     for name, value in row.items():
-        if not COLUMN.fullmatch(name):
-            raise DataError(
-                f"{line}: the column {name[:50]!r} should be named in up to 100 of a-z, 0-9 and _,"
-                " and begin with a letter."
-            )
-        _check_numbers(name, value, line)
+        if not isinstance(value, str):
+            _check_numbers(name, value, line)
     for name in NAMES:
         if UNPRINTABLE.search(row.get(name) or ""):
             raise DataError(f"{line}: {name} holds characters that no screen shows, or that turn its text round.")
@@ -125,13 +133,17 @@ def _check_shape(row: Row, line: str) -> None:
 
 
 def _check_numbers(name: str, value: Any, line: str) -> None:
-    for number in _numbers(value, line, name):
+    if isinstance(value, list) and all(type(number) is float for number in value):
+        within = {max(map(abs, value), default=0.0)}  # curves: many numbers, and none an integer
+    else:
+        within = _numbers(value, line, name)
+    for number in within:
         if isinstance(number, int) and abs(number) >= MOST_INTEGER:
             raise DataError(f"{line}: {name} holds an integer of {len(str(abs(number)))} digits; 15 are read.")
     top = value if isinstance(value, list) else [value]
     if len(top) > LONGEST_LIST:
         raise DataError(f"{line}: {name} has {len(top):,} entries; at most {LONGEST_LIST:,} are read.")
-    for number in top:
+    for number in within if isinstance(within, set) else top:
         if isinstance(number, float) and abs(number) > MOST_NUMBER:
             raise DataError(f"{line}: {name} = {number:g} is beyond {MOST_NUMBER:g}.")
 

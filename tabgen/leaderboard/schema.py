@@ -6,6 +6,7 @@ import json
 import math
 import re
 from dataclasses import MISSING, fields
+from functools import lru_cache
 from typing import Annotated, Any, NoReturn, Self, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
@@ -66,13 +67,18 @@ def _flat_fields() -> dict[str, Any]:
     return found | {"provenance": (where, ...)}
 
 
+@lru_cache(maxsize=5000)
+def _family(name: str) -> str | None:
+    return next((kind for pattern, (kind, _) in MEASURED.items() if re.fullmatch(pattern, name)), None)
+
+
 class _Checked(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True, title="tabgen leaderboard row")
 
     @model_validator(mode="after")
     def _type_the_measurements(self) -> Self:
         for name, value in (self.model_extra or {}).items():
-            family = next((kind for pattern, (kind, _) in MEASURED.items() if re.fullmatch(pattern, name)), None)
+            family = _family(name)
             if value is None or family is None:
                 continue
             numbers = value if family == "numbers" else [value]
