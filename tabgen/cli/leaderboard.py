@@ -24,12 +24,18 @@ def build(
     ),
     title: str = typer.Option("Leaderboard", "--title", help="Heading of the site."),
     policy: str = typer.Option("complete", "--policy", help="Missing outcomes: complete, worst or baseline."),
+    suite: str = typer.Option(
+        None, "--suite", help="The suite, or folder, that the board is of: rows of other tables are left out."
+    ),
 ) -> None:
     """Build a static site: ranking, verdicts, a page per generator and dataset, and every row to download."""
     from tabgen.cli.listings import load
+    from tabgen.experiment import find_suite
     from tabgen.leaderboard.site import build_site
 
-    built = build_site(sources, output, load(context), title=title, policy=policy)  # type: ignore[arg-type]
+    plugins = load(context)
+    declared = None if suite is None else find_suite(suite, plugins)
+    built = build_site(sources, output, plugins, title=title, policy=policy, suite=declared)  # type: ignore[arg-type]
     typer.echo(f"{built.rows:,} outcomes, {built.pages} pages: {output / 'index.html'}")
 
 

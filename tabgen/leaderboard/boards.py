@@ -28,10 +28,12 @@ from tabgen.statistics import (
     planned_pairs,
     summary,
 )
+from tabgen.statistics.controls import known_bad
 
 Row = dict[str, Any]
 FIRST_METRIC = "roc_auc"
 ALPHA, POWER, SEED = 0.05, 0.8, 0
+FEWEST_QUANTILES = 40
 #: Decimals of a gain in the page: the statistics round to 6 themselves.
 GAIN_DECIMALS = 9
 
@@ -140,14 +142,14 @@ def verdicts_of(ranking: Ranking) -> list[tuple[str, bool]]:
     return [(str(v), v.kind == "comparison" and not v.claims_difference) for v in ranking.verdicts]
 
 
-def constants(boards: Sequence[Board]) -> dict[str, Any]:
+def constants(boards: Sequence[Board] = ()) -> dict[str, Any]:
     """What the page's statistics share with Python's: level, quantiles, the state of the random generator."""
-    comparisons = max(len(planned_pairs(sorted(board.outcomes["method"].unique()))) for board in boards)
+    families = [len(planned_pairs(sorted(board.outcomes["method"].unique()))) for board in boards]
     state = np.random.default_rng(SEED).bit_generator.state["state"]
     return {
         "alpha": ALPHA,
         # index m - 1: two-sided quantile for a family of m comparisons
-        "z": [float(norm.ppf(1 - ALPHA / m / 2)) for m in range(1, max(comparisons, 1) + 1)],
+        "z": [float(norm.ppf(1 - ALPHA / m / 2)) for m in range(1, max([FEWEST_QUANTILES, *families]) + 1)],
         "z_power": float(norm.ppf(POWER)),
         "generator": {"state": str(state["state"]), "increment": str(state["inc"])},
     }
@@ -168,6 +170,8 @@ def payload(board: Board, policy: Policy, plugins: Plugins) -> dict[str, Any]:
         "name": board.name,
         "title": board.title,
         "policy": policy,
+        "arm": board.arm,
+        "known_bad": known_bad(outcomes),
         "methods": methods,
         "datasets": datasets,
         "dataset": pd.Categorical(outcomes["dataset"], datasets).codes.tolist(),

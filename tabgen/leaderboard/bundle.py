@@ -11,6 +11,7 @@ import hashlib
 import inspect
 import json
 import os
+import re
 import stat
 import tempfile
 import zipfile
@@ -31,10 +32,13 @@ MANIFEST, ROWS, ENVIRONMENT = "manifest.json", "rows.jsonl", "environment.json"
 MEMBERS = (MANIFEST, ROWS, ENVIRONMENT)
 TIMESTAMP = (1980, 1, 1, 0, 0, 0)
 PIECE = 1 << 16
+HIDDEN = "the rest is not published: the table is of no registered suite"
 
 
 def write_bundle(run: Path, path: Path, plugins: Plugins) -> int:
     """Write the outcomes of a run folder as a bundle; the same outcomes give the same bytes. Returns how many.
+
+    Rows of tables that no registered suite has lose what tells of their content (:func:`discreet`).
 
     Raises
     ------
@@ -42,7 +46,8 @@ def write_bundle(run: Path, path: Path, plugins: Plugins) -> int:
         If the folder holds no run, nothing has ended yet, or ``path`` does not end in .zip.
     """
     _check_target(path)
-    rows = load_rows(run)
+    public = _public_tables(plugins)
+    rows = [row if row["sha256"] in public else discreet(row) for row in load_rows(run)]
     environments = {json.dumps(row["provenance"], sort_keys=True) for row in rows}
     files = {
         ROWS: "".join(to_line(row) for row in rows).encode(),
@@ -92,6 +97,26 @@ def _check_target(path: Path) -> None:
         ours = False
     if not ours:
         raise DataError(f"{path} is there already and is no bundle; name a new file, or remove it yourself.")
+
+
+def _public_tables(plugins: Plugins) -> set[str | None]:
+    """SHA-256 of the tables of all registered suites that are on this machine."""
+    suites = [plugins.suites[name] for name in plugins.suites]
+    return {dataset.sha256 for suite in suites if suite.at_hand() for dataset in suite.datasets} - {None}
+
+
+def discreet(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of somebody's own table without what tells of its content, as reasons, logs and notes do.
+
+    Of a reason the class of the failure is left. Names of the dataset and its target stay, and so do the kinds of
+    columns that were given: they decide the key.
+    """
+    kept = {name: value for name, value in row.items() if name not in ("log_tail", "notes")}
+    if not row["reason"]:
+        return kept
+    kind = re.match(r"[A-Z]\w*(Error|Exception|Unsupported|Warning)\b", row["reason"])
+    what = f"{kind[0]} ({HIDDEN})" if kind else f"{row['status']} ({HIDDEN})"
+    return kept | {"reason": what}
 
 
 def to_line(row: dict[str, Any]) -> str:

@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from tabgen import figures
 from tabgen.arms import ARMS
-from tabgen.datasets import Dataset
+from tabgen.datasets import Dataset, Suite
 from tabgen.errors import DataError
 from tabgen.generator import BASELINES
 from tabgen.leaderboard.boards import Board, constants, direction, embed, make_boards, payload, verdicts_of
@@ -56,11 +56,18 @@ class Known:
 
 
 def build_site(
-    sources: Sequence[Path], folder: Path, plugins: Plugins, *, title: str = "Leaderboard", policy: Policy = "complete"
+    sources: Sequence[Path],
+    folder: Path,
+    plugins: Plugins,
+    *,
+    title: str = "Leaderboard",
+    policy: Policy = "complete",
+    suite: Suite | None = None,
 ) -> Built:
     """Build the site of these run folders and bundles in ``folder``.
 
-    Of a site that stands there its own files are replaced, and nothing else is touched.
+    Of a site that stands there its own files are replaced, and nothing else is touched. With a ``suite`` the board is
+    of its tables, known by their hash: rows of others are left out.
 
     Raises
     ------
@@ -70,6 +77,11 @@ def build_site(
     check_folder(folder)
     rows = list({row["key"]: row for source in sources for row in load_rows(source)}.values())
     rows.sort(key=lambda row: (row["dataset"], row["fold"], row["seed"], row["method"], row["key"]))
+    if suite is not None:
+        declared = {(dataset.sha256, dataset.target) for dataset in suite.datasets}
+        rows = [row for row in rows if (row["sha256"], row["target"]) in declared]
+        if not rows:
+            raise DataError(f"no row here is of a table of the suite '{suite.name}'.")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as made:
@@ -167,7 +179,6 @@ class _Site:
         drawn = {board.name: self._draw(board) for board in self.boards}
         data = {
             "constants": constants(self.boards),
-            "metrics": {metric: direction(metric, self.plugins) for board in self.boards for metric in board.metrics},
             "sizes": [name for _, name in SIZES],
             "datasets": {
                 name: {"page": known.page, "suites": sorted(known.facts["suites"]), "size": size_of(known)}
@@ -190,7 +201,7 @@ class _Site:
             sentences=verdicts_of(ranking),
             datasets=self.datasets,
             generators=self.generators,
-            metrics=list(data["metrics"]),
+            metrics=list(dict.fromkeys(metric for board in self.boards for metric in board.metrics)),
             suites=sorted({suite for known in self.datasets.values() for suite in known.facts["suites"]}),
             sizes=[name for _, name in SIZES],
             licences=sorted({str(known.facts["licence"]) for known in self.generators.values() if licensed(known)}),

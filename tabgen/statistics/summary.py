@@ -208,7 +208,7 @@ def _method_records(
     on_grid = means.grid.holds(scores).to_numpy()
     in_pool = scores["dataset"].isin(matrix.index).to_numpy() & on_grid
     # Without a pool there is still something to say about the cells that ran.
-    pooled = scores[in_pool] if in_pool.any() else scores
+    pooled = scores[in_pool] if in_pool.any() else scores[on_grid]
     optimism = _values(observed_means(pooled, "optimism").median(axis=0))
     disagreement = _values(observed_means(pooled, "disagreement").median(axis=0))
     machine = _machine_medians(outcomes.loc[pooled.index[(pooled["status"] == "ok").to_numpy()]])

@@ -80,6 +80,22 @@ def test_the_same_outcomes_give_the_same_bytes(whole: Path, built_in: Plugins, t
     assert (tmp_path / "b.zip").read_bytes() == whole.read_bytes()
 
 
+def test_a_failure_on_a_private_table_tells_nothing_of_its_columns(built_in: Plugins, tmp_path: Path) -> None:
+    rows = make_rows(datasets=8)
+    told = "column 'salary_of_jane' of the table holds inf; ValueError: could not convert 'Jane Doe'"
+    for row in rows:
+        if row["method"] in ("bootstrap", "jitter"):
+            fail(row, reason=told if row["method"] == "jitter" else f"ValueError: {told}")
+            row |= {"log_tail": told, "notes": {"filled": ["salary_of_jane"]}}
+    write_bundle(store_rows(rows, tmp_path / "run"), tmp_path / "b.zip", built_in)
+    public = {dataset.name for dataset in built_in.suites["quick"].datasets}
+    found = read_bundle(tmp_path / "b.zip")
+    own = [row for row in found if row["dataset"] not in public]
+    assert len(own) == 20 and "jane" not in json.dumps(own).lower()
+    assert {row["reason"].partition(" ")[0] for row in own if row["status"] != "ok"} == {"error", "ValueError"}
+    assert all(row["reason"].endswith(told) for row in found if row["dataset"] in public and row["status"] != "ok")
+
+
 def test_what_nobody_could_read_is_not_bundled(built_in: Plugins, tmp_path: Path) -> None:
     rows = [row | {"n_train": 10**30} for row in make_rows()]
     with pytest.raises(DataError, match=r"b\.zip: row 1: n_train holds an integer of 31 digits|31 digits is not JSON"):

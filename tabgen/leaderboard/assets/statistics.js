@@ -1,11 +1,45 @@
 // The statistics of tabgen/statistics, for the pool that the filters leave. Pure functions: cells in, numbers out.
-// Medians, intervals, ranks, p-values and sentences equal Python's: a browser test holds them to it.
+// Medians, intervals, ranks, p-values and sentences equal Python's: tests hold them to it, in a bare engine and in a browser.
 "use strict";
 
 const tabgenStatistics = (() => {
   const REFERENCES = ["real", "zero-shot"];
   const FEWEST_DATASETS = 5, FEW_DATASETS = 10, EXACT_DATASETS = 100, ENUMERATED_DATASETS = 12;
-  const RESAMPLES = 2000, FLIPS = 9999;
+  const RESAMPLES = 2000, FLIPS = 9999, DECIMALS = 6, LEAST_COVERAGE = 0.8;
+  const shared = {
+    REFERENCES, FEWEST_DATASETS, FEW_DATASETS, EXACT_DATASETS, ENUMERATED_DATASETS, RESAMPLES, FLIPS, DECIMALS, LEAST_COVERAGE,
+  };
+
+  function methodStays(about, chosen) {
+    if (about.baseline) return true;
+    return (!chosen.mixing || about.mixing === chosen.mixing) && (!chosen.licence || about.licence === chosen.licence);
+  }
+
+  function datasetStays(about, chosen) {
+    return (!chosen.suite || about.suites.includes(chosen.suite)) && (!chosen.size || String(about.size) === chosen.size);
+  }
+
+  // The cells of a board that the filters leave, as `summarise` takes them; null where the board lacks the metric.
+  function cellsOf(board, datasetsKnown, chosen) {
+    if (!board.gains[chosen.metric]) return null;
+    const [gain, optimism] = board.gains[chosen.metric], cells = [];
+    const methods = board.methods.map((name) => methodStays(board.about[name], chosen));
+    const datasets = board.datasets.map((name) => datasetStays(datasetsKnown[name], chosen));
+    for (let i = 0; i < gain.length; i++) {
+      if (!methods[board.method[i]] || !datasets[board.dataset[i]]) continue;
+      cells.push({
+        dataset: board.datasets[board.dataset[i]],
+        method: board.methods[board.method[i]],
+        fold: board.fold[i],
+        seed: board.seed[i],
+        ok: board.ok[i] === 1,
+        gain: gain[i],
+        optimism: optimism[i],
+        seconds: board.seconds[i],
+      });
+    }
+    return cells;
+  }
 
   // numpy's generator: PCG64 (O'Neill 2014), seeded by Python; the halves of its 64-bit outputs, low half first.
   // 128-bit numbers are 8 limbs of 16 bits: products of limbs, and their sums, are exact in a double.
@@ -79,9 +113,9 @@ const tabgenStatistics = (() => {
   }
 
   function round6(value) {
-    const scaled = value * 1e6, near = Math.round(scaled);
+    const scaled = value * 10 ** DECIMALS, near = Math.round(scaled);
     const even = Math.abs(scaled - Math.trunc(scaled)) === 0.5 && near % 2 ? near - 1 : near;
-    return even / 1e6 + 0;
+    return even / 10 ** DECIMALS + 0;
   }
 
   const quantile = (values, share) => quantileOfSorted(Float64Array.from(values).sort(), share);
@@ -92,7 +126,12 @@ const tabgenStatistics = (() => {
     return sorted[below] + (sorted[above] - sorted[below]) * (place - below);
   }
 
-  const median = (values) => (values.length ? quantile(values, 0.5) : null);
+  // numpy's way: half the sum of the two in the middle, to the last bit, since sentences round it.
+  function median(values) {
+    if (!values.length) return null;
+    const sorted = Float64Array.from(values).sort(), last = sorted.length - 1;
+    return (sorted[last >> 1] + sorted[(last + 1) >> 1]) / 2;
+  }
 
   function mean(values) {
     let sum = 0;
@@ -291,14 +330,65 @@ const tabgenStatistics = (() => {
     return Math.max(fewest, Math.ceil((((z + constants.z_power) / effect) ** 2 + z ** 2 / 2) / (3 / Math.PI)));
   }
 
+  const entry = (map, key, make) => map.get(key) ?? map.set(key, make()).get(key);
+  const enough = (covered, due) => covered > 0 && due - covered <= Math.max(1, (1 - LEAST_COVERAGE) * due + 1e-9);
+
+  // The grid of tabgen.statistics.coverage: datasets, covering methods, the folds due by dataset, the seeds by method.
+  function gridOf(cells) {
+    const ran = new Map(), names = new Set();
+    for (const cell of cells) {
+      entry(ran, cell.dataset, () => new Set()).add(cell.method);
+      names.add(cell.method);
+    }
+    const all = [...ran.keys()].sort(), everybody = [...names].sort(), seen = new Set();
+    const baseline = (method) => REFERENCES.includes(method), voices = everybody.some((method) => !baseline(method));
+    let best = null;
+    for (const inside of [all, ...everybody.map((method) => all.filter((dataset) => ran.get(dataset).has(method)))]) {
+      const key = all.map((dataset) => (inside.includes(dataset) ? "1" : "0")).join("");
+      if (seen.has(key)) continue;
+      seen.add(key);
+      const covers = (method) => inside.filter((dataset) => ran.get(dataset).has(method)).length;
+      const covering = everybody.filter((method) => enough(covers(method), inside.length));
+      const heard = covering.filter((method) => !baseline(method));
+      const pairs = (heard.length ? heard : covering).reduce((sum, m) => sum + 2 * covers(m) - inside.length, 0);
+      const worth = heard.length || !voices ? pairs : 0;
+      const better =
+        best === null ||
+        worth > best.worth ||
+        (worth === best.worth &&
+          (inside.length > best.datasets.length || (inside.length === best.datasets.length && key > best.key)));
+      if (better) best = { worth, key, datasets: inside, methods: covering, heard: heard.length ? heard : covering };
+    }
+    const onGrid = cells.filter((cell) => best.datasets.includes(cell.dataset));
+    const due = (some, within, what, counted) => {
+      const groups = new Map();
+      for (const cell of some) {
+        const group = entry(groups, cell[within], () => ({ everyone: new Set(), each: new Map() }));
+        group.everyone.add(cell[counted]);
+        entry(group.each, cell[what], () => new Set()).add(cell[counted]);
+      }
+      return new Map(
+        [...groups].map(([name, { everyone, each }]) => [
+          name,
+          new Set([...each].filter(([, who]) => 2 * who.size >= everyone.size).map(([value]) => value)),
+        ]),
+      );
+    };
+    const folds = due(onGrid.filter((cell) => best.heard.includes(cell.method)), "dataset", "fold", "method");
+    const seeds = due(cells, "method", "seed", "dataset");
+    due(onGrid, "method", "seed", "dataset").forEach((values, method) => seeds.set(method, values));
+    for (const [method, values] of seeds) {
+      if (!values.size) cells.forEach((cell) => cell.method === method && values.add(cell.seed));
+    }
+    const holds = (cell) => Boolean(folds.get(cell.dataset)?.has(cell.fold) && seeds.get(cell.method).has(cell.seed));
+    return { ...best, all, everybody, folds, seeds, holds };
+  }
+
   // One mean per dataset and method (seeds within a fold, then folds), and what the policy left out or made up.
   function datasetMeans(cells, policy) {
-    const groups = new Map(), folds = new Map(), seeds = new Map();
-    const entry = (map, key, make) => map.get(key) ?? map.set(key, make()).get(key);
+    const grid = gridOf(cells), { everybody, folds, seeds } = grid, all = grid.datasets, groups = new Map();
     const newGroup = () => ({ size: 0, ok: 0, sum: 0, byFold: new Map() });
-    for (const cell of cells) {
-      entry(folds, cell.dataset, () => new Set()).add(cell.fold);
-      entry(seeds, cell.method, () => new Set()).add(cell.seed);
+    for (const cell of cells.filter(grid.holds)) {
       const group = entry(entry(groups, cell.dataset, () => new Map()), cell.method, newGroup);
       group.size++;
       if (cell.gain === null) continue;
@@ -306,44 +396,64 @@ const tabgenStatistics = (() => {
       group.sum += cell.gain;
       entry(group.byFold, cell.fold, () => []).push(cell.gain);
     }
-    let datasets = [...folds.keys()].sort(), methods = [...seeds.keys()].sort();
-    const all = datasets, everybody = methods, incomplete = [];
-    let lowest = 0;
+    const incomplete = [], complete = (dataset, method) => groups.get(dataset).get(method).complete;
     for (const dataset of all) {
       for (const method of everybody) {
-        const group = entry(groups.get(dataset), method, newGroup);
-        group.due = folds.get(dataset).size * seeds.get(method).size;
+        const group = entry(entry(groups, dataset, () => new Map()), method, newGroup);
+        group.due = (folds.get(dataset)?.size ?? 0) * seeds.get(method).size;
         group.complete = group.ok === group.due && group.size === group.due;
         if (group.complete) {
           group.mean = mean([...group.byFold.values()].map(mean));
-          lowest = Math.min(lowest, group.mean);
         } else {
           const { due, ok, size } = group;
           incomplete.push({ dataset, method, missing: due - ok, absent: Math.max(0, due - size) });
         }
       }
     }
-    const complete = (dataset, method) => groups.get(dataset).get(method).complete;
-    let excluded = [], dropped = [];
-    if (policy === "complete") {
-      excluded = methods.filter((method) => !datasets.some((dataset) => complete(dataset, method)));
-      methods = methods.filter((method) => !excluded.includes(method));
-      dropped = datasets.filter((dataset) => !methods.length || !methods.every((method) => complete(dataset, method)));
-      datasets = datasets.filter((dataset) => !dropped.includes(dataset));
+    const finished = policy === "complete", coverage = new Map();
+    for (const method of everybody) {
+      const counts = (dataset) => (finished ? complete(dataset, method) : groups.get(dataset).get(method).size > 0);
+      coverage.set(method, all.filter(counts).length);
+    }
+    const due = finished ? Math.max(...grid.heard.map((method) => coverage.get(method))) : all.length;
+    const ranked = (method) => grid.methods.includes(method) && enough(coverage.get(method), due);
+    const methods = everybody.filter(ranked), excluded = everybody.filter((method) => !ranked(method));
+    let datasets = all, dropped = [], lowest = 0;
+    if (finished) {
+      dropped = all.filter((dataset) => !methods.length || !methods.every((method) => complete(dataset, method)));
+      datasets = all.filter((dataset) => !dropped.includes(dataset));
+    }
+    for (const dataset of all) {
+      for (const method of methods) {
+        if (complete(dataset, method)) lowest = Math.min(lowest, groups.get(dataset).get(method).mean);
+      }
     }
     const value = (dataset, method) => {
       const group = groups.get(dataset).get(method);
       if (group.complete) return round6(group.mean);
       return round6(policy === "worst" ? lowest - 1 : group.sum / group.due);
     };
+    const outside = grid.all.filter((dataset) => !all.includes(dataset));
     const matrix = datasets.map((dataset) => methods.map((method) => value(dataset, method)));
-    return { matrix, datasets, methods, all, everybody, excluded, dropped, incomplete };
+    return { matrix, datasets, methods, all, everybody, excluded, dropped, incomplete, outside, coverage, due, grid };
   }
 
   function missingSentences(means, policy) {
     const found = [];
     if (means.excluded.length) {
-      found.push(`Not ranked, since they finished every cell on no dataset: ${means.excluded.join(", ")}.`);
+      const did = policy === "complete" ? "finish" : "run on";
+      const told = means.excluded.map((method) => `${method} (${means.coverage.get(method)})`).join(", ");
+      found.push(
+        `Incomplete, and beside the ranking, with the datasets they ${did}: ${told}. To be ranked a method has to ` +
+          `${did} ${Math.round(LEAST_COVERAGE * 100)}% of ${means.due} datasets, or all but one.`,
+      );
+    }
+    if (means.outside.length) {
+      const shown = means.outside.slice(0, 3).join(", ") + (means.outside.length > 3 ? ", ..." : "");
+      found.push(
+        "Outside the grid of this board, since too few of its methods were run there: " +
+          `${means.outside.length} of ${means.all.length + means.outside.length} datasets (${shown}).`,
+      );
     }
     if (means.dropped.length) {
       const blamed = new Set(means.incomplete.map((pair) => pair.method));
@@ -353,9 +463,10 @@ const tabgenStatistics = (() => {
           `failed (${[...blamed].sort().join(", ")}); policies 'worst' and 'baseline' keep them.`,
       );
     }
-    if (policy !== "complete" && means.incomplete.length) {
-      const cells = means.incomplete.reduce((sum, pair) => sum + pair.missing, 0);
-      const names = [...new Set(means.incomplete.map((pair) => pair.method))].sort().join(", ");
+    const madeUp = means.incomplete.filter((pair) => !means.excluded.includes(pair.method));
+    if (policy !== "complete" && madeUp.length) {
+      const cells = madeUp.reduce((sum, pair) => sum + pair.missing, 0);
+      const names = [...new Set(madeUp.map((pair) => pair.method))].sort().join(", ");
       const action = policy === "worst" ? "ranked last" : "scored as zero-shot";
       found.push(
         `Policy '${policy}': ${cells} cells of ${names} are missing or failed and are ${action}; ` +
@@ -367,8 +478,17 @@ const tabgenStatistics = (() => {
     return found;
   }
 
-  const sayP = (p) => (p < 0.001 ? "p < 0.001" : `p = ${p.toFixed(3)}`);
-  const signed = (value, digits) => (value < 0 || Object.is(value, -0) ? "" : "+") + value.toFixed(digits);
+  // toFixed with a true half rounded to the even digit, as Python does: exact p-values and mean ranks are such halves.
+  function fixed(value, digits) {
+    const size = Math.abs(value), up = size.toFixed(digits);
+    if ((size * 2 ** (digits + 1)) % 2 !== 1 || Number(up.at(-1)) % 2 === 0) return value.toFixed(digits);
+    return (value < 0 ? "-" : "") + (Number(up) - 10 ** -digits).toFixed(digits);
+  }
+
+  // Two significant digits, as Python's ".2g" for what is between 0.0001 and 1.
+  const twoDigits = (value) => Number(fixed(value, 1 - Math.floor(Math.log10(value))));
+  const sayP = (p) => (p < 0.001 ? "p < 0.001" : `p = ${fixed(p, 3)}`);
+  const signed = (value, digits) => (value < 0 || Object.is(value, -0) ? "" : "+") + fixed(value, digits);
   // toLocaleString would do it too, after loading its language data for a tenth of a second.
   const thousands = (number) => String(number).replace(/\B(?=(\d{3})+$)/g, ",");
   const count = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
@@ -397,7 +517,8 @@ const tabgenStatistics = (() => {
   }
 
   // The sentences of tabgen.statistics.verdicts, without the one on practical equality, which needs a simulation.
-  // A comparison that claims nothing comes as [sentence, true]: it may be folded away.
+  // A comparison comes as [sentence, claims]: one that claims nothing may be folded away, one that claims a difference
+  // is left out where the controls fail.
   function verdicts(means, test, comparisons, alpha) {
     const n = means.datasets.length, k = means.methods.length;
     if (k < 2) return [`No verdict: a comparison needs at least 2 methods, this pool has ${k}.`];
@@ -421,14 +542,14 @@ const tabgenStatistics = (() => {
     if (comparisons.length && attainable > alpha) {
       sentences.push(
         `With ${n} datasets and ${count(comparisons.length, "comparison")} the smallest attainable Holm-adjusted p is ` +
-          `${Number(attainable.toPrecision(2))}: no pairwise difference, however large, could be claimed at ${alpha}.`,
+          `${twoDigits(attainable)}: no pairwise difference, however large, could be claimed at ${alpha}.`,
       );
     }
     const open = test === null || test.p <= alpha;
     if (test !== null) {
       const numbers =
-        `Friedman over ${n} datasets and ${k} methods: chi2 = ${test.chi2.toFixed(2)}, Iman-Davenport F = ` +
-        `${Number.isFinite(test.f) ? test.f.toFixed(2) : "inf"}, ${sayP(test.f_p)}, by sign flips ${sayP(test.flip_p)}`;
+        `Friedman over ${n} datasets and ${k} methods: chi2 = ${fixed(test.chi2, 2)}, Iman-Davenport F = ` +
+        `${Number.isFinite(test.f) ? fixed(test.f, 2) : "inf"}, ${sayP(test.f_p)}, by sign flips ${sayP(test.flip_p)}`;
       sentences.push(
         open ? `The methods are not all alike (${numbers}).` : `No difference between the methods can be claimed (${numbers}).`,
       );
@@ -438,7 +559,7 @@ const tabgenStatistics = (() => {
         `median difference ${signed(c.median, 3)} points; ${c.wins} wins, ${c.ties} ties, ${c.losses} losses; ` +
         `Wilcoxon-Holm ${sayP(c.p_adjusted)}`;
       if (open && c.p_adjusted <= alpha) {
-        sentences.push(`${c.method} scores ${c.higher ? "higher" : "lower"} than ${c.reference} (${record}).`);
+        sentences.push([`${c.method} scores ${c.higher ? "higher" : "lower"} than ${c.reference} (${record}).`, true]);
         continue;
       }
       const why = c.p_adjusted <= alpha ? "; set aside, since the omnibus test does not reject" : "";
@@ -446,9 +567,32 @@ const tabgenStatistics = (() => {
         c.needed === null
           ? ""
           : ` A difference of this size would take about ${thousands(c.needed)} datasets to see.`;
-      sentences.push([`No difference can be claimed between ${c.method} and ${c.reference} (${record}${why}).${need}`, true]);
+      sentences.push([`No difference can be claimed between ${c.method} and ${c.reference} (${record}${why}).${need}`, false]);
     }
     return sentences;
+  }
+
+  // Methods known to be bad against plain use of the real rows: tabgen.statistics.controls. Null where either is absent.
+  function controlsOf(means, knownBad) {
+    const { matrix, methods } = means, real = methods.indexOf("real");
+    const present = knownBad.filter((method) => methods.includes(method)).sort();
+    if (real < 0 || !matrix.length || !present.length) return null;
+    return present.map((method) => {
+      const position = methods.indexOf(method), differences = matrix.map((row) => round6(row[position] - row[real]));
+      const difference = median(differences);
+      return { method, median_difference: difference, p: signedRank(differences).p, below: difference < 0 };
+    });
+  }
+
+  // Where a known bad method is not below the real rows, no winner is named.
+  function gate(sentences, controls, arm) {
+    const bad = (controls ?? []).filter((control) => !control.below);
+    if (!bad.length) return sentences;
+    const failed = bad.map((control) => `${control.method} (${signed(control.median_difference, 3)} points)`).join(", ");
+    const refusal =
+      `No winner is named in the arm '${arm}': what is known to be bad is not below real here (${failed}), ` +
+      "so a difference of this size says nothing of a generator.";
+    return [refusal, ...sentences.filter((sentence) => typeof sentence === "string" || !sentence[1])];
   }
 
   function duels(matrix, methods) {
@@ -462,7 +606,8 @@ const tabgenStatistics = (() => {
   }
 
   // Everything the page shows of a pool. A cell: dataset, fold, seed, method, ok, gain, optimism, seconds.
-  function summarise(cells, policy, constants) {
+  // `board`: the arm whose scores count, and the methods known to be bad.
+  function summarise(cells, policy, constants, board) {
     const means = datasetMeans(cells, policy), { matrix, methods } = means;
     const column = (rows, position) => rows.map((row) => row[position]);
     const ranks = matrix.map((row) => ranksOf(row.map((value) => -value)));
@@ -475,7 +620,7 @@ const tabgenStatistics = (() => {
     for (const cell of cells) byMethod.get(cell.method).push(cell);
     const records = means.everybody.map((method) => {
       const position = methods.indexOf(method), own = byMethod.get(method);
-      const pooled = own.filter((cell) => inPool.has(cell.dataset));
+      const pooled = own.filter((cell) => inPool.has(cell.dataset) && means.grid.holds(cell));
       const gains = position < 0 ? [] : column(matrix, position), ranked = gains.length > 0;
       const rank = ranked ? column(ranks, position) : [];
       return {
@@ -490,15 +635,18 @@ const tabgenStatistics = (() => {
         optimism: median(perDataset(pooled)),
         cells: own.length + means.incomplete.reduce((sum, i) => sum + (i.method === method ? i.absent : 0), 0),
         cells_ok: own.filter((cell) => cell.ok).length,
-        imputed: policy === "complete" ? 0 : means.incomplete.filter((i) => i.method === method).length,
+        imputed: policy === "complete" || position < 0 ? 0 : means.incomplete.filter((i) => i.method === method).length,
         seconds: median(pooled.filter((cell) => cell.ok && cell.seconds !== null).map((cell) => cell.seconds)),
       };
     });
     const before = (a, b) => (a.method < b.method ? -1 : 1);
-    records.sort((a, b) => (a.mean_rank ?? Infinity) - (b.mean_rank ?? Infinity) || before(a, b));
-    const said = missingSentences(means, policy).concat(verdicts(means, test, comparisons, constants.alpha));
-    const sentences = said.map((sentence) => (typeof sentence === "string" ? [sentence, false] : sentence));
-    return { records, sentences, test, comparisons, duels: contests, ...means };
+    const place = (r) => (means.excluded.includes(r.method) ? Infinity : (r.mean_rank ?? 0));
+    records.sort((a, b) => (place(a) === place(b) ? before(a, b) : place(a) - place(b)));
+    const controls = controlsOf(means, board.known_bad);
+    const gated = gate(verdicts(means, test, comparisons, constants.alpha), controls, board.arm);
+    const said = [...missingSentences(means, policy), ...gated];
+    const sentences = said.map((sentence) => (typeof sentence === "string" ? [sentence, false] : [sentence[0], !sentence[1]]));
+    return { records, sentences, test, comparisons, controls, duels: contests, ...means, grid: null };
   }
 
   function perDataset(cells) {
@@ -513,5 +661,5 @@ const tabgenStatistics = (() => {
     return [...byDataset.values()].map((folds) => mean([...folds.values()].map(mean)));
   }
 
-  return { summarise, thousands };
+  return { cellsOf, summarise, fixed, thousands, shared };
 })();
