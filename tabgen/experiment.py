@@ -101,7 +101,7 @@ def parse_method(text: str, plugins: Plugins, recipes: Mapping[str, Recipe] = RE
     if match is None:
         raise ExperimentError(f"'{text}' is no method; write generator[@mixing][:setting=value,...].")
     name = match["generator"]
-    settings = _parse_settings(match["settings"] or "", text)
+    settings = parse_settings(match["settings"] or "", text)
     recipe = settings.pop("recipe", None)
     if recipe is not None and recipe not in recipes:
         raise UnknownNameError("recipe", str(recipe), recipes)
@@ -132,7 +132,14 @@ def parse_method(text: str, plugins: Plugins, recipes: Mapping[str, Recipe] = RE
     return Method(text, name, mixing, known | settings, float(ratio), own_recipe)
 
 
-def _parse_settings(text: str, where: str) -> dict[str, Any]:
+def parse_settings(text: str, where: str) -> dict[str, Any]:
+    """What a method's name says after the colon.
+
+    Raises
+    ------
+    ExperimentError
+        If a part is not ``setting=value``, or a setting comes twice.
+    """
     settings: dict[str, Any] = {}
     for part in filter(None, text.split(",")):
         key, equals, value = part.partition("=")

@@ -26,7 +26,7 @@ RETRYABLE: tuple[Status, ...] = ("error", "timeout", "out_of_memory", "crashed")
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
-Text = Annotated[str, Field(max_length=20_000)]
+Text = Annotated[str, Field(max_length=4000)]
 Mixing = Literal["none", "real", "replace", "augment"]
 
 
@@ -42,7 +42,7 @@ class Cell:
     kinds: Annotated[dict[str, Any], Field(description="Column kinds that the suite fixes.")]
     fold: Annotated[int, Field(ge=0, lt=1000, description="Which fold was the test part.")]
     n_folds: Annotated[int, Field(ge=2, le=1000, description="How many folds there are.")]
-    seed: Annotated[int, Field(ge=0, lt=2**63, description="Seed of the split, the generator and the fine-tuning.")]
+    seed: Annotated[int, Field(ge=0, lt=2**40, description="Seed of the split, the generator and the fine-tuning.")]
     max_train_rows: Annotated[int | None, Field(ge=1, lt=2**53, description="Cap on training rows; null: none.")]
     max_test_rows: Annotated[int | None, Field(ge=1, lt=2**53, description="Cap on test rows; null: none.")]
     method: Annotated[Name, Field(description="`generator[@mixing][:setting=value,...]`, or a baseline.")]

@@ -19,15 +19,23 @@ SOURCES = typer.Argument(..., help="Run folders and bundles.")
 def build(
     context: typer.Context,
     sources: list[Path] = SOURCES,
-    output: Path = typer.Option(..., "-o", "--output", help="Folder of the site; an earlier site there is replaced."),
+    output: Path = typer.Option(
+        ..., "-o", "--output", help="Folder of the site: a new one, or that of an earlier site."
+    ),
     title: str = typer.Option("Leaderboard", "--title", help="Heading of the site."),
     policy: str = typer.Option("complete", "--policy", help="Missing outcomes: complete, worst or baseline."),
+    suite: str = typer.Option(
+        None, "--suite", help="The suite, or folder, that the board is of: rows of other tables are left out."
+    ),
 ) -> None:
     """Build a static site: ranking, verdicts, a page per generator and dataset, and every row to download."""
     from tabgen.cli.listings import load
+    from tabgen.experiment import find_suite
     from tabgen.leaderboard.site import build_site
 
-    built = build_site(sources, output, load(context), title=title, policy=policy)  # type: ignore[arg-type]
+    plugins = load(context)
+    declared = None if suite is None else find_suite(suite, plugins)
+    built = build_site(sources, output, plugins, title=title, policy=policy, suite=declared)  # type: ignore[arg-type]
     typer.echo(f"{built.rows:,} outcomes, {built.pages} pages: {output / 'index.html'}")
 
 
@@ -100,13 +108,15 @@ def verify(
 
 @app.command()
 def merge(
+    context: typer.Context,
     sources: list[Path] = SOURCES,
     output: Path = typer.Option(..., "-o", "--output", help="Folder of the store that takes them in."),
 ) -> None:
-    """Merge runs and bundles into one store. Exit code 1: cells with two answers; the first one stayed."""
+    """Merge runs, and bundles that pass `check`, into one store. Exit code 1: rows that contradict each other."""
+    from tabgen.cli.listings import load
     from tabgen.leaderboard.merge import merge
 
-    merged = merge(sources, output)
+    merged = merge(sources, output, load(context))
     for conflict in merged.conflicts:
         typer.echo(f"conflict: {conflict}")
     typer.echo(f"{merged.added:,} added, {merged.known:,} known, {len(merged.conflicts):,} conflicts: {output}")

@@ -18,7 +18,14 @@ from tabgen.errors import ExperimentError
 from tabgen.leaderboard.schema import MEASURED
 from tabgen.outcome import canonical_json
 from tabgen.plugins import Plugins
-from tabgen.statistics import Policy, Ranking, StatisticsError, higher_is_better, normalised_scores, summary
+from tabgen.statistics import (
+    Policy,
+    Ranking,
+    StatisticsError,
+    higher_is_better,
+    normalised_scores,
+    summary,
+)
 from tabgen.statistics.controls import known_bad
 
 Row = dict[str, Any]

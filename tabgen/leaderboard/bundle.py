@@ -1,22 +1,28 @@
 """A bundle: the rows of a run in a zip file that a stranger can send, and that is safe to open.
 
-Nothing in a bundle is ever unpacked to disk or executed: its three members are read into memory, within
-limits, and parsed as strict JSON.
+Nothing in a bundle is ever unpacked to disk or executed: its three members are read piece by piece, within the
+bounds of ``tabgen.leaderboard.bounds``, and parsed as strict JSON.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import inspect
 import json
+import os
+import re
 import stat
+import tempfile
 import zipfile
 import zlib
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from tabgen.errors import DataError
+from tabgen.leaderboard import bounds
 from tabgen.leaderboard.schema import SCHEMA_VERSION, parse_row, published, strict_json
 from tabgen.plugins import Plugins
 from tabgen.store import Store
@@ -24,24 +30,24 @@ from tabgen.store import Store
 FORMAT = "tabgen-bundle"
 MANIFEST, ROWS, ENVIRONMENT = "manifest.json", "rows.jsonl", "environment.json"
 MEMBERS = (MANIFEST, ROWS, ENVIRONMENT)
-#: A bundle of 100,000 outcomes with curves is about 25 MB packed and 300 MB unpacked.
-MOST_PACKED, MOST_UNPACKED, MOST_ROWS, LONGEST_LINE = 50_000_000, 500_000_000, 200_000, 500_000
-#: Real rows pack 10- to 40-fold; deflate's limit, which bombs reach, is about 1,030.
-MOST_COMPRESSION = 200
 TIMESTAMP = (1980, 1, 1, 0, 0, 0)
+PIECE = 1 << 16
+HIDDEN = "the rest is not published: the table is of no registered suite"
 
 
 def write_bundle(run: Path, path: Path, plugins: Plugins) -> int:
     """Write the outcomes of a run folder as a bundle; the same outcomes give the same bytes. Returns how many.
+
+    Rows of tables that no registered suite has lose what tells of their content (:func:`discreet`).
 
     Raises
     ------
     StoreError, DataError
         If the folder holds no run, nothing has ended yet, or ``path`` does not end in .zip.
     """
-    if path.suffix != ".zip":
-        raise DataError(f"a bundle is a .zip file, {path} is not called so.")
-    rows = load_rows(run)
+    _check_target(path)
+    public = _public_tables(plugins)
+    rows = [row if row["sha256"] in public else discreet(row) for row in load_rows(run)]
     environments = {json.dumps(row["provenance"], sort_keys=True) for row in rows}
     files = {
         ROWS: "".join(to_line(row) for row in rows).encode(),
@@ -56,10 +62,61 @@ def write_bundle(run: Path, path: Path, plugins: Plugins) -> int:
         "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in {MANIFEST: _pretty(manifest), **files}.items():
-            archive.writestr(zipfile.ZipInfo(name, TIMESTAMP), data, zipfile.ZIP_DEFLATED)
+    handle, scratch = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".zip", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, data in {MANIFEST: _pretty(manifest), **files}.items():
+                archive.writestr(zipfile.ZipInfo(name, TIMESTAMP), data, zipfile.ZIP_DEFLATED)
+        read_bundle(Path(scratch), called=path)  # what nobody could read is not sent
+        Path(scratch).chmod(0o666 & ~_umask())
+        Path(scratch).replace(path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            Path(scratch).unlink()
     return len(rows)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _check_target(path: Path) -> None:
+    """Nothing but an earlier bundle is ever replaced."""
+    if path.suffix != ".zip":
+        raise DataError(f"a bundle is a .zip file, {path} is not called so.")
+    if not os.path.lexists(path):
+        return
+    if path.is_symlink() or not path.is_file():
+        raise DataError(f"{path} is a folder, a link or another special file; name a new file.")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            ours = sorted(archive.namelist()) == sorted(MEMBERS)
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        ours = False
+    if not ours:
+        raise DataError(f"{path} is there already and is no bundle; name a new file, or remove it yourself.")
+
+
+def _public_tables(plugins: Plugins) -> set[str | None]:
+    """SHA-256 of the tables of all registered suites that are on this machine."""
+    suites = [plugins.suites[name] for name in plugins.suites]
+    return {dataset.sha256 for suite in suites if suite.at_hand() for dataset in suite.datasets} - {None}
+
+
+def discreet(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of somebody's own table without what tells of its content, as reasons, logs and notes do.
+
+    Of a reason the class of the failure is left. Names of the dataset and its target stay, and so do the kinds of
+    columns that were given: they decide the key.
+    """
+    kept = {name: value for name, value in row.items() if name not in ("log_tail", "notes")}
+    if not row["reason"]:
+        return kept
+    kind = re.match(r"[A-Z]\w*(Error|Exception|Unsupported|Warning)\b", row["reason"])
+    what = f"{kind[0]} ({HIDDEN})" if kind else f"{row['status']} ({HIDDEN})"
+    return kept | {"reason": what}
 
 
 def to_line(row: dict[str, Any]) -> str:
@@ -99,30 +156,49 @@ def load_rows(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def read_bundle(path: Path) -> list[dict[str, Any]]:
-    """The rows of a bundle from anyone, each checked against the schema.
+def read_bundle(path: Path, called: Path | None = None) -> list[dict[str, Any]]:
+    """The rows of a bundle from anyone, each checked against the schema; messages call it ``called``.
 
     Raises
     ------
     DataError
-        If it is not a bundle: other members, links, sizes beyond the limits, hashes or rows that do not fit.
+        If it is not a bundle: other members, links, sizes beyond the bounds, hashes or rows that do not fit.
     """
-    members = _read_members(path)
-    manifest = strict_json(_text(members[MANIFEST], f"{path}: {MANIFEST}"), f"{path}: {MANIFEST}")
+    if not path.is_file():
+        raise DataError(f"there is no file {path}.")
+    if path.stat().st_size > bounds.MOST_PACKED:
+        raise DataError(f"{path} is larger than {bounds.MOST_PACKED:,} bytes.")
+    name = str(called or path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _read(archive, _entries(archive, name), name)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError, ValueError, zlib.error) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{name} cannot be read as a zip file: {error}.") from error
+
+
+def _read(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], path: str) -> list[dict[str, Any]]:
+    small = {name: b"".join(_pieces(archive, entries[name], path)) for name in (MANIFEST, ENVIRONMENT)}
+    manifest = strict_json(_text(small[MANIFEST], f"{path}: {MANIFEST}"), f"{path}: {MANIFEST}")
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise DataError(f"{path}: {MANIFEST} should say format = '{FORMAT}'.")
     if manifest.get("schema") != SCHEMA_VERSION:
-        raise DataError(f"{path} has schema {manifest.get('schema')!r}; this tabgen reads schema {SCHEMA_VERSION}.")
-    expected = {name: hashlib.sha256(members[name]).hexdigest() for name in (ROWS, ENVIRONMENT)}
+        told = repr(manifest.get("schema"))[:40]
+        raise DataError(f"{path} has schema {told}; this tabgen reads schema {SCHEMA_VERSION}.")
+    strict_json(_text(small[ENVIRONMENT], f"{path}: {ENVIRONMENT}"), f"{path}: {ENVIRONMENT}")
+    digest = hashlib.sha256()
+    tally = bounds.Tally()
+    rows = []
+    for number, line in enumerate(_lines(archive, entries[ROWS], digest, path), 1):
+        if number > bounds.MOST_ROWS:
+            raise DataError(f"{path} holds more than {bounds.MOST_ROWS:,} rows.")
+        where = f"{path}: row {number}"
+        rows.append(tally.take(parse_row(_text(line, where), where), where))
+    expected = {ROWS: digest.hexdigest(), ENVIRONMENT: hashlib.sha256(small[ENVIRONMENT]).hexdigest()}
     if manifest.get("sha256") != expected:
         raise DataError(f"{path}: the hashes in {MANIFEST} are not those of {ROWS} and {ENVIRONMENT}; bundle it anew.")
-    strict_json(_text(members[ENVIRONMENT], f"{path}: {ENVIRONMENT}"), f"{path}: {ENVIRONMENT}")
-    lines = _text(members[ROWS], f"{path}: {ROWS}").removesuffix("\n").split("\n")
-    if not 0 < len(lines) <= MOST_ROWS:
-        raise DataError(f"{path} holds {len(lines):,} rows; from 1 to {MOST_ROWS:,} are accepted.")
-    if max(map(len, lines)) > LONGEST_LINE:
-        raise DataError(f"{path}: a row is longer than {LONGEST_LINE:,} characters.")
-    return [parse_row(line, f"{path}: row {number}") for number, line in enumerate(lines, 1)]
+    return rows
 
 
 def _text(data: bytes, where: str) -> str:
@@ -132,29 +208,21 @@ def _text(data: bytes, where: str) -> str:
         raise DataError(f"{where} is not UTF-8: {error}.") from error
 
 
-def _read_members(path: Path) -> dict[str, bytes]:
-    """The three members, in memory; names, kinds and sizes are judged before anything is decompressed."""
-    if not path.is_file():
-        raise DataError(f"there is no file {path}.")
-    if path.stat().st_size > MOST_PACKED:
-        raise DataError(f"{path} is larger than {MOST_PACKED:,} bytes.")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-            names = [entry.filename for entry in entries]
-            if sorted(names) != sorted(MEMBERS):
-                shown = ", ".join(map(repr, names[:5])) + (", ..." if len(names) > 5 else "")
-                raise DataError(f"{path} should hold {', '.join(MEMBERS)} and nothing else; it holds {shown}.")
-            for entry in entries:
-                _check_entry(entry, path)
-            if sum(entry.file_size for entry in entries) > MOST_UNPACKED:
-                raise DataError(f"{path} unpacks to more than {MOST_UNPACKED:,} bytes.")
-            return {entry.filename: _read_entry(archive, entry, path) for entry in entries}
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError, ValueError, zlib.error) as error:
-        raise DataError(f"{path} cannot be read as a zip file: {error}.") from error
+def _entries(archive: zipfile.ZipFile, path: str) -> dict[str, zipfile.ZipInfo]:
+    """The three members; names, kinds and sizes are judged before anything is decompressed."""
+    entries = archive.infolist()
+    names = [entry.filename for entry in entries]
+    if sorted(names) != sorted(MEMBERS):
+        shown = ", ".join(f"{name[:50]!r}" for name in names[:5]) + (", ..." if len(names) > 5 else "")
+        raise DataError(f"{path} should hold {', '.join(MEMBERS)} and nothing else; it holds {shown}.")
+    for entry in entries:
+        _check_entry(entry, path)
+    if sum(entry.file_size for entry in entries) > bounds.MOST_UNPACKED:
+        raise DataError(f"{path} unpacks to more than {bounds.MOST_UNPACKED:,} bytes.")
+    return {entry.filename: entry for entry in entries}
 
 
-def _check_entry(entry: zipfile.ZipInfo, path: Path) -> None:
+def _check_entry(entry: zipfile.ZipInfo, path: str) -> None:
     mode = entry.external_attr >> 16
     if mode and stat.S_IFMT(mode) not in (0, stat.S_IFREG):
         raise DataError(f"{path}: {entry.filename} is a link or another special file.")
@@ -162,13 +230,31 @@ def _check_entry(entry: zipfile.ZipInfo, path: Path) -> None:
         raise DataError(f"{path}: {entry.filename} is encrypted.")
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise DataError(f"{path}: {entry.filename} is packed in a way that is not accepted; use deflate.")
-    if entry.file_size > MOST_COMPRESSION * max(entry.compress_size, 1000):
-        raise DataError(f"{path}: {entry.filename} claims to unpack more than {MOST_COMPRESSION}-fold.")
+    if entry.file_size > bounds.MOST_COMPRESSION * max(entry.compress_size, 1000):
+        raise DataError(f"{path}: {entry.filename} claims to unpack more than {bounds.MOST_COMPRESSION}-fold.")
+    if entry.filename != ROWS and entry.file_size > bounds.MOST_SIDE:
+        raise DataError(f"{path}: {entry.filename} is longer than {bounds.MOST_SIDE:,} bytes.")
 
 
-def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path) -> bytes:
+def _pieces(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: str) -> Iterator[bytes]:
+    """A member piece by piece: never more than it declared, whatever it holds."""
+    read = 0
     with archive.open(entry) as member:
-        data = member.read(entry.file_size + 1)  # never more than it declared, whatever it holds
-        if len(data) != entry.file_size or member.read(1):
-            raise DataError(f"{path}: {entry.filename} is not as long as it claims to be.")
-    return data
+        while read <= entry.file_size and (piece := member.read(PIECE)):
+            read += len(piece)
+            yield piece
+    if read != entry.file_size:
+        raise DataError(f"{path}: {entry.filename} is not as long as it claims to be.")
+
+
+def _lines(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, digest: Any, path: str) -> Iterator[bytes]:
+    """The lines of a member, which is hashed on the way; an end of line at its end begins no other."""
+    rest = b""
+    for piece in _pieces(archive, entry, path):
+        digest.update(piece)
+        *lines, rest = (rest + piece).split(b"\n")
+        if max(map(len, [*lines, rest])) > bounds.LONGEST_LINE:
+            raise DataError(f"{path}: a row is longer than {bounds.LONGEST_LINE:,} bytes.")
+        yield from lines
+    if rest or not entry.file_size:
+        yield rest

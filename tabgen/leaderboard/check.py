@@ -1,4 +1,7 @@
-"""What can be said of someone's rows without running anything: keys, the grid, and what cannot be true."""
+"""What can be said of someone's rows without running anything: keys, names, the grid, and what cannot be true.
+
+Rows without a problem build, rank and merge: the last finding is whether they do.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
+
 from tabgen.arms import ARMS
-from tabgen.experiment import METHOD
-from tabgen.generator import BASELINES
+from tabgen.errors import TabgenError
+from tabgen.experiment import METHOD, parse_settings
+from tabgen.generator import BASELINES, settings_of
+from tabgen.leaderboard.boards import make_boards
 from tabgen.metrics import Metric
-from tabgen.outcome import PROTOCOL_VERSION, Cell, key_of
+from tabgen.outcome import PROTOCOL_VERSION, Cell, hash_of, key_of
 from tabgen.plugins import Plugins, Registry
+from tabgen.results import rank_pools
 
 Row = dict[str, Any]
 SPLIT = ("dataset", "sha256", "fold", "n_folds", "seed", "max_train_rows", "max_test_rows")
@@ -38,23 +46,31 @@ class Finding:
 def check_rows(rows: list[Row], plugins: Plugins) -> list[Finding]:
     """All findings, problems first; those of one kind are told by a few examples and their number."""
     found = itertools.chain(
-        *(_check_row(row, plugins.metrics) for row in rows),
+        itertools.chain.from_iterable(_check_row(row, plugins.metrics) for row in rows),
+        _mislabelled(rows, plugins),
         _repeated(rows),
         _unequal_baselines(rows),
         _holes(rows),
         _against_suites(rows, plugins),
         _missing_baselines(rows),
+        _cannot_be_ranked(rows, plugins),
     )
     return sorted(_summarised(found), key=lambda finding: not finding.problem)
 
 
+def contradictions(rows: list[Row]) -> list[Finding]:
+    """What rows of several sources cannot both be right about: splits, zero-shot scores of one machine, copies."""
+    return list(_summarised(itertools.chain(_repeated(rows), _unequal_baselines(rows))))
+
+
 def _summarised(findings: Iterable[Finding]) -> Iterator[Finding]:
-    kinds: dict[tuple[str, bool], list[str]] = {}
+    kinds: dict[tuple[str, bool], tuple[list[str], int]] = {}
     for finding in findings:
-        kinds.setdefault((finding.kind, finding.problem), []).append(finding.message)
-    for (kind, problem), messages in kinds.items():
-        more = f"; and {len(messages) - EXAMPLES:,} more" if len(messages) > EXAMPLES else ""
-        yield Finding(kind, "; ".join(messages[:EXAMPLES]) + more, problem)
+        messages, count = kinds.get((finding.kind, finding.problem), ([], 0))
+        kinds[finding.kind, finding.problem] = [*messages, finding.message][:EXAMPLES], count + 1
+    for (kind, problem), (messages, count) in kinds.items():
+        more = f"; and {count - EXAMPLES:,} more" if count > EXAMPLES else ""
+        yield Finding(kind, "; ".join(messages) + more, problem)
 
 
 def name_of(row: Row) -> str:
@@ -97,6 +113,68 @@ def _misnamed(row: Row) -> str | None:
     return None
 
 
+def _mislabelled(rows: list[Row], plugins: Plugins) -> Iterator[Finding]:
+    """Methods whose name hides what was run: each distinct one is judged once."""
+    seen = set()
+    for row in rows:
+        parts = ("method", "generator", "plugin", "plugin_version", "mixing", "settings", "ratio", "rows_of")
+        told = hash_of([*(row.get(part) for part in parts), row["recipe"].get("name")])
+        if told not in seen:
+            seen.add(told)
+            yield from _check_label(row, plugins)
+
+
+def _check_label(row: Row, plugins: Plugins) -> Iterator[Finding]:
+    name, match = row["method"], METHOD.fullmatch(row["method"])
+    try:
+        named = parse_settings((match and match["settings"]) or "", name)
+    except TabgenError as error:
+        yield Finding("label", str(error))
+        return
+    recipe, ratio = named.pop("recipe", None), named.pop("ratio", 1.0)
+    if recipe is not None and recipe != row["recipe"].get("name"):
+        yield Finding("label", f"{name}: its recipe is {row['recipe'].get('name')!r:.60}")
+    if not isinstance(ratio, int | float) or float(ratio) != row["ratio"]:
+        yield Finding("label", f"{name}: its ratio is {row['ratio']:g}")
+    for setting, value in named.items():
+        if row["settings"].get(setting, row) != value:
+            actual = row["settings"].get(setting, "absent")
+            yield Finding("label", f"{name}: its setting {setting[:60]} is {actual!r:.60}")
+    if row["generator"] is not None:
+        explicit = match is not None and match["mixing"] is not None
+        yield from _check_defaults(row, named, explicit, plugins)
+    elif row["settings"] or row["plugin"] or row.get("rows_of"):
+        yield Finding("label", f"{name}: a baseline has no settings and no plugin")
+
+
+def _check_defaults(row: Row, named: dict[str, Any], explicit: bool, plugins: Plugins) -> Iterator[Finding]:
+    """What the name leaves to the generator's defaults, by the generator that is installed here."""
+    name, generator, shares = row["method"], row["generator"], row.get("rows_of") or row["generator"]
+    if generator not in plugins.generators:
+        yield Finding("settings", f"{generator} is not installed: whether {name} has its defaults is not known", False)
+        if shares != generator:
+            yield Finding("rows", f"{name}: says its rows are those of {shares}; install its plugin to check that")
+        return
+    kind = plugins.generators[generator]
+    if shares not in (generator, kind.info.same_rows_as):
+        yield Finding("rows", f"{name}: says its rows are those of {shares}, which {generator} does not share")
+    if not explicit and row["mixing"] != kind.info.mixing:
+        yield Finding("label", f"{name}: its mixing is {row['mixing']}, and {kind.info.mixing} goes without saying")
+    due, given = settings_of(kind) | named, row["settings"]
+    hidden = sorted(n for n in due.keys() | given.keys() if due.get(n, due) != given.get(n, row))
+    if hidden:
+        said = ", ".join(f"{n[:60]}={given.get(n, 'absent')!r:.60}" for n in hidden[:EXAMPLES])
+        yield Finding("label", f"{name}: has {said}, which is not the default of {generator} and not in its name")
+
+
+def _cannot_be_ranked(rows: list[Row], plugins: Plugins) -> Iterator[Finding]:
+    try:
+        rank_pools(pd.DataFrame(rows))
+        make_boards(rows, plugins, "complete")
+    except TabgenError as error:
+        yield Finding("board", f"these rows make no board: {error}")
+
+
 def _check_scores(row: Row, name: str, metrics: Registry[Metric]) -> Iterator[Finding]:
     scores = scores_of(row)
     tuned = [score for score in scores if not score.startswith("zero_shot_")]
@@ -113,6 +191,9 @@ def _check_scores(row: Row, name: str, metrics: Registry[Metric]) -> Iterator[Fi
         low, high = metrics[metric].bounds if metric in metrics else (-math.inf, math.inf)
         if not low - SLACK <= value <= high + SLACK:
             yield Finding("impossible", f"{name}: {score} = {value:g}, possible are {low:g} to {high:g}")
+    curves = {curve: row[curve] for curve in ("curve_validation", "curve_test") if row.get(curve) is not None}
+    if len({len(curve) for curve in curves.values()}) > 1:
+        yield Finding("curves", f"{name}: its curves have {' and '.join(f'{len(c):,}' for c in curves.values())} steps")
     kept, ran = row.get("best_step"), row.get("steps")
     if kept is not None and ran is not None and kept > ran:
         yield Finding("steps", f"{name}: kept step {kept} of {ran}")
@@ -142,7 +223,7 @@ def _check_times(row: Row, name: str) -> Iterator[Finding]:
 def _repeated(rows: list[Row]) -> Iterator[Finding]:
     """Keys that come twice, and rows that equal another cell's in every score and every time: copies."""
     seen: dict[str, Row] = {}
-    measured: dict[tuple[Any, ...], Row] = {}
+    measured: dict[str, Row] = {}
     for row in rows:
         if seen.setdefault(row["key"], row) is not row:
             yield Finding("repeated", f"{name_of(row)}: its key comes twice")
@@ -150,7 +231,7 @@ def _repeated(rows: list[Row]) -> Iterator[Finding]:
         if row["status"] != "ok":
             continue
         times = sorted((name, value) for name, value in row.items() if name.startswith("seconds_"))
-        twin = measured.setdefault((*sorted(scores_of(row).items()), *times), row)
+        twin = measured.setdefault(hash_of([sorted(scores_of(row).items()), times]), row)
         if twin is not row and len(times) > 1:
             yield Finding("copied", f"{name_of(row)}: equals {name_of(twin)} in all scores and all times")
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tabgen.errors import DataError
 from tabgen.leaderboard.bundle import load_rows
-from tabgen.leaderboard.check import name_of, scores_of
+from tabgen.leaderboard.check import check_rows, contradictions, name_of, scores_of
 from tabgen.outcome import RETRYABLE, Outcome
+from tabgen.plugins import Plugins
 from tabgen.store import Store
 
 #: Scores of one key that differ by more are a conflict; processors differ by less (docs/publish.md).
@@ -25,18 +27,24 @@ class Merged:
     conflicts: list[str] = field(default_factory=list)
 
 
-def merge(sources: Sequence[Path], folder: Path) -> Merged:
+def merge(sources: Sequence[Path], folder: Path, plugins: Plugins) -> Merged:
     """Add the rows of runs and bundles to the store of ``folder``.
 
     A failed cell gives way to one that ended ``ok``. Where two ``ok`` rows of one key have other scores, or a cell
-    ended in two ways, the first stays and the conflict is reported.
+    ended in two ways, the first stays and the conflict is reported; so is what `check` would say of the rows together:
+    other splits or zero-shot scores on one machine, copies.
 
     Raises
     ------
     StoreError, DataError
-        If a source cannot be read; nothing is written then.
+        If a source cannot be read, or a bundle has a problem that `check` finds; nothing is written then.
     """
     read = [(source, load_rows(source)) for source in sources]
+    for source, rows in read:
+        problems = [finding for finding in check_rows(rows, plugins) if finding.problem] if source.is_file() else []
+        if problems:
+            told = "; ".join(f"{problem.kind}: {problem.message}" for problem in problems)
+            raise DataError(f"{source} does not pass `tabgen leaderboard check`, and nothing was merged: {told}.")
     result = Merged()
     with Store(folder, write=True) as store:
         there: dict[str, dict[str, Any]] = {row["key"]: row for row in store.outcomes()}
@@ -53,6 +61,7 @@ def merge(sources: Sequence[Path], folder: Path) -> Merged:
                     result.conflicts.append(f"{source}: {name_of(row)}: {difference}")
                 else:
                     result.known += 1
+    result.conflicts += [f"the rows together: {finding.message}" for finding in contradictions(list(there.values()))]
     return result
 
 

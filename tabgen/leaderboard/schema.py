@@ -6,15 +6,20 @@ import json
 import math
 import re
 from dataclasses import MISSING, fields
+from functools import lru_cache
 from typing import Annotated, Any, NoReturn, Self, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 
 from tabgen.errors import DataError
 from tabgen.outcome import Cell, Result
+from tabgen.text import clean
 
 SCHEMA_VERSION = 1
 """Raised whenever a column changes its meaning or goes; new columns leave it as it is."""
+
+MOST_DIGITS = 20
+"""Of an integer; more are refused before they are read."""
 
 PRIVATE = ("path",)
 """Keys of an outcome that are not published: they say something of the machine and nothing of the result."""
@@ -62,18 +67,25 @@ def _flat_fields() -> dict[str, Any]:
     return found | {"provenance": (where, ...)}
 
 
+@lru_cache(maxsize=5000)
+def _family(name: str) -> str | None:
+    return next((kind for pattern, (kind, _) in MEASURED.items() if re.fullmatch(pattern, name)), None)
+
+
 class _Checked(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True, title="tabgen leaderboard row")
 
     @model_validator(mode="after")
     def _type_the_measurements(self) -> Self:
         for name, value in (self.model_extra or {}).items():
-            family = next((kind for pattern, (kind, _) in MEASURED.items() if re.fullmatch(pattern, name)), None)
+            family = _family(name)
             if value is None or family is None:
                 continue
             numbers = value if family == "numbers" else [value]
-            if not isinstance(numbers, list) or not all(_is_number(number) for number in numbers):
-                raise ValueError(f"'{name}' should be {'a list of numbers' if family == 'numbers' else 'a number'}")
+            if not isinstance(numbers, list) or not all(n is None or _is_number(n) for n in numbers):
+                raise ValueError(
+                    f"'{name[:60]}' should be {'a list of numbers' if family == 'numbers' else 'a number'}"
+                )
         return self
 
 
@@ -100,7 +112,7 @@ def json_schema() -> dict[str, Any]:
     """The JSON schema of a row, with its version and the families of measured columns."""
     schema: dict[str, Any] = Row.model_json_schema()
     number = {"anyOf": [{"type": "number"}, {"type": "null"}]}
-    numbers = {"anyOf": [{"type": "array", "items": {"type": "number"}}, {"type": "null"}]}
+    numbers = {"anyOf": [{"type": "array", "items": number}, {"type": "null"}]}
     schema["patternProperties"] = {
         f"^{pattern}$": (numbers if kind == "numbers" else number) | {"description": meaning}
         for pattern, (kind, meaning) in MEASURED.items()
@@ -136,9 +148,9 @@ def parse_row(line: str, where: str) -> dict[str, Any]:
     try:
         Row.model_validate(row)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the row"
-        raise DataError(f"{where}: {place}: {first['msg'].removeprefix('Value error, ')}.") from error
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = clean(".".join(map(str, first["loc"])), 60) or "the row"
+        raise DataError(f"{where}: {place}: {clean(first['msg'].removeprefix('Value error, '), 200)}.") from error
     return row
 
 
@@ -162,10 +174,13 @@ def strict_json(text: str, where: str) -> Any:
 
     def finite(digits: str) -> float:
         value = float(digits)
-        return value if math.isfinite(value) else refuse(digits)
+        return value if math.isfinite(value) else refuse(digits[:40])
+
+    def whole(digits: str) -> int:
+        return int(digits) if len(digits) <= MOST_DIGITS else refuse(f"{digits[:10]}... of {len(digits):,} digits")
 
     try:
-        data = json.loads(text, object_pairs_hook=unique, parse_constant=refuse, parse_float=finite)
+        data = json.loads(text, object_pairs_hook=unique, parse_constant=refuse, parse_float=finite, parse_int=whole)
         if "\\ud" in text.lower():
             json.dumps(data, ensure_ascii=False).encode()  # a surrogate without its other half is no text
         return data

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,12 +15,13 @@ from markupsafe import Markup
 
 from tabgen import figures
 from tabgen.arms import ARMS
-from tabgen.datasets import Dataset
+from tabgen.datasets import Dataset, Suite
 from tabgen.errors import DataError
 from tabgen.generator import BASELINES
 from tabgen.leaderboard.boards import Board, constants, direction, embed, make_boards, payload, verdicts_of
 from tabgen.leaderboard.bundle import load_rows
 from tabgen.leaderboard.downloads import write_downloads
+from tabgen.leaderboard.manifest import check_folder, put_in_place
 from tabgen.leaderboard.pages import make_environment, slug
 from tabgen.leaderboard.report import setting_of
 from tabgen.leaderboard.schema import SCHEMA_VERSION, columns
@@ -54,34 +56,40 @@ class Known:
 
 
 def build_site(
-    sources: Sequence[Path], folder: Path, plugins: Plugins, *, title: str = "Leaderboard", policy: Policy = "complete"
+    sources: Sequence[Path],
+    folder: Path,
+    plugins: Plugins,
+    *,
+    title: str = "Leaderboard",
+    policy: Policy = "complete",
+    suite: Suite | None = None,
 ) -> Built:
-    """Build the site of these run folders and bundles in ``folder``; a site that stands there is replaced whole.
+    """Build the site of these run folders and bundles in ``folder``.
+
+    Of a site that stands there its own files are replaced, and nothing else is touched. With a ``suite`` the board is
+    of its tables, known by their hash: rows of others are left out.
 
     Raises
     ------
     StoreError, DataError, ExperimentError
         If a source cannot be read, nothing can be ranked, or ``folder`` holds something else than a site.
     """
+    check_folder(folder)
     rows = list({row["key"]: row for source in sources for row in load_rows(source)}.values())
     rows.sort(key=lambda row: (row["dataset"], row["fold"], row["seed"], row["method"], row["key"]))
-    _check_folder(folder)
-    scratch = folder.with_name(f".{folder.name}.new")
-    if scratch.exists():
-        shutil.rmtree(scratch)
-    scratch.mkdir(parents=True)
-    built = _Site(rows, scratch, plugins, title, policy).write()
-    if folder.exists():
-        shutil.rmtree(folder)
-    scratch.rename(folder)
+    if suite is not None:
+        declared = {(dataset.sha256, dataset.target) for dataset in suite.datasets}
+        rows = [row for row in rows if (row["sha256"], row["target"]) in declared]
+        if not rows:
+            raise DataError(f"no row here is of a table of the suite '{suite.name}'.")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as made:
+            built = _Site(rows, Path(made), plugins, title, policy).write()
+            put_in_place(Path(made), folder)
+    except OSError as error:
+        raise DataError(f"{folder} cannot be written: {error}.") from error
     return built
-
-
-def _check_folder(folder: Path) -> None:
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "schema.json").is_file():
-        raise DataError(f"{folder} holds something that is not a site; name an empty or a new folder.")
-    if folder.exists() and not folder.is_dir():
-        raise DataError(f"{folder} is a file; name a folder.")
 
 
 class _Site:

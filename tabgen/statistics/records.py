@@ -99,7 +99,11 @@ class Tests:
 
 @dataclass(frozen=True)
 class Pool:
-    """Who was compared on what. Ranks, wins and adjusted p-values hold for this pool and no other."""
+    """Who was compared on what. Ranks, wins and adjusted p-values hold for this pool and no other.
+
+    `excluded_methods` cover too little of the grid, `outside` are the datasets beyond it; `coverage` counts the
+    datasets of the grid on which each method finished, or under the policies that make values up, was run.
+    """
 
     datasets: list[str]
     methods: list[str]
@@ -107,6 +111,8 @@ class Pool:
     dropped_datasets: list[str]
     excluded_methods: list[str]
     incomplete: list[Incomplete]
+    outside: list[str]
+    coverage: dict[str, int]
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tabgen.arms import ARMS, FIRST_ARM
 from tabgen.errors import TabgenError
 from tabgen.metrics import higher_is_better
+from tabgen.statistics.coverage import Grid, enough, grid_of
 
 Policy = Literal["complete", "worst", "baseline"]
 POLICIES: tuple[Policy, ...] = ("complete", "worst", "baseline")
@@ -48,8 +49,9 @@ class DatasetMeans:
     """One mean per dataset and method, and everything the policy left out or made up.
 
     `matrix` is (datasets, methods), both sorted by name, without NaN, rounded to `TIE_DECIMALS`.
-    `observed` has the same columns plus excluded methods, all datasets, and NaN wherever a pair is
-    incomplete.
+    `observed` has the same columns plus excluded methods, all datasets of the grid, and NaN wherever a pair is
+    incomplete. `outside` names the datasets beyond the grid, `coverage` says of each method on how many of the
+    grid's datasets it counts, of `due` that could.
     """
 
     matrix: pd.DataFrame
@@ -58,6 +60,10 @@ class DatasetMeans:
     dropped_datasets: list[str]
     excluded_methods: list[str]
     incomplete: list[Incomplete]
+    grid: Grid
+    outside: list[str]
+    coverage: dict[str, int]
+    due: int
 
 
 def check_outcomes(outcomes: pd.DataFrame, columns: Iterable[str] = ()) -> None:
@@ -205,10 +211,12 @@ def dataset_means(scores: pd.DataFrame, value: str = "gain_test", policy: Policy
     value : str
         The column to average; higher must be better for `worst`, zero must mean zero-shot for `baseline`.
     policy : {"complete", "worst", "baseline"}
-        `complete` keeps the datasets on which every method has every cell; a method that completed no dataset
-        at all is excluded, since it would empty the pool. `worst` ranks a method last on a dataset where any
-        of its cells is missing (value: one point below the lowest mean of the matrix, or below 0). `baseline`
-        counts each missing cell as a gain of 0.
+        `complete` keeps the datasets on which every ranked method has every cell. `worst` ranks a method last on a
+        dataset where any of its cells is missing (value: one point below the lowest mean of the matrix, or below 0).
+        `baseline` counts each missing cell as a gain of 0. Under each, only the cells on the grid count
+        (`tabgen.statistics.coverage`), and a method that covers too little of it is excluded, lest it shrink the pool
+        of the others: it needs `LEAST_COVERAGE` of the datasets that the most complete method finished (`complete`),
+        or of those of the grid, however its cells ended there (`worst`, `baseline`).
 
     Returns
     -------
@@ -222,33 +230,38 @@ def dataset_means(scores: pd.DataFrame, value: str = "gain_test", policy: Policy
 
     Notes
     -----
-    A method is expected to have each fold that any method has on that dataset, times each of its own seeds.
+    A method is expected to have each fold of the grid on that dataset, times each of its own seeds.
 
     """
     if policy not in POLICIES:
         raise StatisticsError(f"unknown policy '{policy}' for missing outcomes; expected one of {list(POLICIES)}")
+    grid, names = grid_of(scores), sorted(map(str, scores["method"].unique()))
+    outside = sorted(set(map(str, scores["dataset"].unique())) - set(grid.datasets))
+    scores = scores[grid.holds(scores)]
     groups = scores.groupby(["dataset", "method"], observed=True)
-    ok = as_matrix(groups[value].count(), fill_value=0)
-    folds = scores.groupby("dataset", observed=True)["fold"].nunique().loc[ok.index]
-    seeds = scores.groupby("method", observed=True)["seed"].nunique().loc[ok.columns]
-    expected = pd.DataFrame(np.outer(folds, seeds), index=ok.index, columns=ok.columns)
-    complete = (ok == expected) & (as_matrix(groups.size(), fill_value=0) == expected)
-    observed = observed_means(scores, value).reindex(index=ok.index, columns=ok.columns).where(complete)
+    index, columns = pd.Index(grid.datasets), pd.Index(names)
+    ok = as_matrix(groups[value].count(), fill_value=0).reindex(index=index, columns=columns, fill_value=0)
+    ran = as_matrix(groups.size(), fill_value=0).reindex(index=index, columns=columns, fill_value=0)
+    due = np.outer([len(grid.folds[name]) for name in grid.datasets], [len(grid.seeds[name]) for name in names])
+    expected = pd.DataFrame(due, index=index, columns=columns)
+    complete = (ok == expected) & (ran == expected)
+    observed = observed_means(scores, value).reindex(index=index, columns=columns).where(complete)
 
-    excluded: list[str] = []
+    covered = (complete if policy == "complete" else ran > 0).sum(axis=0)
+    wanted = int(covered[grid.heard].max()) if policy == "complete" else len(grid.datasets)
+    excluded = [name for name in names if name not in grid.methods or not enough(int(covered[name]), wanted)]
+    kept = complete.drop(columns=excluded)
     dropped: list[str] = []
     if policy == "complete":
-        excluded = [str(method) for method in ok.columns[~complete.any(axis=0)]]
-        kept = complete.drop(columns=excluded)
         keep_rows = kept.all(axis=1) if kept.shape[1] else pd.Series(False, index=kept.index)
         dropped = [str(dataset) for dataset in kept.index[~keep_rows]]
         matrix = observed.loc[keep_rows, kept.columns]
     elif policy == "worst":
-        lowest = float(np.nanmin(observed.to_numpy())) if complete.to_numpy().any() else 0.0
-        matrix = observed.fillna(min(lowest, 0.0) - 1.0)
+        lowest = float(np.nanmin(observed[kept.columns].to_numpy())) if kept.to_numpy().any() else 0.0
+        matrix = observed[kept.columns].fillna(min(lowest, 0.0) - 1.0)
     else:
-        total = as_matrix(groups[value].sum()).reindex(index=ok.index, columns=ok.columns).fillna(0.0)
-        matrix = observed.fillna(total / expected)
+        total = as_matrix(groups[value].sum()).reindex(index=index, columns=columns).fillna(0.0)
+        matrix = observed.fillna(total / expected)[kept.columns]
     return DatasetMeans(
         matrix=matrix.round(TIE_DECIMALS) + 0.0,  # + 0.0 turns -0.0 into 0.0
         observed=observed,
@@ -256,6 +269,10 @@ def dataset_means(scores: pd.DataFrame, value: str = "gain_test", policy: Policy
         dropped_datasets=dropped,
         excluded_methods=excluded,
         incomplete=_incomplete_pairs(scores, value, ok, expected, complete, policy, excluded),
+        grid=grid,
+        outside=outside,
+        coverage={str(name): int(number) for name, number in covered.items()},
+        due=wanted,
     )
 
 

@@ -14,6 +14,7 @@ from tabgen.clock import PHASES
 from tabgen.metrics import higher_is_better
 from tabgen.statistics.components import kept_start, variance_components
 from tabgen.statistics.controls import gate, judge_controls
+from tabgen.statistics.coverage import LEAST_COVERAGE
 from tabgen.statistics.pairs import compare_pairs, rank_sets, tie_bands, withhold
 from tabgen.statistics.ranks import Duels, bootstrap_intervals, dataset_ranks, duels, spreads
 from tabgen.statistics.records import MethodRecord, PairRecord, Pool, Ranking, Tests, WorthRecord
@@ -99,7 +100,8 @@ def summary(
     post_hoc = omnibus is not None and omnibus.p <= alpha and len(matrix) >= FEWEST_DATASETS
     pairs = len(names) * (len(names) - 1) // 2
     counts = duels(matrix)
-    low, high = _fold_range(scores, matrix)
+    on_grid = scores[means.grid.holds(scores)]
+    low, high = _fold_range(on_grid, matrix)
     controls = judge_controls(outcomes, matrix)
     ruler = read_ruler(outcomes, matrix, alpha)
     compared = compare_pairs(matrix, alpha=alpha, region=rope, seed=seed)
@@ -150,15 +152,17 @@ def summary(
         pool=Pool(
             datasets=[str(name) for name in matrix.index],
             methods=names,
-            folds={str(k): int(v) for k, v in scores.groupby("dataset", observed=True)["fold"].nunique().items()},
+            folds={name: len(folds) for name, folds in means.grid.folds.items()},
             dropped_datasets=means.dropped_datasets,
             excluded_methods=means.excluded_methods,
             incomplete=means.incomplete,
+            outside=means.outside,
+            coverage=means.coverage,
         ),
         gains=matrix,
         gains_low=low,
         gains_high=high,
-        validation_gains=observed_means(scores, "gain_validation").reindex(index=matrix.index, columns=matrix.columns),
+        validation_gains=observed_means(on_grid, "gain_validation").reindex(index=matrix.index, columns=matrix.columns),
         ranks=dataset_ranks(matrix),
         duels=counts,
     )
@@ -175,7 +179,18 @@ def _missing_verdicts(means: DatasetMeans, references: Sequence[str]) -> list[Ve
     """Say aloud what the policy left out or made up."""
     found = []
     if means.excluded_methods:
-        found.append(f"Not ranked, since they finished every cell on no dataset: {', '.join(means.excluded_methods)}.")
+        told = ", ".join(f"{name} ({means.coverage[name]})" for name in means.excluded_methods)
+        did = "finish" if means.policy == "complete" else "run on"
+        found.append(
+            f"Incomplete, and beside the ranking, with the datasets they {did}: {told}. To be ranked a method has to"
+            f" {did} {LEAST_COVERAGE:.0%} of {means.due} datasets, or all but one."
+        )
+    if means.outside:
+        shown = ", ".join(means.outside[:3]) + (", ..." if len(means.outside) > 3 else "")
+        found.append(
+            f"Outside the grid of this board, since too few of its methods were run there: {len(means.outside)} of"
+            f" {len(means.observed) + len(means.outside)} datasets ({shown})."
+        )
     if means.dropped_datasets:
         blamed = sorted({i.method for i in means.incomplete if i.action == "dataset dropped"})
         found.append(
@@ -216,9 +231,10 @@ def _method_records(
     mean_rank, median_gain = _values(ranks.mean(axis=0)), _values(matrix.median(axis=0))
     spread = spreads(matrix)
     iqr, sd = _values(spread["iqr"]), _values(spread["sd"])
-    in_pool = scores["dataset"].isin(matrix.index).to_numpy()
+    on_grid = means.grid.holds(scores).to_numpy()
+    in_pool = scores["dataset"].isin(matrix.index).to_numpy() & on_grid
     # Without a pool there is still something to say about the cells that ran.
-    pooled = scores[in_pool] if in_pool.any() else scores
+    pooled = scores[in_pool] if in_pool.any() else scores[on_grid]
     optimism = _values(observed_means(pooled, "optimism").median(axis=0))
     disagreement = _values(observed_means(pooled, "disagreement").median(axis=0))
     machine = _machine_medians(outcomes.loc[pooled.index[(pooled["status"] == "ok").to_numpy()]])

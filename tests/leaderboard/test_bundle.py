@@ -6,6 +6,8 @@ import hashlib
 import json
 import stat
 import struct
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +19,7 @@ from typer.testing import CliRunner
 
 from tabgen.cli import app
 from tabgen.errors import DataError, TabgenError
+from tabgen.leaderboard import bounds
 from tabgen.leaderboard import bundle as bundles
 from tabgen.leaderboard.bundle import ENVIRONMENT, MANIFEST, MEMBERS, ROWS, read_bundle, write_bundle
 from tabgen.leaderboard.check import check_rows
@@ -24,6 +27,7 @@ from tabgen.leaderboard.merge import merge
 from tabgen.leaderboard.schema import json_schema, parse_row
 from tabgen.plugins import Plugins
 from tabgen.results import load_results
+from tabgen.store import Store
 
 Row = dict[str, Any]
 
@@ -67,12 +71,57 @@ def test_a_run_goes_through_a_bundle_unchanged_but_for_its_path(whole: Path) -> 
 def test_a_bundle_says_nothing_of_the_machine_s_folders(built_in: Plugins, tmp_path: Path) -> None:
     rows = [row | {"path": "/home/somebody/data.parquet"} for row in make_rows()]
     write_bundle(store_rows(rows, tmp_path / "run"), tmp_path / "b.zip", built_in)
-    assert b"somebody" not in b"".join(bundles._read_members(tmp_path / "b.zip").values())
+    with zipfile.ZipFile(tmp_path / "b.zip") as archive:
+        assert b"somebody" not in b"".join(archive.read(name) for name in archive.namelist())
 
 
 def test_the_same_outcomes_give_the_same_bytes(whole: Path, built_in: Plugins, tmp_path: Path) -> None:
     write_bundle(store_rows(make_rows()[::-1], tmp_path / "run"), tmp_path / "b.zip", built_in)
     assert (tmp_path / "b.zip").read_bytes() == whole.read_bytes()
+
+
+def test_a_failure_on_a_private_table_tells_nothing_of_its_columns(built_in: Plugins, tmp_path: Path) -> None:
+    rows = make_rows(datasets=8)
+    told = "column 'salary_of_jane' of the table holds inf; ValueError: could not convert 'Jane Doe'"
+    for row in rows:
+        if row["method"] in ("bootstrap", "jitter"):
+            fail(row, reason=told if row["method"] == "jitter" else f"ValueError: {told}")
+            row |= {"log_tail": told, "notes": {"filled": ["salary_of_jane"]}}
+    write_bundle(store_rows(rows, tmp_path / "run"), tmp_path / "b.zip", built_in)
+    public = {dataset.name for dataset in built_in.suites["quick"].datasets}
+    found = read_bundle(tmp_path / "b.zip")
+    own = [row for row in found if row["dataset"] not in public]
+    assert len(own) == 20 and "jane" not in json.dumps(own).lower()
+    assert {row["reason"].partition(" ")[0] for row in own if row["status"] != "ok"} == {"error", "ValueError"}
+    assert all(row["reason"].endswith(told) for row in found if row["dataset"] in public and row["status"] != "ok")
+
+
+def test_what_nobody_could_read_is_not_bundled(built_in: Plugins, tmp_path: Path) -> None:
+    rows = [row | {"n_train": 10**30} for row in make_rows()]
+    with pytest.raises(DataError, match=r"b\.zip: row 1: n_train holds an integer of 31 digits|31 digits is not JSON"):
+        write_bundle(store_rows(rows, tmp_path / "run"), tmp_path / "b.zip", built_in)
+    assert {path.name for path in tmp_path.iterdir()} == {"run"}
+
+
+@pytest.mark.parametrize("kind", ["file", "zip", "folder", "link"])
+def test_a_bundle_replaces_bundles_alone(kind: str, whole: Path, built_in: Plugins, tmp_path: Path) -> None:
+    run = store_rows(make_rows(), tmp_path / "run")
+    path = tmp_path / "mine.zip"
+    if kind == "file":
+        path.write_text("my thesis")
+    elif kind == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("thesis.txt", "mine")
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to(whole)
+    before = path.read_bytes() if path.is_file() else None
+    with pytest.raises(DataError, match=r"name a new file"):
+        write_bundle(run, path, built_in)
+    assert before == (path.read_bytes() if path.is_file() else None)
+    write_bundle(run, tmp_path / "new.zip", built_in)
+    write_bundle(run, tmp_path / "new.zip", built_in)
 
 
 # Attacks on the reader
@@ -137,9 +186,7 @@ def test_a_member_that_comes_twice_is_refused(tmp_path: Path) -> None:
 
 def test_a_member_that_lies_about_its_size_is_refused(tmp_path: Path) -> None:
     """A bomb whose headers claim 10 bytes: no more than those are ever unpacked."""
-    path = tmp_path / "b.zip"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        bomb(archive)
+    path = pack(tmp_path / "b.zip", "0" * 20_000_000)
     data, true = path.read_bytes(), struct.pack("<L", 20_000_000)
     assert data.count(true) == 2
     path.write_bytes(data.replace(true, struct.pack("<L", 10)))
@@ -147,10 +194,16 @@ def test_a_member_that_lies_about_its_size_is_refused(tmp_path: Path) -> None:
         read_bundle(path)
 
 
-@pytest.mark.parametrize("limit", ["MOST_PACKED", "MOST_UNPACKED", "MOST_ROWS", "LONGEST_LINE"])
-def test_sizes_have_limits(limit: str, whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bundles, limit, 5)
-    with pytest.raises(DataError, match=r"larger than 5|more than 5|from 1 to 5|longer than 5"):
+@pytest.mark.parametrize(
+    "limit",
+    [
+        *("MOST_PACKED", "MOST_UNPACKED", "MOST_SIDE", "MOST_ROWS", "LONGEST_LINE", "MOST_VALUES", "MOST_COLUMNS"),
+        *("MOST_DATASETS", "MOST_METHODS", "MOST_SUITES", "MOST_SETTINGS", "MOST_METRICS", "MOST_RANKINGS"),
+    ],
+)
+def test_every_bound_holds(limit: str, whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, limit, 1 if limit in ("MOST_METRICS", "MOST_RANKINGS") else 0)
+    with pytest.raises(DataError, match=r"(larger|more|longer) than [01]\b"):
         read_bundle(whole)
 
 
@@ -185,6 +238,24 @@ LINE = json.dumps(make_rows()[0])
         (LINE[:-1] + ', "seconds_more": -Infinity}', "Infinity is not JSON"),
         (LINE[:-1] + ', "seconds_more": 1e999}', "1e999 is not JSON"),
         (LINE[:-1] + ', "n_more": ' + "9" * 5000 + "}", "JSON"),
+        (LINE[:-1] + ', "n_more": 9007199254740992}', "16 digits"),
+        (
+            LINE.replace('"noise": 0.1', '"noise": 9007199254740993')
+            if "noise" in LINE
+            else LINE.replace('"settings": {}', '"settings": {"n": [9007199254740993]}'),
+            "16 digits",
+        ),
+        (LINE.replace('"seed": 0', '"seed": 1099511627776'), "seed"),
+        (LINE.replace('"draw": 0', '"draw": 1000'), "draw"),
+        (LINE[:-1] + ', "seconds_more": 1e300}', "beyond 1e"),
+        (LINE[:-1] + ', "=cmd()": 1}', "column"),
+        (LINE[:-1] + ', "A' + "a" * 200 + '": 1}', "column"),
+        (LINE.replace('"recipe": {', '"recipe": {"a": ' + "[" * 20 + "]" * 20 + ", "), "nested"),
+        (LINE[:-1] + ', "curve_test": [' + "1," * 20_000 + "1]}", "entries"),
+        (LINE.replace('["fine-tune"]', '["fine-tune", "fine-tune"]'), "arms"),
+        (LINE.replace('["fine-tune"]', '["unheard-of"]'), "arms"),
+        (LINE.replace('["fine-tune"]', "[]"), "arms"),
+        (LINE.replace('"suite": "quick"', '"suite": "\\u202equick"'), "screen"),
         (LINE[:-1] + ', "tuned_test_more": "0.9"}', "should be a number"),
         (LINE[:-1] + ', "curve_test": [0.1, "x"]}', "list of numbers"),
         (LINE[:-1] + ', "notes": "text"}', "notes"),
@@ -201,6 +272,40 @@ def test_a_row_that_is_not_plain_typed_json_is_refused(line: str, message: str, 
     with pytest.raises(DataError, match=message) as caught:
         read_bundle(pack(tmp_path / "b.zip", LINE + "\n" + line + "\n"))
     assert "row 2" in str(caught.value)
+
+
+DENSE = {
+    "integers": f'"notes": {{"a": [{", ".join(["1000"] * 60_000)}]}}',
+    "objects": f'"notes": {{"a": [{", ".join(["{}"] * 100_000)}]}}',
+    "floats": f'"curve_test": [{", ".join(f"0.{n}" for n in range(10_000, 30_000))}]',
+}
+
+
+@pytest.mark.parametrize("kind", DENSE)
+def test_reading_and_checking_a_dense_bundle_takes_bounded_memory(kind: str, tmp_path: Path) -> None:
+    """40 MB of text that pack to next to nothing: at most 4,000,000 values of them are read."""
+    line = LINE[:-1] + ", " + DENSE[kind] + "}\n"
+    count = 40_000_000 // len(line)
+    text = "".join(line.replace('"fold": 0', f'"fold": {n % 2}').replace("1000]", f"{n}]") for n in range(count))
+    path = pack(tmp_path / "b.zip", text)
+    del text
+    words = f"""
+from pathlib import Path
+from tabgen.errors import DataError
+from tabgen.leaderboard.bundle import read_bundle
+import tabgen.leaderboard.check
+def peak():
+    return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) // 1024
+before = peak()
+try:
+    rows = read_bundle(Path({str(path)!r}))
+except DataError as error:
+    print(error)
+print(peak() - before)
+"""
+    told = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True).stdout.split("\n")
+    assert "200-fold" in told[0] or "values" in told[0], told
+    assert int(told[-2]) < 400, told
 
 
 def test_hashes_and_format_must_fit(tmp_path: Path) -> None:
@@ -298,9 +403,55 @@ def no_such_fold(rows: list[Row]) -> None:
     rows[2]["key"] = with_key(rows[2])["key"]
 
 
+def hidden_settings(rows: list[Row]) -> None:
+    """A label that says `bootstrap` over other settings, under its true key."""
+    rows[2]["settings"] = {"share": 0.3}
+    rows[2]["key"] = with_key(rows[2])["key"]
+
+
+def hidden_ratio(rows: list[Row]) -> None:
+    rows[2]["ratio"] = 8.0
+    rows[2]["key"] = with_key(rows[2])["key"]
+
+
+def other_value_than_named(rows: list[Row]) -> None:
+    rows[3]["method"] = "jitter:noise=0.5"
+
+
+def not_the_default(rows: list[Row]) -> None:
+    rows[3]["settings"] = {"noise": 0.5}
+    rows[3]["key"] = with_key(rows[3])["key"]
+
+
+def borrowed_rows(rows: list[Row]) -> None:
+    """Says that its rows are jitter's, so that in an arm without fine-tuning it would stand in jitter's place."""
+    rows[2]["rows_of"] = "jitter"
+
+
+def named_recipe(rows: list[Row]) -> None:
+    rows[1]["method"] = "real:recipe=autogluon"
+
+
+def uneven_curves(rows: list[Row]) -> None:
+    rows[2] |= {"curve_validation": [0.1, 0.2, 0.3], "curve_test": [0.1, 0.2]}
+
+
+def no_board(rows: list[Row]) -> None:
+    """Under two keys the same cell: nothing that is ranked tells them apart."""
+    rows.append(with_key(rows[2] | {"tuning_seeds": 2}))
+
+
 @pytest.mark.parametrize(
     ("spoil", "kind"),
     [
+        (hidden_settings, "label"),
+        (hidden_ratio, "label"),
+        (other_value_than_named, "label"),
+        (not_the_default, "label"),
+        (named_recipe, "label"),
+        (borrowed_rows, "rows"),
+        (uneven_curves, "curves"),
+        (no_board, "board"),
         (drop, "grid"),
         (repeat, "repeated"),
         (better, "impossible"),
@@ -355,27 +506,61 @@ def test_the_command_checks_and_its_exit_code_says_the_result(whole: Path, tmp_p
 # Merging
 
 
-def test_runs_and_bundles_merge_and_equal_keys_count_once(whole: Path, tmp_path: Path) -> None:
-    first = merge([whole], tmp_path / "all")
+def test_runs_and_bundles_merge_and_equal_keys_count_once(whole: Path, built_in: Plugins, tmp_path: Path) -> None:
+    first = merge([whole], tmp_path / "all", built_in)
     assert (first.added, first.known, first.conflicts) == (60, 0, [])
-    again = merge([whole], tmp_path / "all")
+    again = merge([whole], tmp_path / "all", built_in)
     assert (again.added, again.known, again.conflicts) == (0, 60, [])
     rows = make_rows()
     rows[4]["tuned_test_roc_auc"] += 0.01
-    third = merge([store_rows(rows[4:5], tmp_path / "other")], tmp_path / "all")
+    third = merge([store_rows(rows[4:5], tmp_path / "other")], tmp_path / "all", built_in)
     assert third.added == 0
     assert len(third.conflicts) == 1 and "tuned_test_roc_auc" in third.conflicts[0]
     assert len(load_results(tmp_path / "all")) == 60
 
 
-def test_a_cell_that_failed_gives_way_to_one_that_ended_well_and_not_the_reverse(tmp_path: Path) -> None:
+def test_a_cell_that_failed_gives_way_to_one_that_ended_well_and_not_the_reverse(
+    built_in: Plugins, tmp_path: Path
+) -> None:
     good, bad = make_rows()[:1], make_rows()[:1]
     fail(bad[0], "timeout", "stopped after 600 s")
     for number, order in enumerate(([bad, good], [good, bad])):
         folder = tmp_path / f"all-{number}"
         for place, rows in enumerate(order):
-            assert merge([store_rows(rows, tmp_path / f"{number}-{place}")], folder).conflicts == []
+            assert merge([store_rows(rows, tmp_path / f"{number}-{place}")], folder, built_in).conflicts == []
         assert load_results(folder)["status"].tolist() == ["ok"]
+
+
+def test_what_check_refuses_merge_refuses_and_writes_nothing(built_in: Plugins, tmp_path: Path) -> None:
+    for spoil in (better, other_settings, hidden_settings, uneven_curves):
+        rows = make_rows()
+        spoil(rows)
+        bad = pack(tmp_path / "b.zip", "".join(json.dumps(row) + "\n" for row in rows))
+        assert kinds(read_bundle(bad), built_in)
+        with pytest.raises(DataError, match=r"does not pass .* nothing was merged"):
+            merge([bad], tmp_path / "all", built_in)
+        assert not (tmp_path / "all").exists()
+
+
+def test_rows_of_two_sources_that_contradict_each_other_are_conflicts_as_in_check(
+    built_in: Plugins, tmp_path: Path
+) -> None:
+    """Each is whole by itself; together one fold has two zero-shot scores on one machine."""
+    first = make_rows(("zero-shot", "real"))
+    second = make_rows(("zero-shot", "bootstrap"), seed=1)
+    sources = []
+    for number, rows in enumerate((first, second)):
+        assert kinds(rows, built_in) == set()
+        sources.append(tmp_path / f"{number}.zip")
+        write_bundle(
+            store_rows([r for r in rows if r["method"] != "zero-shot" or not number], tmp_path / str(number)),
+            sources[-1],
+            built_in,
+        )
+    merged = merge(sources, tmp_path / "all", built_in)
+    assert any("have other zero-shot scores" in conflict for conflict in merged.conflicts)
+    with Store(tmp_path / "all") as store:
+        assert "baseline" in kinds(list(store.outcomes()), built_in)
 
 
 # The schema

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from tabgen.errors import DataError, ExperimentError
 from tabgen.experiment import Experiment, parse_methods
 from tabgen.leaderboard.boards import embed, make_boards
 from tabgen.leaderboard.bundle import load_rows, write_bundle
+from tabgen.leaderboard.manifest import MANIFEST
 from tabgen.leaderboard.pages import link, slug
 from tabgen.leaderboard.serve import LOOPBACK, make_server
 from tabgen.leaderboard.site import build_site, scaling_curves
@@ -100,17 +103,143 @@ def test_a_number_of_a_dataset_s_page_leads_to_its_row(site: Path) -> None:
     assert f"{gain:+.3f}" in text
 
 
-def test_a_site_is_replaced_and_anything_else_is_left_alone(built_in: Plugins, tmp_path: Path) -> None:
+def everything(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_of_a_site_its_own_files_are_replaced_and_nothing_else_is_touched(built_in: Plugins, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    build_site([store_rows(make_rows(datasets=3), tmp_path / "three")], site, built_in)
+    (site / "src").mkdir()
+    mine = {"CNAME": b"example.org", "src/index.html": b"mine", "datasets/notes.txt": b"mine", ".git": b"gitdir"}
+    for name, content in mine.items():
+        (site / name).write_bytes(content)
+    gone = {path.name for path in (site / "datasets").iterdir()}
+    build_site([store_rows(make_rows(datasets=2), tmp_path / "two")], site, built_in)
+    found = everything(site)
+    assert {name: found[name] for name in mine} == mine
+    assert len(gone) == 4 and len(list((site / "datasets").iterdir())) == 3
+    build_site([tmp_path / "two"], tmp_path / "fresh", built_in)
+    fresh = everything(tmp_path / "fresh")
+    assert {name: content for name, content in found.items() if name not in mine} == fresh
+
+
+def thesis(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "schema.json").write_text("{}")  # what once passed for a site
+    (folder / "thesis.txt").write_text("mine")
+
+
+def link_to_a_folder(folder: Path) -> None:
+    (folder.parent / "elsewhere").mkdir()
+    folder.symlink_to(folder.parent / "elsewhere", target_is_directory=True)
+
+
+def forged(names: list[str]) -> Callable[[Path], None]:
+    def make(folder: Path) -> None:
+        thesis(folder)
+        (folder.parent / "victim.txt").write_text("mine")
+        files = {name: [hashlib.sha256(b"mine").hexdigest()] for name in names}
+        (folder / MANIFEST).write_text(json.dumps({"format": "tabgen-site", "files": files}))
+
+    return make
+
+
+def broken_manifest(folder: Path) -> None:
+    thesis(folder)
+    (folder / MANIFEST).write_text("[" * 50_000)
+
+
+def one_page(folder: Path) -> None:
+    """A site of nobody's: the new one would replace a page of the user's."""
+    forged([])(folder)
+    (folder / "index.html").write_text("mine")
+
+
+@pytest.mark.parametrize(
+    ("prepare", "message"),
+    [
+        (thesis, "holds something that is not a site"),
+        (lambda folder: folder.write_text("mine"), "is a file"),
+        (link_to_a_folder, "is a link"),
+        (lambda folder: folder.symlink_to("nowhere"), "is a link"),
+        (forged(["../victim.txt"]), "no file of a site"),
+        (forged(["/etc/hostname"]), "no file of a site"),
+        (forged(["a/../../victim.txt"]), "no file of a site"),
+        (broken_manifest, "no manifest of a site"),
+        (one_page, "is not the site's and would be replaced"),
+    ],
+    ids=["folder", "file", "link", "dangling", "parent", "absolute", "inner-parent", "broken", "page"],
+)
+def test_nothing_of_the_user_s_is_lost_to_a_build(
+    prepare: Callable[[Path], None], message: str, built_in: Plugins, tmp_path: Path
+) -> None:
     run = store_rows(make_rows(datasets=2), tmp_path / "run")
-    build_site([run], tmp_path / "site", built_in)
-    (tmp_path / "site" / "old.html").touch()
-    build_site([run], tmp_path / "site", built_in)
-    assert not (tmp_path / "site" / "old.html").exists()
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "thesis.txt").touch()
-    with pytest.raises(DataError, match="not a site"):
-        build_site([run], tmp_path / "mine", built_in)
-    assert (tmp_path / "mine" / "thesis.txt").exists()
+    prepare(tmp_path / "site")
+
+    def seen() -> dict[str, bytes]:
+        return {name: content for name, content in everything(tmp_path).items() if not name.startswith("run/")}
+
+    before = seen()
+    with pytest.raises(DataError, match=message):
+        build_site([run], tmp_path / "site", built_in)
+    assert seen() == before
+
+
+@pytest.mark.parametrize("place", [".", "..", "deeper/.."])
+def test_the_folder_one_is_in_is_never_a_site(
+    place: str, built_in: Plugins, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a" / "deeper").mkdir(parents=True)
+    (tmp_path / "a" / "thesis.txt").write_text("mine")
+    monkeypatch.chdir(tmp_path / "a")
+    with pytest.raises(DataError, match="folder you are in"):
+        build_site([Path("no-such-run")], Path(place), built_in)  # an error before anything is read
+    assert everything(tmp_path) == {"a/thesis.txt": b"mine"}
+
+
+def test_a_page_that_somebody_edited_and_a_folder_that_became_a_link_are_not_replaced(
+    built_in: Plugins, tmp_path: Path
+) -> None:
+    run = store_rows(make_rows(datasets=2), tmp_path / "run")
+    site = tmp_path / "site"
+    build_site([run], site, built_in)
+    original = (site / "index.html").read_bytes()
+    (site / "index.html").write_bytes(b"my own words")
+    with pytest.raises(DataError, match="was changed since"):
+        build_site([run], site, built_in)
+    assert (site / "index.html").read_bytes() == b"my own words"
+    (site / "index.html").write_bytes(original)
+    (site / "figures").rename(tmp_path / "elsewhere")
+    (site / "figures").symlink_to(tmp_path / "elsewhere")
+    before = everything(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match="no folder of the site"):
+        build_site([run], site, built_in)
+    assert everything(tmp_path / "elsewhere") == before
+
+
+def test_a_build_that_was_interrupted_while_replacing_is_taken_up_by_the_next(
+    built_in: Plugins, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = store_rows(make_rows(datasets=2), tmp_path / "run")
+    site = tmp_path / "site"
+    build_site([run], site, built_in, title="Old")
+    moved, replace_file = [], Path.replace
+
+    def dies(self: Path, target: Path) -> Path:
+        if self.suffix == ".html":
+            moved.append(target)
+        if len(moved) == 3:
+            raise KeyboardInterrupt
+        return replace_file(self, target)
+
+    monkeypatch.setattr(Path, "replace", dies)
+    with pytest.raises(KeyboardInterrupt):
+        build_site([run], site, built_in, title="New")
+    monkeypatch.undo()
+    build_site([run], site, built_in, title="New")
+    build_site([run], tmp_path / "fresh", built_in, title="New")
+    assert everything(site) == everything(tmp_path / "fresh")
 
 
 def test_the_same_rows_give_the_same_site(built_in: Plugins, tmp_path: Path) -> None:

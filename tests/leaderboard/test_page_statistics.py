@@ -20,6 +20,7 @@ from tabgen.leaderboard.boards import ALPHA, Board, constants, frame_of, payload
 from tabgen.plugins import Plugins
 from tabgen.statistics import Ranking
 from tabgen.statistics.controls import KNOWN_BAD
+from tabgen.statistics.coverage import LEAST_COVERAGE
 from tabgen.statistics.scores import TIE_DECIMALS
 from tabgen.statistics.significance import ENUMERATED_DATASETS, EXACT_DATASETS, FLIPS
 from tabgen.statistics.verdicts import FEW_DATASETS, FEWEST_DATASETS, REFERENCES
@@ -143,6 +144,23 @@ def test_the_page_says_what_python_says(page: Page, seed: int) -> None:
     hold(page(rows, policy=policy), statistics.summary(frame_of(rows), policy=policy))
 
 
+@pytest.mark.parametrize("seed", range(18))
+def test_the_page_has_python_s_grid_where_much_is_missing(page: Page, seed: int) -> None:
+    """Private tables, folds and seeds of somebody's, methods on a few datasets, whole methods failed."""
+    policy = statistics.POLICIES[seed % 3]
+    rows, rng = outcomes(seed, datasets=8, ties=False, missing=0.01 * (seed % 4)), np.random.default_rng(seed)
+    last = max(row["dataset"] for row in rows)
+    few = {str(name) for name in rng.choice(METHODS, 2)}
+    strangers = [
+        row | {"dataset": f"private-{row['dataset']}", "fold": row["fold"] + 5 * int(rng.integers(2))}
+        for row in rows
+        if row["method"] in ("zero-shot", "real", "noise") and row["dataset"] < f"t{seed % 5:03d}"
+    ]
+    seeds = [row | {"seed": 1} for row in rows if row["method"] == "real" and row["dataset"] == last]
+    rows = [r for r in rows if r["method"] not in few or r["dataset"] < "t003" or seed % 2] + strangers + seeds
+    hold(page(rows, policy=policy), statistics.summary(frame_of(rows), policy=policy))
+
+
 @pytest.mark.parametrize(
     "chosen", [{"mixing": "augment"}, {"mixing": "replace"}, {"size": "1"}, {"suite": "elsewhere"}]
 )
@@ -218,6 +236,7 @@ def test_the_page_has_python_s_constants(engine: MiniRacer) -> None:
         "RESAMPLES": inspect.signature(statistics.summary).parameters["resamples"].default,
         "FLIPS": FLIPS,
         "DECIMALS": TIE_DECIMALS,
+        "LEAST_COVERAGE": LEAST_COVERAGE,
     }
     assert inspect.signature(statistics.summary).parameters["alpha"].default == ALPHA
 

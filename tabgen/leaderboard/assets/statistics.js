@@ -5,8 +5,10 @@
 const tabgenStatistics = (() => {
   const REFERENCES = ["real", "zero-shot"];
   const FEWEST_DATASETS = 5, FEW_DATASETS = 10, EXACT_DATASETS = 100, ENUMERATED_DATASETS = 12;
-  const RESAMPLES = 2000, FLIPS = 9999, DECIMALS = 6;
-  const shared = { REFERENCES, FEWEST_DATASETS, FEW_DATASETS, EXACT_DATASETS, ENUMERATED_DATASETS, RESAMPLES, FLIPS, DECIMALS };
+  const RESAMPLES = 2000, FLIPS = 9999, DECIMALS = 6, LEAST_COVERAGE = 0.8;
+  const shared = {
+    REFERENCES, FEWEST_DATASETS, FEW_DATASETS, EXACT_DATASETS, ENUMERATED_DATASETS, RESAMPLES, FLIPS, DECIMALS, LEAST_COVERAGE,
+  };
 
   function methodStays(about, chosen) {
     if (about.baseline) return true;
@@ -319,14 +321,65 @@ const tabgenStatistics = (() => {
     return pairs;
   }
 
+  const entry = (map, key, make) => map.get(key) ?? map.set(key, make()).get(key);
+  const enough = (covered, due) => covered > 0 && due - covered <= Math.max(1, (1 - LEAST_COVERAGE) * due + 1e-9);
+
+  // The grid of tabgen.statistics.coverage: datasets, covering methods, the folds due by dataset, the seeds by method.
+  function gridOf(cells) {
+    const ran = new Map(), names = new Set();
+    for (const cell of cells) {
+      entry(ran, cell.dataset, () => new Set()).add(cell.method);
+      names.add(cell.method);
+    }
+    const all = [...ran.keys()].sort(), everybody = [...names].sort(), seen = new Set();
+    const baseline = (method) => REFERENCES.includes(method), voices = everybody.some((method) => !baseline(method));
+    let best = null;
+    for (const inside of [all, ...everybody.map((method) => all.filter((dataset) => ran.get(dataset).has(method)))]) {
+      const key = all.map((dataset) => (inside.includes(dataset) ? "1" : "0")).join("");
+      if (seen.has(key)) continue;
+      seen.add(key);
+      const covers = (method) => inside.filter((dataset) => ran.get(dataset).has(method)).length;
+      const covering = everybody.filter((method) => enough(covers(method), inside.length));
+      const heard = covering.filter((method) => !baseline(method));
+      const pairs = (heard.length ? heard : covering).reduce((sum, m) => sum + 2 * covers(m) - inside.length, 0);
+      const worth = heard.length || !voices ? pairs : 0;
+      const better =
+        best === null ||
+        worth > best.worth ||
+        (worth === best.worth &&
+          (inside.length > best.datasets.length || (inside.length === best.datasets.length && key > best.key)));
+      if (better) best = { worth, key, datasets: inside, methods: covering, heard: heard.length ? heard : covering };
+    }
+    const onGrid = cells.filter((cell) => best.datasets.includes(cell.dataset));
+    const due = (some, within, what, counted) => {
+      const groups = new Map();
+      for (const cell of some) {
+        const group = entry(groups, cell[within], () => ({ everyone: new Set(), each: new Map() }));
+        group.everyone.add(cell[counted]);
+        entry(group.each, cell[what], () => new Set()).add(cell[counted]);
+      }
+      return new Map(
+        [...groups].map(([name, { everyone, each }]) => [
+          name,
+          new Set([...each].filter(([, who]) => 2 * who.size >= everyone.size).map(([value]) => value)),
+        ]),
+      );
+    };
+    const folds = due(onGrid.filter((cell) => best.heard.includes(cell.method)), "dataset", "fold", "method");
+    const seeds = due(cells, "method", "seed", "dataset");
+    due(onGrid, "method", "seed", "dataset").forEach((values, method) => seeds.set(method, values));
+    for (const [method, values] of seeds) {
+      if (!values.size) cells.forEach((cell) => cell.method === method && values.add(cell.seed));
+    }
+    const holds = (cell) => Boolean(folds.get(cell.dataset)?.has(cell.fold) && seeds.get(cell.method).has(cell.seed));
+    return { ...best, all, everybody, folds, seeds, holds };
+  }
+
   // One mean per dataset and method (seeds within a fold, then folds), and what the policy left out or made up.
   function datasetMeans(cells, policy) {
-    const groups = new Map(), folds = new Map(), seeds = new Map();
-    const entry = (map, key, make) => map.get(key) ?? map.set(key, make()).get(key);
+    const grid = gridOf(cells), { everybody, folds, seeds } = grid, all = grid.datasets, groups = new Map();
     const newGroup = () => ({ size: 0, ok: 0, sum: 0, byFold: new Map() });
-    for (const cell of cells) {
-      entry(folds, cell.dataset, () => new Set()).add(cell.fold);
-      entry(seeds, cell.method, () => new Set()).add(cell.seed);
+    for (const cell of cells.filter(grid.holds)) {
       const group = entry(entry(groups, cell.dataset, () => new Map()), cell.method, newGroup);
       group.size++;
       if (cell.gain === null) continue;
@@ -334,44 +387,64 @@ const tabgenStatistics = (() => {
       group.sum += cell.gain;
       entry(group.byFold, cell.fold, () => []).push(cell.gain);
     }
-    let datasets = [...folds.keys()].sort(), methods = [...seeds.keys()].sort();
-    const all = datasets, everybody = methods, incomplete = [];
-    let lowest = 0;
+    const incomplete = [], complete = (dataset, method) => groups.get(dataset).get(method).complete;
     for (const dataset of all) {
       for (const method of everybody) {
-        const group = entry(groups.get(dataset), method, newGroup);
-        group.due = folds.get(dataset).size * seeds.get(method).size;
+        const group = entry(entry(groups, dataset, () => new Map()), method, newGroup);
+        group.due = (folds.get(dataset)?.size ?? 0) * seeds.get(method).size;
         group.complete = group.ok === group.due && group.size === group.due;
         if (group.complete) {
           group.mean = mean([...group.byFold.values()].map(mean));
-          lowest = Math.min(lowest, group.mean);
         } else {
           const { due, ok, size } = group;
           incomplete.push({ dataset, method, missing: due - ok, absent: Math.max(0, due - size) });
         }
       }
     }
-    const complete = (dataset, method) => groups.get(dataset).get(method).complete;
-    let excluded = [], dropped = [];
-    if (policy === "complete") {
-      excluded = methods.filter((method) => !datasets.some((dataset) => complete(dataset, method)));
-      methods = methods.filter((method) => !excluded.includes(method));
-      dropped = datasets.filter((dataset) => !methods.length || !methods.every((method) => complete(dataset, method)));
-      datasets = datasets.filter((dataset) => !dropped.includes(dataset));
+    const finished = policy === "complete", coverage = new Map();
+    for (const method of everybody) {
+      const counts = (dataset) => (finished ? complete(dataset, method) : groups.get(dataset).get(method).size > 0);
+      coverage.set(method, all.filter(counts).length);
+    }
+    const due = finished ? Math.max(...grid.heard.map((method) => coverage.get(method))) : all.length;
+    const ranked = (method) => grid.methods.includes(method) && enough(coverage.get(method), due);
+    const methods = everybody.filter(ranked), excluded = everybody.filter((method) => !ranked(method));
+    let datasets = all, dropped = [], lowest = 0;
+    if (finished) {
+      dropped = all.filter((dataset) => !methods.length || !methods.every((method) => complete(dataset, method)));
+      datasets = all.filter((dataset) => !dropped.includes(dataset));
+    }
+    for (const dataset of all) {
+      for (const method of methods) {
+        if (complete(dataset, method)) lowest = Math.min(lowest, groups.get(dataset).get(method).mean);
+      }
     }
     const value = (dataset, method) => {
       const group = groups.get(dataset).get(method);
       if (group.complete) return round6(group.mean);
       return round6(policy === "worst" ? lowest - 1 : group.sum / group.due);
     };
+    const outside = grid.all.filter((dataset) => !all.includes(dataset));
     const matrix = datasets.map((dataset) => methods.map((method) => value(dataset, method)));
-    return { matrix, datasets, methods, all, everybody, excluded, dropped, incomplete };
+    return { matrix, datasets, methods, all, everybody, excluded, dropped, incomplete, outside, coverage, due, grid };
   }
 
   function missingSentences(means, policy) {
     const found = [];
     if (means.excluded.length) {
-      found.push(`Not ranked, since they finished every cell on no dataset: ${means.excluded.join(", ")}.`);
+      const did = policy === "complete" ? "finish" : "run on";
+      const told = means.excluded.map((method) => `${method} (${means.coverage.get(method)})`).join(", ");
+      found.push(
+        `Incomplete, and beside the ranking, with the datasets they ${did}: ${told}. To be ranked a method has to ` +
+          `${did} ${Math.round(LEAST_COVERAGE * 100)}% of ${means.due} datasets, or all but one.`,
+      );
+    }
+    if (means.outside.length) {
+      const shown = means.outside.slice(0, 3).join(", ") + (means.outside.length > 3 ? ", ..." : "");
+      found.push(
+        "Outside the grid of this board, since too few of its methods were run there: " +
+          `${means.outside.length} of ${means.all.length + means.outside.length} datasets (${shown}).`,
+      );
     }
     if (means.dropped.length) {
       const blamed = new Set(means.incomplete.map((pair) => pair.method));
@@ -381,9 +454,10 @@ const tabgenStatistics = (() => {
           `failed (${[...blamed].sort().join(", ")}); policies 'worst' and 'baseline' keep them.`,
       );
     }
-    if (policy !== "complete" && means.incomplete.length) {
-      const cells = means.incomplete.reduce((sum, pair) => sum + pair.missing, 0);
-      const names = [...new Set(means.incomplete.map((pair) => pair.method))].sort().join(", ");
+    const madeUp = means.incomplete.filter((pair) => !means.excluded.includes(pair.method));
+    if (policy !== "complete" && madeUp.length) {
+      const cells = madeUp.reduce((sum, pair) => sum + pair.missing, 0);
+      const names = [...new Set(madeUp.map((pair) => pair.method))].sort().join(", ");
       const action = policy === "worst" ? "ranked last" : "scored as zero-shot";
       found.push(
         `Policy '${policy}': ${cells} cells of ${names} are missing or failed and are ${action}; ` +
@@ -532,7 +606,7 @@ const tabgenStatistics = (() => {
     for (const cell of cells) byMethod.get(cell.method).push(cell);
     const records = means.everybody.map((method) => {
       const position = methods.indexOf(method), own = byMethod.get(method);
-      const pooled = own.filter((cell) => inPool.has(cell.dataset));
+      const pooled = own.filter((cell) => inPool.has(cell.dataset) && means.grid.holds(cell));
       const gains = position < 0 ? [] : column(matrix, position), ranked = gains.length > 0;
       const rank = ranked ? column(ranks, position) : [];
       return {
@@ -547,17 +621,18 @@ const tabgenStatistics = (() => {
         optimism: median(perDataset(pooled)),
         cells: own.length + means.incomplete.reduce((sum, i) => sum + (i.method === method ? i.absent : 0), 0),
         cells_ok: own.filter((cell) => cell.ok).length,
-        imputed: policy === "complete" ? 0 : means.incomplete.filter((i) => i.method === method).length,
+        imputed: policy === "complete" || position < 0 ? 0 : means.incomplete.filter((i) => i.method === method).length,
         seconds: median(pooled.filter((cell) => cell.ok && cell.seconds !== null).map((cell) => cell.seconds)),
       };
     });
     const before = (a, b) => (a.method < b.method ? -1 : 1);
-    records.sort((a, b) => (a.mean_rank ?? Infinity) - (b.mean_rank ?? Infinity) || before(a, b));
+    const place = (r) => (means.excluded.includes(r.method) ? Infinity : (r.mean_rank ?? 0));
+    records.sort((a, b) => (place(a) === place(b) ? before(a, b) : place(a) - place(b)));
     const controls = controlsOf(means, board.known_bad);
     const gated = gate(verdicts(means, test, comparisons, constants.alpha), controls, board.arm);
     const said = [...missingSentences(means, policy), ...gated];
     const sentences = said.map((sentence) => (typeof sentence === "string" ? [sentence, false] : [sentence[0], !sentence[1]]));
-    return { records, sentences, test, comparisons, controls, duels: contests, ...means };
+    return { records, sentences, test, comparisons, controls, duels: contests, ...means, grid: null };
   }
 
   function perDataset(cells) {

@@ -1,0 +1,171 @@
+"""What a bundle may hold at most: every bound on what a stranger sends, in one place (docs/publish.md lists them).
+
+Whatever is within them can be read, checked, merged, ranked and built in bounded memory and time.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from tabgen.arms import ARMS, FIRST_ARM
+from tabgen.comparable import COMPARABLE, DRAWS
+from tabgen.errors import DataError
+from tabgen.outcome import NAMING, canonical_json
+from tabgen.text import UNPRINTABLE
+
+Row = dict[str, Any]
+
+MOST_PACKED, MOST_UNPACKED, MOST_SIDE = 50_000_000, 150_000_000, 2_000_000
+"""Bytes: of the zip file, of what it unpacks to, of the manifest and of the environments."""
+MOST_COMPRESSION = 200
+"""Real rows pack 10- to 40-fold; deflate's limit, which bombs reach, is about 1,030."""
+MOST_ROWS, LONGEST_LINE = 50_000, 500_000
+MOST_VALUES = 4_000_000
+"""JSON values of all rows together; an object or list that many rows share counts once."""
+MOST_COLUMNS, DEEPEST = 500, 8
+MOST_NUMBER, MOST_INTEGER = 1e15, 2**53
+"""Of a measured number, and of any integer: beyond it JavaScript and float64 no longer tell integers apart."""
+LONGEST_LIST = 20_000
+MOST_DATASETS, MOST_METHODS, MOST_SUITES = 1000, 200, 100
+MOST_SETTINGS = 16
+"""Sets of outcomes that are ranked apart: each becomes a board for every arm."""
+MOST_METRICS, MOST_RANKINGS = 20, 400
+"""Every setting is ranked in every arm by every metric."""
+NAMES = ("suite", "dataset", "target", "method", "generator", "plugin", "plugin_version", "model", "rows_of")
+COLUMN = re.compile(r"[a-z][a-z0-9_]{0,99}")
+
+
+@dataclass
+class Tally:
+    """What the rows of one bundle add up to; a row that goes beyond a bound is refused as it comes."""
+
+    values: int = 0
+    columns: set[str] = field(default_factory=set)
+    named: dict[str, set[Any]] = field(default_factory=dict)
+    _shared: dict[str, Any] = field(default_factory=dict)
+    _texts: dict[str, str] = field(default_factory=dict)
+
+    def take(self, row: Row, line: str) -> Row:
+        """The row, with what it has in common with earlier rows kept once.
+
+        Raises
+        ------
+        DataError
+            Naming ``line`` and the bound.
+        """
+        if new := row.keys() - self.columns:
+            self._take_columns(new, line)
+        _check_shape(row, line)
+        small = {self._text(name): self._share(value) for name, value in row.items()}
+        if self.values > MOST_VALUES:
+            raise DataError(f"{line}: the rows up to here hold more than {MOST_VALUES:,} values; send fewer rows.")
+        for what, key, most in (
+            ("datasets", (row["dataset"], row["sha256"], row["target"]), MOST_DATASETS),
+            ("methods", (row["method"], row["plugin_version"], canonical_json(row["settings"])), MOST_METHODS),
+            ("suites", row["suite"], MOST_SUITES),
+            ("settings", _setting(row), MOST_SETTINGS),
+        ):
+            found = self.named.setdefault(what, set())
+            found.add(key)
+            self._most(what, found, most, line)
+        metrics = self.named["metrics"]
+        arms = self.named.setdefault("arms", set())
+        arms |= set(row.get("arms", [FIRST_ARM]))
+        settings = len(self.named["settings"])
+        if settings * len(arms) * len(metrics) > MOST_RANKINGS:
+            raise DataError(
+                f"{line}: {settings} settings in {len(arms)} arms by {len(metrics)} metrics make more than"
+                f" {MOST_RANKINGS} rankings; send a bundle for each setting."
+            )
+        return small
+
+    def _take_columns(self, names: set[str], line: str) -> None:
+        for name in names:
+            if not COLUMN.fullmatch(name):
+                raise DataError(
+                    f"{line}: the column {name[:50]!r} should be named in up to 100 of a-z, 0-9 and _,"
+                    " and begin with a letter."
+                )
+        self.columns |= names
+        self._most("columns", self.columns, MOST_COLUMNS, line)
+        metrics = self.named.setdefault("metrics", set())
+        metrics |= {name for name in names if name.startswith("zero_shot_test_")}
+        self._most("metrics", metrics, MOST_METRICS, line)
+
+    def _most(self, what: str, found: set[Any], most: int, line: str) -> None:
+        if len(found) > most:
+            raise DataError(f"{line}: there are more than {most:,} {what}; at most that many fit into one bundle.")
+
+    def _text(self, text: str) -> str:
+        return self._texts.setdefault(text, text)
+
+    def _share(self, value: Any) -> Any:
+        if isinstance(value, str):
+            if value not in self._texts:
+                self.values += 1
+            return self._text(value)
+        if isinstance(value, dict) or (isinstance(value, list) and not all(isinstance(v, float) for v in value)):
+            written = canonical_json(value)
+            if len(written) > 10_000 or written not in self._shared:  # what is long is hardly shared, and costs twice
+                self.values += _size(value)
+                if len(written) > 10_000:
+                    return value
+            return self._shared.setdefault(written, value)
+        self.values += len(value) if isinstance(value, list) else 1
+        return value
+
+
+def _check_shape(row: Row, line: str) -> None:
+    for name, value in row.items():
+        if not isinstance(value, str):
+            _check_numbers(name, value, line)
+    for name in NAMES:
+        if UNPRINTABLE.search(row.get(name) or ""):
+            raise DataError(f"{line}: {name} holds characters that no screen shows, or that turn its text round.")
+    arms = row.get("arms", [FIRST_ARM])
+    if not arms or len(set(arms)) < len(arms) or not set(arms) <= ARMS.keys():
+        raise DataError(f"{line}: arms should name some of {', '.join(ARMS)}, each once; not {arms!r:.80}.")
+    if row.get("draw", 0) >= DRAWS:
+        raise DataError(f"{line}: draw {row['draw']:,}; below {DRAWS:,} is read.")
+
+
+def _check_numbers(name: str, value: Any, line: str) -> None:
+    within: Iterable[float]
+    if isinstance(value, list) and all(type(number) is float for number in value):
+        within = {max(map(abs, value), default=0.0)}  # curves: many numbers, and none an integer
+    else:
+        within = _numbers(value, line, name)
+    for number in within:
+        if isinstance(number, int) and abs(number) >= MOST_INTEGER:
+            raise DataError(f"{line}: {name} holds an integer of {len(str(abs(number)))} digits; 15 are read.")
+    top = value if isinstance(value, list) else [value]
+    if len(top) > LONGEST_LIST:
+        raise DataError(f"{line}: {name} has {len(top):,} entries; at most {LONGEST_LIST:,} are read.")
+    for number in within if isinstance(within, set) else top:
+        if isinstance(number, float) and abs(number) > MOST_NUMBER:
+            raise DataError(f"{line}: {name} = {number:g} is beyond {MOST_NUMBER:g}.")
+
+
+def _setting(row: Row) -> str:
+    recipe = {name: value for name, value in row["recipe"].items() if name not in NAMING}
+    return canonical_json([*(row[name] for name in COMPARABLE), recipe if row["mixing"] != "none" else None])
+
+
+def _size(value: Any) -> int:
+    if isinstance(value, dict):
+        return 1 + sum(1 + _size(each) for each in value.values())
+    return 1 + sum(map(_size, value)) if isinstance(value, list) else 1
+
+
+def _numbers(value: Any, line: str, name: str, depth: int = 1) -> Iterator[float]:
+    """Every number within a value, at any depth."""
+    if depth > DEEPEST:
+        raise DataError(f"{line}: {name} is nested more than {DEEPEST} deep.")
+    if isinstance(value, int | float):
+        yield value
+    elif isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _numbers(each, line, name, depth + 1)
