@@ -12,6 +12,7 @@ from tabgen.cli import (
     cache,
     check,
     doctor,
+    export_folds,
     generate,
     graph,
     leaderboard,
@@ -61,6 +62,7 @@ app.command("run")(run.run)
 app.command("rank")(rank.rank)
 app.command("generate")(generate.generate)
 app.command("look")(look.look)
+app.command("export-folds")(export_folds.export_folds)
 app.command("cache")(cache.cache)
 app.command("recover")(recover.recover)
 app.command("doctor")(doctor.doctor)

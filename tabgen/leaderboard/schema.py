@@ -16,7 +16,7 @@ from tabgen.outcome import Cell, Result
 SCHEMA_VERSION = 1
 """Raised whenever a column changes its meaning or goes; new columns leave it as it is."""
 
-PRIVATE = ("path",)
+PRIVATE = ("path", "rows_path")
 """Keys of an outcome that are not published: they say something of the machine and nothing of the result."""
 
 MEASURED: dict[str, tuple[str, str]] = {
