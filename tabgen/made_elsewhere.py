@@ -46,7 +46,7 @@ class File(Generator):
     info = GeneratorInfo(
         FILE,
         "tables made elsewhere for exported folds, read from files",
-        licence="",
+        licence="that of their maker",
         accepts_missing=True,
         accepts_text=True,
     )
