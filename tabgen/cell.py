@@ -21,6 +21,7 @@ from tabgen.environment import package_versions, peak_memory_mb
 from tabgen.errors import InvalidOutput, ModelError
 from tabgen.generator import make_generator
 from tabgen.host.client import Host, HostHere
+from tabgen.made_elsewhere import FILE, FileHost
 from tabgen.metrics import Labels, Metric, Probabilities, roc_auc
 from tabgen.models.base import Encoded, Encoder, FoundationModel
 from tabgen.models.finetune import DrawTable, FineTuned, fine_tune
@@ -116,11 +117,15 @@ def run_cell(
     real = scorer.train
     pool: DrawTable = lambda step: real  # noqa: E731
     if cell.mixing != "real":
+        if cell.generator == FILE:
+            host = FileHost(cell, table.take(np.setdiff1d(np.arange(len(table)), parts.train)))
         host = host or _host_here(cell, plugins, model)
         origin = plugins.models.plugin_of(cell.model).origin if cell.model in plugins.models else None
         source = asdict(origin) if origin and origin.kind != "built in" else None
         own_model = {"name": cell.model, "checkpoint": cell.checkpoint, "source": source}
-        synthesis = Synthesis(cell, host, train, seeds, device, own_model, clock, cache)
+        synthesis = Synthesis(
+            cell, host, train, seeds, device, own_model, clock, cache if cell.generator != FILE else None
+        )
         synthetic = SyntheticRows(cell, synthesis, model, encoder, scorer, table.take(parts.test), real)
         for arm in [arm for arm in asked if not arm.tunes]:
             with clock.phase("arms"):

@@ -10,6 +10,7 @@ import pandas as pd
 
 from tabgen.arms import ARMS
 from tabgen.errors import ExperimentError
+from tabgen.made_elsewhere import FILE, MARK
 from tabgen.outcome import CELL_FIELDS, Cell, canonical_json, hash_of, method_identity
 
 if TYPE_CHECKING:
@@ -172,7 +173,10 @@ def _distinct_methods(outcomes: pd.DataFrame) -> pd.DataFrame:
         for identity, version in group[["_identity", "plugin_version"]].itertuples(index=False):
             which = version if by_version else hash_of(identity)[:6]
             names[str(name), identity] = f"{name} ({which})" if len(group) > 1 else str(name)
-    told = [names[row] for row in outcomes[["method", "_identity"]].itertuples(index=False, name=None)]
+    told = pd.Series(
+        [names[row] for row in outcomes[["method", "_identity"]].itertuples(index=False, name=None)], outcomes.index
+    )
+    told = told.where(outcomes["generator"] != FILE, told + f" ({MARK})")
     outcomes = outcomes.assign(method=told).drop(columns="_identity")
     if outcomes.duplicated(CELL).any():
         order = outcomes["arms"].map(len).sort_values(ascending=False, kind="stable").index
@@ -181,7 +185,7 @@ def _distinct_methods(outcomes: pd.DataFrame) -> pd.DataFrame:
             repeated = int(outcomes.duplicated(CELL).sum())
             raise ExperimentError(
                 f"{repeated} outcomes repeat a cell of the same method, data and setting under other keys;"
-                " rank fewer folders, or merge them first."
+                " rank fewer folders, or merge them first; tables made elsewhere go by the name of their folder."
             )
         outcomes = outcomes.loc[order].drop_duplicates(CELL).sort_index()
     return outcomes

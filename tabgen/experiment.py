@@ -16,6 +16,7 @@ from tabgen.arms import ARMS, FIRST_ARM, tunes
 from tabgen.errors import ExperimentError, TabgenError, UnknownNameError
 from tabgen.generator import BASELINES, MIXINGS, make_generator, settings_of
 from tabgen.host.environments import how_to_install, is_built, lock_of
+from tabgen.made_elsewhere import FILE, check_tables, find_table
 from tabgen.models import DEFAULT_MODEL
 from tabgen.models.recipes import RECIPES, Recipe
 from tabgen.outcome import PROTOCOL_VERSION, Cell, key_of
@@ -154,8 +155,9 @@ def parse_settings(text: str, where: str) -> dict[str, Any]:
     return settings
 
 
-ON_REQUEST = ("corrupted", "oracle")
-"""Run where they are named: the ruler is a scale of several doses, the oracle knows the tables of one suite only."""
+ON_REQUEST = ("corrupted", "oracle", FILE)
+"""Run where they are named: the ruler is a scale of several doses, the oracle knows the tables of one suite only,
+rows made elsewhere lie in a folder."""
 
 
 def default_methods(plugins: Plugins) -> list[str]:
@@ -235,8 +237,13 @@ def plan(experiment: Experiment, plugins: Plugins) -> list[Cell]:
                     draw=draw,
                     max_train_rows=max_train_rows,
                 )
-                if draw == 0 or method.generator is not None:  # what draws nothing is the same in every draw
-                    cells.append(replace(cell, key=key_of(cell)))
+                if draw > 0 and method.generator in (None, FILE):  # what draws nothing is the same in every draw
+                    continue
+                if method.generator == FILE:
+                    table = find_table(method.settings, dataset.name, fold, seed)
+                    cell = replace(cell, rows_sha256=table.sha256, rows_path=str(table.path))
+                cells.append(replace(cell, key=key_of(cell)))
+    check_tables(cells)
     _check_keys(cells)
     return cells
 

@@ -93,6 +93,8 @@ class GeneratorInfo:
         Where the method was published.
     licence : str
         SPDX identifier of the code that runs, dependencies with stricter terms included.
+    weights_licence : str
+        SPDX identifier of pre-trained weights; "the model's" where they are the cell's foundation model; empty: none.
     mixing : {"replace", "augment"}
         How its rows are used unless the user says otherwise: instead of the real rows, or beside them.
     accepts_missing : bool
@@ -125,6 +127,7 @@ class GeneratorInfo:
     same_rows_as: str = ""
     limits: Limits = field(default_factory=Limits)
     environment: Environment | None = None
+    weights_licence: str = ""
 
 
 @dataclass

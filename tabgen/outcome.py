@@ -82,7 +82,11 @@ class Cell:
         default_factory=dict
     )
     fidelity: Annotated[bool | None, Field(description="Whether fidelity and privacy were to be measured.")] = True
+    rows_sha256: Annotated[
+        Sha256 | None, Field(description="Of the file with the synthetic rows, where they were made elsewhere.")
+    ] = None
     path: Annotated[str, Field(description="Where the dataset's file lies; never published.")] = ""
+    rows_path: Annotated[str, Field(description="Where the file with the synthetic rows lies; never published.")] = ""
 
     def to_dict(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in CELL_FIELDS}
@@ -213,14 +217,18 @@ def split_identity(cell: Cell) -> dict[str, Any]:
 
 def rows_identity(cell: Cell) -> dict[str, Any]:
     """What decides, for one training table and seed, which synthetic rows a cell draws: all but how many."""
-    return {
-        "rows_of": cell.rows_of,
-        "plugin": cell.plugin,
-        "plugin_version": cell.plugin_version,
-        "settings": cell.settings,
-        "draw": cell.draw,
-        "text": cell.text,
-    } | _environment(cell)
+    return (
+        {
+            "rows_of": cell.rows_of,
+            "plugin": cell.plugin,
+            "plugin_version": cell.plugin_version,
+            "settings": cell.settings,
+            "draw": cell.draw,
+            "text": cell.text,
+        }
+        | _environment(cell)
+        | _made_elsewhere(cell)
+    )
 
 
 def rows_key(cell: Cell) -> str | None:
@@ -247,6 +255,10 @@ def _environment(cell: Cell) -> dict[str, Any]:
     return {} if cell.environment is None else {"environment": cell.environment}
 
 
+def _made_elsewhere(cell: Cell) -> dict[str, Any]:
+    return {} if cell.rows_sha256 is None else {"rows_sha256": cell.rows_sha256}
+
+
 def key_of(cell: Cell) -> str:
     """The key of a planned cell: SHA-256 of all that can change its scores."""
     recipe = {name: value for name, value in cell.recipe.items() if name not in NAMING}
@@ -260,4 +272,5 @@ def key_of(cell: Cell) -> str:
             "recipe": recipe if cell.mixing != "none" and tunes(cell.arms) else None,
             "tuning_seeds": cell.tuning_seeds,
         }
+        | _made_elsewhere(cell)
     )

@@ -29,7 +29,14 @@ if TYPE_CHECKING:
     from tabgen.metrics import Metric
     from tabgen.models.base import ModelInfo
 
-BUILT_IN = ("tabgen.references", "tabgen.models", "tabgen.datasets", "tabgen.metrics", "tabgen.engines")
+BUILT_IN = (
+    "tabgen.references",
+    "tabgen.made_elsewhere",
+    "tabgen.models",
+    "tabgen.datasets",
+    "tabgen.metrics",
+    "tabgen.engines",
+)
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 T = TypeVar("T")
 

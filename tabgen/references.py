@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -110,12 +110,7 @@ class Mixup(Bootstrap):
 
     def sample(self, n_rows: int, seed: int) -> Table:
         rng = np.random.default_rng(seed)
-        labels = self.table.labels
-        order = np.argsort(labels, kind="stable")
-        counts = np.bincount(labels)
-        first = rng.integers(0, len(labels), n_rows)
-        own = labels[first]
-        second = order[(counts.cumsum() - counts)[own] + rng.integers(0, counts[own])]  # any row of the same class
+        first, second = _pairs_of_a_class(self.table.labels, n_rows, rng)
         weight = rng.beta(self.alpha, self.alpha, n_rows)
         parent = np.where(rng.random(n_rows) < weight, first, second)
         a, b, frame = (self.table.take(rows).frame for rows in (first, second, parent))
@@ -124,6 +119,54 @@ class Mixup(Bootstrap):
                 blend = weight * a[column.name] + (1 - weight) * b[column.name]
                 frame[column.name] = blend.fillna(frame[column.name])
         return self.table.conform(frame)  # rounds the integers
+
+
+class CutMix(Bootstrap):
+    """Rows made of cells of two real rows of one class (CutMix, for tables).
+
+    Yun et al., *CutMix: Regularization Strategy to Train Strong Classifiers with Localizable Features* (ICCV 2019)
+    pastes a patch of one picture into another, its share drawn from Beta(alpha, alpha). **Ours**: a table has no
+    neighbourhood of columns, so that each cell is the second parent's with the probability of that share, missing
+    values included; both parents are of one class, where the paper blends the labels too.
+
+    Parameters
+    ----------
+    alpha : float
+        Of the Beta distribution: 1 is uniform, near 0 leaves the rows as they are.
+    """
+
+    info = GeneratorInfo(
+        "cutmix",
+        "rows made of cells of two real rows of the same class",
+        citation="Yun et al. 2019, CutMix, ICCV (arXiv 1905.04899)",
+        accepts_missing=True,
+        accepts_text=True,
+    )
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        if alpha <= 0:
+            raise ValueError(f"alpha is {alpha}; a positive number is due.")
+        self.alpha = alpha
+
+    def sample(self, n_rows: int, seed: int) -> pd.DataFrame:
+        rng = np.random.default_rng(seed)
+        first, second = _pairs_of_a_class(self.table.labels, n_rows, rng)
+        frame, other = self.table.take(first).frame, self.table.take(second).frame
+        share = rng.beta(self.alpha, self.alpha, n_rows)
+        for column in self.table.schema.columns:
+            frame[column.name] = frame[column.name].where(rng.random(n_rows) >= share, other[column.name])
+        return frame
+
+
+def _pairs_of_a_class(
+    labels: np.ndarray[Any, Any], n_rows: int, rng: np.random.Generator
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Positions of random rows, and of as many others, each of the class of its partner."""
+    order = np.argsort(labels, kind="stable")
+    counts = np.bincount(labels)
+    first = rng.integers(0, len(labels), n_rows)
+    own = labels[first]
+    return first, order[(counts.cumsum() - counts)[own] + rng.integers(0, counts[own])]
 
 
 class Noise(Bootstrap):
@@ -204,5 +247,5 @@ class Corrupted(Bootstrap):
 
 @hookimpl
 def tabgen_register_generators(register: Callable[[type[Generator]], None]) -> None:
-    for generator in (Bootstrap, Jitter, Mixup, Independent, Noise, ShuffledLabels, Corrupted, Oracle):
+    for generator in (Bootstrap, Jitter, Mixup, CutMix, Independent, Noise, ShuffledLabels, Corrupted, Oracle):
         register(generator)

@@ -6,7 +6,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
@@ -16,7 +16,8 @@ from tabgen.cache import CacheSettings
 from tabgen.engines import EngineSettings
 from tabgen.environment import provenance
 from tabgen.experiment import Experiment, plan
-from tabgen.outcome import STATUSES, Cell, Outcome, Result
+from tabgen.made_elsewhere import FILE
+from tabgen.outcome import STATUSES, Cell, Outcome, Result, key_of
 from tabgen.plugins import PluginChoice, Plugins
 from tabgen.store import Store
 
@@ -98,10 +99,14 @@ def run_experiment(
     began = time.monotonic()
     cells = plan(experiment, plugins)
     with Store(folder, write=True) as store:
+        replaced = _replaced_tables(cells, store)
+        store.drop(replaced)
         done = {key for key, status in store.statuses().items() if status not in retry}
         waiting = [cell for cell in cells if cell.key not in done]
         result = RunSummary(len(cells), len(cells) - len(waiting))
         watcher.begin(result.planned, result.done_before)
+        if replaced:
+            watcher.say(f"{len(replaced)} outcomes are removed: their tables, made elsewhere, gave way to others.")
         if not waiting:
             watcher.end()
             return result
@@ -154,6 +159,16 @@ def _as_result(answer: Any) -> Result:
     if result.status == "ok" and not any(name.startswith("zero_shot_") for name in result.measured):
         return Result("error", "the engine answered 'ok' without any score")
     return result
+
+
+def _replaced_tables(cells: Sequence[Cell], store: Store) -> list[str]:
+    """Keys of stored outcomes of tables made elsewhere that have another table in their place now, or one at last."""
+    due = {key_of(replace(cell, rows_sha256=None)): cell.key for cell in cells if cell.generator == FILE}
+    if not due:
+        return []
+    stored = (Cell.from_dict(row) for row in store.outcomes() if row["generator"] == FILE)
+    places = ((cell.key, due.get(key_of(replace(cell, rows_sha256=None)))) for cell in stored)
+    return [key for key, now in places if now not in (None, key)]
 
 
 def _observe(hook: Callable[..., Any], watcher: Watcher, **arguments: Any) -> None:

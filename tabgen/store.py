@@ -8,7 +8,7 @@ import json
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -96,6 +96,11 @@ class Store:
             raise StoreError(
                 f"the outcome could not be written to {self.folder / FILE}: {error}. Free space and run again."
             ) from error
+
+    def drop(self, keys: Iterable[str]) -> None:
+        """Remove outcomes that others take the place of."""
+        with self._db:
+            self._db.executemany("DELETE FROM outcomes WHERE key = ?", [(key,) for key in keys])
 
     def outcomes(self) -> Iterator[dict[str, Any]]:
         """Every stored outcome, in the order of (dataset, fold, seed, method)."""

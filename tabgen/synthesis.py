@@ -16,6 +16,7 @@ from tabgen.cache import Cache, Rows
 from tabgen.clock import Clock
 from tabgen.environment import package_versions
 from tabgen.host.client import FitOrder, Host
+from tabgen.made_elsewhere import FILE
 from tabgen.outcome import Cell, hash_of, rows_identity
 from tabgen.randomness import spawned
 from tabgen.sampling import check_classes
@@ -90,9 +91,11 @@ class Synthesis:
     def draw(self, n_rows: int) -> Table:
         """The first ``n_rows`` rows of the blocks; of less than one block, a random part of it.
 
-        Rows of a generator that changes columns are one block, whatever their number: blocks could not be stacked.
+        Rows of a generator that changes columns are one block, whatever their number: blocks could not be stacked. So
+        are those of a file, which is one table.
         """
-        size = n_rows if self.host.info.changes_columns else len(self.train)
+        whole = self.host.info.changes_columns or self.host.info.name == FILE
+        size = n_rows if whole else len(self.train)
         blocks = [self._block(number, size) for number in range(math.ceil(n_rows / size))]
         if self._cached:
             self._tell_what_was_spared(len(blocks))

@@ -20,6 +20,7 @@ ROWS = {
     "bootstrap": "b956a494fc004efd",
     "jitter": "85b4011cff9a9a9d",
     "mixup": "7c4ef1950baad706",
+    "cutmix": "736493a5d1f4c0bb",
     "independent": "f41e29c4733e7016",
     "noise": "6c780fbc3d026d07",
     "shuffled-labels": "c3ff33f617c11fc5",

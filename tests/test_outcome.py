@@ -37,7 +37,7 @@ def test_a_store_of_an_earlier_protocol_ranks_apart_from_a_newer_one() -> None:
 
 def test_the_flat_form_of_a_whole_row_loses_nothing() -> None:
     for row in make_rows():
-        assert Outcome.from_dict(row).to_dict() == row | {"path": ""}
+        assert Outcome.from_dict(row).to_dict() == row | {"path": "", "rows_path": "", "rows_sha256": None}
 
 
 def test_the_plan_wins_over_whatever_was_computed() -> None:

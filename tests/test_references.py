@@ -12,12 +12,12 @@ from tabgen.datasets import Dataset
 from tabgen.experiment import default_methods
 from tabgen.generator import FitContext, Generator
 from tabgen.plugins import Plugins
-from tabgen.references import Bootstrap, Corrupted, Independent, Jitter, Mixup, Noise, ShuffledLabels
+from tabgen.references import Bootstrap, Corrupted, CutMix, Independent, Jitter, Mixup, Noise, ShuffledLabels
 from tabgen.sampling import draw_sample, fit_generator
 from tabgen.table import Table
 from tabgen.testing import Check, conformance_checks, easy_table
 
-REFERENCES = [Bootstrap, Jitter, Mixup, Independent, Noise, ShuffledLabels, Corrupted]
+REFERENCES = [Bootstrap, Jitter, Mixup, CutMix, Independent, Noise, ShuffledLabels, Corrupted]
 
 
 def fitted(generator: Generator, table: Table) -> Generator:
@@ -48,7 +48,7 @@ def rows_of(table: Table) -> set[tuple[Any, ...]]:
 
 
 def test_they_are_registered(built_in: Plugins) -> None:
-    names = ["bootstrap", "jitter", "mixup", "independent", "noise", "shuffled-labels", "corrupted"]
+    names = ["bootstrap", "jitter", "mixup", "cutmix", "independent", "noise", "shuffled-labels", "corrupted"]
     assert [built_in.generators[name] for name in names] == REFERENCES
     on_request = {"corrupted", "oracle"}
     assert default_methods(built_in) == ["zero-shot", "real", *(name for name in names if name not in on_request)]
@@ -241,3 +241,34 @@ def test_corrupted_refuses_what_it_does_not_know() -> None:
         Corrupted(share=1.5)
     with pytest.raises(ValueError, match="'rows'"):
         Corrupted(what="rows")
+
+
+def test_cutmix_takes_every_cell_from_one_of_two_rows_of_the_class() -> None:
+    """Of four columns that hold the row's number, each new row shows one or two numbers, both of its class."""
+    numbers = np.arange(40)
+    frame = pd.DataFrame({f"x{i}": numbers * 1.0 for i in range(4)} | {"colour": [f"c{n}" for n in numbers]})
+    frame["label"] = np.where(numbers % 4 == 0, "rare", "common")
+    table = Table.from_frame(frame, "label")
+    sample = draw_sample(fitted(CutMix(), table), table, 500, 0).frame
+    cells = np.column_stack([sample[[f"x{i}" for i in range(4)]], sample["colour"].str[1:].astype(float)])
+    parents = [set(row) for row in cells]
+    assert {len(each) for each in parents} == {1, 2}
+    assert np.mean([len(each) == 2 for each in parents]) > 0.4
+    of_class = (cells % 4 == 0) == (sample["label"] == "rare").to_numpy()[:, None]
+    assert of_class.all()
+
+
+def test_cutmix_near_zero_leaves_the_rows_as_they_are(heart: Dataset) -> None:
+    table = heart.load()
+    sample = draw_sample(fitted(CutMix(alpha=1e-4), table), table, 200, 0)
+    assert len(rows_of(sample) & rows_of(table)) / len(rows_of(sample)) > 0.97
+    assert draw_sample(fitted(CutMix(), table), table, 200, 0).content_hash != sample.content_hash
+    with pytest.raises(ValueError, match="a positive number is due"):
+        CutMix(alpha=0.0)
+
+
+def test_cutmix_carries_missing_values_along() -> None:
+    table = awkward()
+    sample = draw_sample(fitted(CutMix(), table), table, 300, 0).frame
+    assert 0.05 < sample["size"].isna().mean() < 0.3
+    assert sample["empty"].isna().all()

@@ -87,6 +87,7 @@ class TabEBM(Generator):
         "class-wise energies of the foundation model, sampled by Langevin dynamics",
         citation="Margeloiu et al. 2024, TabEBM, NeurIPS (arXiv 2409.16118)",
         limits=Limits(min_rows=2),
+        weights_licence="the model's",
     )
 
     def __init__(

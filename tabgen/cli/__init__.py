@@ -12,6 +12,7 @@ from tabgen.cli import (
     cache,
     check,
     doctor,
+    export_folds,
     generate,
     graph,
     leaderboard,
@@ -65,6 +66,7 @@ app.command("multiverse")(multiverse.multiverse)
 app.command("plan")(plan.plan)
 app.command("generate")(generate.generate)
 app.command("look")(look.look)
+app.command("export-folds")(export_folds.export_folds)
 app.command("cache")(cache.cache)
 app.command("recover")(recover.recover)
 app.command("doctor")(doctor.doctor)

@@ -80,6 +80,9 @@ def verify(
     sample: int = typer.Option(5, "--sample", min=1, help="How many cells to run again."),
     seed: int = typer.Option(None, "--seed", min=0, help="Which cells; by default nobody can know beforehand."),
     suite: list[str] = typer.Option([], "--suite", help="A suite, or a folder, with the data; may be repeated."),
+    tables: list[Path] = typer.Option(
+        [], "--tables", help="A folder with synthetic tables that were made elsewhere; may be repeated."
+    ),
     seconds: float = typer.Option(600.0, "--seconds", min=1, help="Wall time of a cell at most."),
     memory: float = typer.Option(6000.0, "--memory", min=300, help="Memory of a cell at most, in MB."),
 ) -> None:
@@ -90,6 +93,7 @@ def verify(
     from tabgen.experiment import Limits, find_suite
     from tabgen.leaderboard.bundle import load_rows
     from tabgen.leaderboard.verify import Rerun, verify
+    from tabgen.made_elsewhere import tables_by_hash
 
     def told(rerun: Rerun) -> None:
         typer.echo(f"{'reproduced' if rerun.reproduced else 'DIFFERS'}: {rerun.name}: {rerun.detail}")
@@ -98,7 +102,17 @@ def verify(
     limits = Limits(seconds, memory)
     rows, plugins = load_rows(bundle), load(context)
     suites = [find_suite(name, plugins) for name in suite]
-    result = verify(rows, plugins, context.obj, sample=sample, seed=drawn_by, suites=suites, limits=limits, told=told)
+    result = verify(
+        rows,
+        plugins,
+        context.obj,
+        sample=sample,
+        seed=drawn_by,
+        suites=suites,
+        tables=tables_by_hash(tables),
+        limits=limits,
+        told=told,
+    )
     for reason, count in sorted(result.out_of_reach.items()):
         typer.echo(f"cannot be run here: {count:,} of {len(rows):,} cells: {reason}")
     typer.echo(f"{result.sentence()} (drawn with --seed {drawn_by})")

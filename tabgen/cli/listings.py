@@ -42,7 +42,7 @@ def show(rows: list[dict[str, Any]], columns: list[str], as_json: bool, key: str
 
 
 def list_generators(context: typer.Context, as_json: bool = AS_JSON) -> None:
-    """List the generators with their settings, licence and source."""
+    """List the generators with their settings, licences (of code, of weights if they have any) and source."""
     from dataclasses import asdict
 
     from tabgen.generator import settings_of
@@ -59,23 +59,24 @@ def list_generators(context: typer.Context, as_json: bool = AS_JSON) -> None:
                 "version": plugin.version,
             }
         )
-    show(rows, ["name", "mixing", "summary", "licence", "plugin"], as_json, "generators")
+    show(rows, ["name", "mixing", "summary", "licence", "weights_licence", "plugin"], as_json, "generators")
 
 
 def list_models(context: typer.Context, as_json: bool = AS_JSON) -> None:
-    """List the foundation models that can be fine-tuned."""
+    """List the foundation models that can be fine-tuned, with the licences of code and weights."""
     plugins = load(context)
     rows = [
         {
             "name": model.name,
             "summary": model.summary,
             "licence": model.licence,
+            "weights_licence": model.weights_licence or None,
             "plugin": plugins.models.plugin_of(name).name,
         }
         for name in plugins.models
         for model in [plugins.models[name]]
     ]
-    show(rows, ["name", "summary", "licence", "plugin"], as_json, "models")
+    show(rows, ["name", "summary", "licence", "weights_licence", "plugin"], as_json, "models")
 
 
 def list_datasets(

@@ -20,6 +20,7 @@ from tabgen.engines import EngineSettings
 from tabgen.engines.servers import Server, Servers
 from tabgen.errors import ExperimentError, TabgenError
 from tabgen.host import environments
+from tabgen.made_elsewhere import FILE
 from tabgen.outcome import Cell, Result, rows_key
 from tabgen.plugins import Plugins, get_plugins
 from tabgen.processes import descendants, is_over, kill, kill_group, memory_mb, start_time
@@ -185,7 +186,7 @@ class LocalEngine:
         with contextlib.ExitStack() as open_files:
             log = open_files.enter_context(_open_log(state.log))
             open_files.enter_context(task)
-            if cell.generator is not None:
+            if cell.generator not in (None, FILE):  # rows in a file need no process
                 info = asdict(self._plugins.generators[cell.generator].info) | {"environment": None}
                 ends = [open_files.enter_context(end) for end in socket.socketpair()]
                 state.hosts = servers.hosts_of(*_hosts_of(cell, self._plugins))

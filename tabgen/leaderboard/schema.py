@@ -21,7 +21,7 @@ SCHEMA_VERSION = 1
 MOST_DIGITS = 20
 """Of an integer; more are refused before they are read."""
 
-PRIVATE = ("path",)
+PRIVATE = ("path", "rows_path")
 """Keys of an outcome that are not published: they say something of the machine and nothing of the result."""
 
 MEASURED: dict[str, tuple[str, str]] = {

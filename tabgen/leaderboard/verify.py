@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tabgen.datasets import Dataset, Suite
@@ -15,6 +16,7 @@ from tabgen.engines import EngineSettings
 from tabgen.environment import PACKAGES, provenance
 from tabgen.experiment import Limits
 from tabgen.leaderboard.check import name_of, scores_of
+from tabgen.made_elsewhere import FILE
 from tabgen.outcome import PROTOCOL_VERSION, Cell, key_of
 from tabgen.plugins import PluginChoice, Plugins
 
@@ -59,6 +61,7 @@ def verify(
     sample: int,
     seed: int,
     suites: Sequence[Suite] = (),
+    tables: Mapping[str, Path] = MappingProxyType({}),
     limits: Limits | None = None,
     told: Callable[[Rerun], None] = lambda _: None,
 ) -> Verification:
@@ -76,18 +79,21 @@ def verify(
         Which cells are drawn. Whoever made the rows must not be able to know it beforehand.
     suites : sequence of Suite, optional
         Where to look for data, besides the registered suites that are on this machine.
+    tables : mapping
+        Synthetic tables that were made elsewhere, by their SHA-256 (:func:`tabgen.made_elsewhere.tables_by_hash`).
     """
     registered = [plugins.suites[name] for name in plugins.suites]
     datasets = _datasets_by_hash([*suites, *(suite for suite in registered if suite.at_hand())])
     reachable: list[tuple[Row, Row]] = []
     out_of_reach: Counter[str] = Counter()
     for row in rows:
-        reason = _out_of_reach(row, plugins, datasets)
+        reason = _out_of_reach(row, plugins, datasets, tables)
         if reason:
             out_of_reach[reason] += 1
         else:
             path = str(datasets[row["sha256"]].path)
             mine = {"path": path, "limits": asdict(limits or Limits()), "fidelity": False}
+            mine["rows_path"] = str(tables.get(row.get("rows_sha256") or "", ""))
             reachable.append((row, row | mine))
     drawn = random.Random(seed).sample(reachable, min(sample, len(reachable)))
     reruns = []
@@ -134,7 +140,7 @@ def _datasets_by_hash(suites: Sequence[Suite]) -> dict[str, Dataset]:
     }
 
 
-def _out_of_reach(row: Row, plugins: Plugins, datasets: dict[str, Dataset]) -> str | None:
+def _out_of_reach(row: Row, plugins: Plugins, datasets: dict[str, Dataset], tables: Mapping[str, Path]) -> str | None:
     """Why this cell cannot be run again here, if so."""
     if row["status"] not in REPEATABLE:
         return f"ended as {row['status']}, which depends on the machine"
@@ -148,8 +154,13 @@ def _out_of_reach(row: Row, plugins: Plugins, datasets: dict[str, Dataset]) -> s
         return f"the model '{row['model']}' is not installed"
     if plugins.models[row["model"]].fingerprint() != row["checkpoint"]:
         return f"the model '{row['model']}' has another checkpoint here"
-    if (name := row["generator"]) is None:
-        return None
+    return None if row["generator"] is None else _generator_out_of_reach(row, plugins, tables)
+
+
+def _generator_out_of_reach(row: Row, plugins: Plugins, tables: Mapping[str, Path]) -> str | None:
+    name = row["generator"]
+    if name == FILE and row.get("rows_sha256") not in tables:
+        return f"rows of '{row['method']}' were made elsewhere, and their file is not here (--tables adds a folder)"
     if name not in plugins.generators:
         return f"the generator '{name}' (plugin {row['plugin']} {row['plugin_version']}) is not installed"
     plugin = plugins.generators.plugin_of(name)

@@ -13,7 +13,7 @@ WEIGHTS = Path(__file__).parent / "weights"
 DEFAULT_MODEL = "tabgen-nano"
 
 
-def directory_model(name: str, folder: Path, summary: str, licence: str = "") -> ModelInfo:
+def directory_model(name: str, folder: Path, summary: str, weights_licence: str = "") -> ModelInfo:
     """A Tab2D checkpoint in a directory with ``config.json`` and ``model.safetensors``."""
 
     def load(device: str) -> FoundationModel:
@@ -26,7 +26,7 @@ def directory_model(name: str, folder: Path, summary: str, licence: str = "") ->
 
         return checkpoint_hash(folder)
 
-    return ModelInfo(name, summary, licence, load, fingerprint)
+    return ModelInfo(name, summary, "Apache-2.0", load, fingerprint, weights_licence)
 
 
 def with_sentences(model: ModelInfo, folder: Path) -> ModelInfo:
@@ -47,7 +47,12 @@ def with_sentences(model: ModelInfo, folder: Path) -> ModelInfo:
         return hashlib.sha256(both.encode()).hexdigest()
 
     return ModelInfo(
-        f"{model.name}-sentences", f"{model.name}, free text by a sentence encoder", "Apache-2.0", load, fingerprint
+        f"{model.name}-sentences",
+        f"{model.name}, free text by a sentence encoder",
+        "Apache-2.0",
+        load,
+        fingerprint,
+        "Apache-2.0",
     )
 
 
@@ -65,7 +70,7 @@ def hub_model(name: str, repository: str, summary: str) -> ModelInfo:
 
         return checkpoint_hash(hub_directory(repository))
 
-    return ModelInfo(name, summary, "Apache-2.0", load, fingerprint)
+    return ModelInfo(name, summary, "Apache-2.0", load, fingerprint, "Apache-2.0")
 
 
 @hookimpl

@@ -20,11 +20,15 @@ class ModelInfo:
 
     Attributes
     ----------
-    name, summary, licence : str
+    name, summary : str
+    licence : str
+        SPDX identifier of the code that runs, dependencies with stricter terms included.
     load : callable
         ``load(device)``, called in the process that needs the model.
     fingerprint : callable
         SHA-256 of the weights, without loading them: part of every cell's key.
+    weights_licence : str
+        SPDX identifier of the weights; empty: not known here.
     """
 
     name: str
@@ -32,6 +36,7 @@ class ModelInfo:
     licence: str
     load: Callable[[str], FoundationModel]
     fingerprint: Callable[[], str]
+    weights_licence: str = ""
 
 
 class Encoded(NamedTuple):

@@ -104,6 +104,16 @@ def test_listings_are_tables_and_json(command: str) -> None:
     assert invoke("--no-external-plugins", command)
 
 
+def test_listings_say_the_licence_of_code_and_of_weights() -> None:
+    models = {row["name"]: row for row in json.loads(invoke("models", "--json"))["models"]}
+    assert models["tabgen-nano"]["licence"] == models["tabgen-nano"]["weights_licence"] == "Apache-2.0"
+    assert all(row["licence"] and row["weights_licence"] for row in models.values())
+    generators = {row["name"]: row for row in json.loads(invoke("generators", "--json"))["generators"]}
+    assert all(row["licence"] for row in generators.values())
+    assert generators["tabebm"]["weights_licence"] == "the model's"
+    assert generators["bootstrap"]["weights_licence"] == ""
+
+
 @pytest.mark.parametrize(
     "command", [["--help"], ["plugins"], ["generators"], ["models"], ["datasets"], ["run", "--help"]]
 )
