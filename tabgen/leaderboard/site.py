@@ -159,7 +159,12 @@ class _Site:
                     facts |= {"summary": BASELINE_SUMMARIES[name], "licence": None, "citation": "", "here": True}
                 elif name in self.plugins.generators:
                     info = self.plugins.generators[name].info
-                    facts |= {"summary": info.summary, "licence": info.licence, "weights": info.weights_licence, "citation": info.citation}
+                    facts |= {
+                        "summary": info.summary,
+                        "licence": info.licence,
+                        "weights": info.weights_licence,
+                        "citation": info.citation,
+                    }
                     facts["here"] = True
                 known[name] = Known(name, f"generators/{slug(name)}.html", facts)
         return dict(sorted(known.items()))
