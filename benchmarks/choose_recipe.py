@@ -29,8 +29,10 @@ from tabgen.environment import provenance
 from tabgen.errors import Unsupported
 from tabgen.metrics import roc_auc
 from tabgen.models import DEFAULT_MODEL
+from tabgen.models.base import Encoded
 from tabgen.models.checkpoints import Tab2DModel
 from tabgen.models.finetune import fine_tune
+from tabgen.models.levels import MANY
 from tabgen.models.recipes import get_recipe
 from tabgen.plugins import PluginChoice, find_model, load_plugins
 from tabgen.pretrain.tasks import PRIORS, parse_priors
@@ -44,11 +46,11 @@ PATIENCES = (5, 10)
 SEED = 20_261_123
 """Away from the seeds of training runs and from the held-out tasks of pre-training."""
 
-Task = dict[str, tuple[torch.Tensor, torch.Tensor]]
+Task = dict[str, Encoded]
 
 
 def tasks(count: int, priors: dict[str, float]) -> Iterator[tuple[Task, int]]:
-    """The first ``count`` tasks that can be split: their parts as (x, y), and the number of classes."""
+    """The first ``count`` tasks that can be split: their parts, and the number of classes."""
     made = 0
     for number in itertools.count():
         if made == count:
@@ -59,7 +61,7 @@ def tasks(count: int, priors: dict[str, float]) -> Iterator[tuple[Task, int]]:
         classes = 2 if rng.random() < 0.5 else int(rng.integers(3, 6))
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         prior = PRIORS[str(rng.choice(list(priors), p=list(priors.values())))]
-        x, y, *_ = prior(1, rows, features, classes, generator)
+        x, y, discrete, _ = prior(1, rows, features, classes, generator)
         labels = np.unique(y[0].numpy(), return_inverse=True)[1]
         try:
             parts = split(labels, 0, 3, seed=number)
@@ -70,7 +72,9 @@ def tasks(count: int, priors: dict[str, float]) -> Iterator[tuple[Task, int]]:
             continue
         made += 1
         table, target = x[0][:, varying], torch.from_numpy(labels)
-        yield {name: (table[at], target[at]) for name, at in vars(parts).items()}, int(labels.max()) + 1
+        many = (discrete[0][varying] & (table.amax(0) >= MANY - 1)).nonzero().flatten().tolist()
+        parts_of = {name: Encoded(table[at], target[at], tuple(many)) for name, at in vars(parts).items()}
+        yield parts_of, int(labels.max()) + 1
 
 
 class Watched(Tab2DModel):
@@ -79,9 +83,14 @@ class Watched(Tab2DModel):
     last: np.ndarray[Any, Any]
 
     def predict(
-        self, x_support: torch.Tensor, y_support: torch.Tensor, x_query: torch.Tensor, n_classes: int
+        self,
+        x_support: torch.Tensor,
+        y_support: torch.Tensor,
+        x_query: torch.Tensor,
+        n_classes: int,
+        levels: tuple[int, ...] = (),
     ) -> np.ndarray[Any, Any]:
-        self.last = super().predict(x_support, y_support, x_query, n_classes)
+        self.last = super().predict(x_support, y_support, x_query, n_classes, levels)
         return self.last
 
 
@@ -89,7 +98,7 @@ def run(model: Watched, task: Task, n_classes: int, rate: float, support: int, n
     """Fine-tune on one task; the test ROC-AUC of every step that some setting would have kept."""
     rows = {"max_support": support, "max_query": support // 4}
     recipe = get_recipe("nano", learning_rate=rate, steps=max(STEPS), patience=max(PATIENCES), **rows)
-    train, (x_test, y_test), labels = task["train"], task["test"], task["validation"][1].numpy()
+    train, (x_test, y_test, _), labels = task["train"], task["test"], task["validation"].y.numpy()
     losses: list[float] = []
     weights: dict[int, dict[str, torch.Tensor]] = {}
 
@@ -100,11 +109,11 @@ def run(model: Watched, task: Task, n_classes: int, rate: float, support: int, n
             weights[step] = {name: tensor.clone() for name, tensor in model.module.state_dict().items()}
 
     used = time.process_time()
-    fine_tune(model, lambda _: train, train, task["validation"], n_classes, recipe, number, after_step=watch)
+    fine_tune(model, lambda _: train, train, task["validation"][:2], n_classes, recipe, number, after_step=watch)
     test = {}
     for step in {0} | {kept(losses, *limits)[0] for limits in itertools.product(STEPS, PATIENCES)}:
         model.module.load_state_dict(weights[step])
-        test[str(step)] = roc_auc(y_test.numpy(), model.predict(*train, x_test, n_classes))
+        test[str(step)] = roc_auc(y_test.numpy(), model.predict(train.x, train.y, x_test, n_classes, train.levels))
     return {
         "task": number,
         "learning_rate": rate,

@@ -57,16 +57,17 @@ def ours(checkpoint: str, rows: int, columns: int, steps: int, seed: int) -> tup
     import torch
     import torch._dynamo  # as the first optimiser of a process does, and tabgen's fork server before any cell
 
+    from tabgen.models.base import Encoded
     from tabgen.models.checkpoints import load_directory
     from tabgen.models.finetune import fine_tune
     from tabgen.models.recipes import get_recipe
 
     data, validation = table(rows, columns, 0), table(rows // 4, columns, 1)
-    train, held_out = (tuple(map(torch.from_numpy, part)) for part in (data, validation))
+    train, held_out = (Encoded(*map(torch.from_numpy, part)) for part in (data, validation))
     recipe = get_recipe("autogluon", steps=steps, patience=steps + 1)
     began, used = time.perf_counter(), time.process_time()
     model = load_directory(Path(checkpoint))
-    result = fine_tune(model, lambda _: train, train, held_out, 2, recipe, seed)
+    result = fine_tune(model, lambda _: train, train, held_out[:2], 2, recipe, seed)
     return time.perf_counter() - began, time.process_time() - used, result.validation_losses[-1]
 
 

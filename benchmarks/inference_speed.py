@@ -25,19 +25,18 @@ from torch.profiler import ProfilerActivity, profile
 
 from tabgen.environment import provenance
 from tabgen.models import DEFAULT_MODEL
+from tabgen.models.base import Encoded
 from tabgen.models.finetune import fine_tune
 from tabgen.models.recipes import get_recipe
 from tabgen.plugins import PluginChoice, find_model, load_plugins
 
-Tables = tuple[torch.Tensor, torch.Tensor]
 
-
-def table(rows: int, columns: int, seed: int) -> Tables:
+def table(rows: int, columns: int, seed: int) -> Encoded:
     """Rows whose two classes a linear score and one interaction decide."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(rows, columns)).astype(np.float32)
     y = (x[:, 0] - x[:, 1] + x[:, 2] * x[:, 3] + 0.5 * rng.normal(size=rows) > 0).astype(np.int64)
-    return torch.from_numpy(x), torch.from_numpy(y)
+    return Encoded(torch.from_numpy(x), torch.from_numpy(y))
 
 
 def timed(work: Callable[[], Any], times: int) -> dict[str, float]:
@@ -107,11 +106,11 @@ def main() -> None:
     model = info.load("cpu")
 
     def predict() -> None:
-        model.predict(*context, test[0], 2)
+        model.predict(context.x, context.y, test.x, 2)
 
     def tune(steps: int = options.steps) -> None:
         recipe = get_recipe("nano", steps=steps, patience=steps)
-        fine_tune(info.load("cpu"), lambda _: context, context, validation, 2, recipe, seed=0)
+        fine_tune(info.load("cpu"), lambda _: context, context, validation[:2], 2, recipe, seed=0)
 
     predict()
     result: dict[str, Any] = {

@@ -55,7 +55,8 @@ def main() -> None:
             encoder = model.encoder(encoded_by)
             x = encoder.encode(predicted)
             y = torch.from_numpy(context.labels)
-            return roc_auc(predicted.labels, model.predict(encoder.encode(context), y, x, n_classes))  # noqa: B023
+            chances = model.predict(encoder.encode(context), y, x, n_classes, encoder.levels)  # noqa: B023
+            return roc_auc(predicted.labels, chances)
 
         real = score(train, train, test)
         print(f"| {name} | the training rows | {real:.3f} | {real:.3f} | {score(known, known, held):.3f} |", flush=True)

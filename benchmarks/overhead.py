@@ -13,17 +13,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tabgen.cell import run_cell
 from tabgen.datasets import Dataset, Suite, quick_datasets
 from tabgen.engines import EngineSettings
 from tabgen.engines.local import LocalEngine
 from tabgen.experiment import Experiment, Limits, parse_methods, plan
-from tabgen.outcome import Cell, Outcome
-from tabgen.plugins import PluginChoice, load_plugins
+from tabgen.models.recipes import get_recipe
+from tabgen.outcome import Cell, Outcome, Result
+from tabgen.plugins import PluginChoice, Plugins, load_plugins
 from tabgen.runner import QuietWatcher, run_experiment
 from tabgen.store import Store
 
@@ -36,13 +39,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cells", type=int, default=0, help="tiny cells for the share of time that workers are busy")
     parser.add_argument("--finished", type=int, default=100_000, help="finished cells to resume and to rank")
-    parser.add_argument("--only", default="", help="comma-separated: help,cell,busy,resume,rank")
+    parser.add_argument("--only", default="", help="comma-separated: help,cell,host,busy,resume,rank")
     parser.add_argument("--json", action="store_true", help="print JSON instead of Markdown")
     options = parser.parse_args()
-    chosen = [name for name in options.only.split(",") if name] or ["help", "cell", "busy", "resume", "rank"]
+    chosen = [name for name in options.only.split(",") if name] or ["help", "cell", "host", "busy", "resume", "rank"]
     measures: dict[str, Callable[[], list[tuple[str, str, str]]]] = {
         "help": help_seconds,
         "cell": empty_cell,
+        "host": host_cost,
         "busy": lambda: busy_share(options.cells) if options.cells else [],
         "resume": lambda: resume_seconds(options.finished),
         "rank": lambda: rank_seconds(options.finished),
@@ -75,13 +79,13 @@ def table() -> Dataset:
     return next(dataset for dataset in quick_datasets() if dataset.name == "teaching-assistants")
 
 
-def tiny(n_cells: int) -> Experiment:
-    """Zero-shot cells on 151 rows with 20 of them as context: as little work as a cell can have."""
+def tiny(n_cells: int, methods: Sequence[str] = ("zero-shot",), plugins: Plugins = PLUGINS) -> Experiment:
+    """Cells on 151 rows with 20 of them as context: as little work as a cell can have."""
     suite = Suite("overhead", "one table", "1", lambda: [table()])
     seeds = tuple(range((n_cells + 1) // 2))
     limits = Limits(600, 6000)
-    methods = parse_methods(["zero-shot"], PLUGINS)
-    return Experiment(suite, methods, 2, seeds, max_train_rows=(20,), max_test_rows=20, limits=limits, fidelity=False)
+    parsed = parse_methods(list(methods), plugins)
+    return Experiment(suite, parsed, 2, seeds, max_train_rows=(20,), max_test_rows=20, limits=limits, fidelity=False)
 
 
 def empty_cell() -> list[tuple[str, str, str]]:
@@ -97,6 +101,64 @@ def empty_cell() -> list[tuple[str, str, str]]:
         rows.append(("a cell, beyond its work", f"{milliseconds:.0f} ms", "100 ms"))
     return rows
 
+
+def host_cost() -> list[tuple[str, str, str]]:
+    """What a generator's own process costs: the same cells on the engine and in this process, the medians of 40.
+
+    Of a cell: what it takes beyond its phases, above that of a cell without a generator, and what fitting and sampling
+    take above the same in this process. Of a redraw: the latter, shared among 31 draws.
+    """
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "again.py"
+        path.write_text(REDRAWS)
+        choice = PluginChoice(external=False, files=(str(path),))
+        plugins = load_plugins(choice)
+        engine = LocalEngine(EngineSettings(choice, Path(folder), workers=1))
+        methods = {"zero-shot": 0, "bootstrap": 1, "again": 31}
+        beyond: dict[str, list[float]] = {name: [] for name in methods}
+        drawing: dict[str, list[float]] = {name: [] for name in methods}
+        experiment = replace(
+            tiny(40, list(methods), plugins), arms=("fine-tune",), recipe=get_recipe("nano", patience=30).to_dict()
+        )
+        for cell, result in list(engine.run(plan(experiment, plugins))):  # all of them before any is run here
+            assert result.status == "ok", result.reason
+            work = sum(v for k, v in result.measured.items() if k.startswith("seconds_") and k not in MACHINERY)
+            beyond[cell.method].append(result.measured["seconds_wall"] - work)
+            here = run_cell(cell, plugins) if methods[cell.method] else result
+            drawing[cell.method].append(_drawing(result) - _drawing(here))
+    glass = {name: statistics.median(beyond[name][5:]) * 1000 for name in methods}
+    above = {name: statistics.median(drawing[name][5:]) * 1000 for name in methods}
+    cost = glass["bootstrap"] - glass["zero-shot"] + above["bootstrap"]
+    rows.append(("a generator's own process, a cell", f"{cost:.0f} ms", "30 ms"))
+    each = (above["again"] - above["bootstrap"]) / (methods["again"] - 1)
+    rows.append(("a generator's own process, a redraw", f"{each:.1f} ms", "2 ms"))
+    return rows
+
+
+def _drawing(result: Result) -> float:
+    return float(sum(result.measured.get(f"seconds_{phase}", 0.0) for phase in ("fit", "sample")))
+
+
+REDRAWS = """
+from tabgen import Generator, GeneratorInfo, hookimpl
+import numpy as np
+
+
+class Again(Generator):
+    info = GeneratorInfo(name="again", summary="The training rows in another order at every step.", redraws=True)
+
+    def fit(self, table, context):
+        self.table = table
+
+    def sample(self, n_rows, seed):
+        return self.table.take(np.random.default_rng(seed).integers(0, len(self.table), n_rows))
+
+
+@hookimpl
+def tabgen_register_generators(register):
+    register(Again)
+"""
 
 MACHINERY = ("seconds_wall", "seconds_total")
 

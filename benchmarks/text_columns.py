@@ -32,9 +32,8 @@ def score(dataset: Dataset, model: FoundationModel, folds: int, rows: int) -> li
         parts = split(table.labels, fold, folds, 0, rows, rows)
         train, test = table.take(parts.train).observed(), table.take(parts.test)
         encoder = model.encoder(train)
-        chances = model.predict(
-            encoder.encode(train), torch.from_numpy(train.labels), encoder.encode(test), len(table.schema.classes)
-        )
+        y, n_classes = torch.from_numpy(train.labels), len(table.schema.classes)
+        chances = model.predict(encoder.encode(train), y, encoder.encode(test), n_classes, encoder.levels)
         scores.append(roc_auc(test.labels, chances))
     return scores
 

@@ -130,7 +130,8 @@ def in_context(model: FoundationModel) -> Predict:
     def predict(context: Table, test: Table) -> Matrix:
         encoder = model.encoder(context)
         y = torch.from_numpy(context.labels)
-        return model.predict(encoder.encode(context), y, encoder.encode(test), len(context.schema.classes))
+        x, n_classes = encoder.encode(test), len(context.schema.classes)
+        return model.predict(encoder.encode(context), y, x, n_classes, encoder.levels)
 
     return predict
 

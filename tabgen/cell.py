@@ -22,7 +22,7 @@ from tabgen.errors import InvalidOutput, ModelError
 from tabgen.generator import make_generator
 from tabgen.host.client import Host, HostHere
 from tabgen.metrics import Labels, Metric, Probabilities, roc_auc
-from tabgen.models.base import Encoder, FoundationModel
+from tabgen.models.base import Encoded, Encoder, FoundationModel
 from tabgen.models.finetune import DrawTable, FineTuned, fine_tune
 from tabgen.models.recipes import Recipe
 from tabgen.outcome import Cell, Result, hash_of, split_identity
@@ -90,14 +90,15 @@ def run_cell(
     same_start(seeds["torch"])
     with clock.phase("load"):
         table = Dataset(cell.dataset, Path(cell.path), cell.target, cell.sha256, cell.kinds, cell.reading).load()
-        parts = split(table.labels, cell.fold, cell.n_folds, cell.seed, cell.max_train_rows, cell.max_test_rows)
+        caps = (cell.max_train_rows, cell.max_test_rows)
+        parts = split(table.labels, cell.fold, cell.n_folds, cell.seed, *caps, table.copies)
         model = _load_model(cell, plugins, device)
         train = table.take(parts.train).observed()
         encoder = model.encoder(train)
     scorer = Scorer(model, encoder, table, train, parts, [plugins.metrics[name] for name in plugins.metrics])
     measured: dict[str, Any] = {
         **{f"n_{name}": len(rows) for name, rows in vars(parts).items()},
-        "n_columns": scorer.x_train.shape[1],
+        "n_columns": scorer.train.x.shape[1],
     }
     facts: dict[str, Any] = {"device": device, "split_hash": parts.hash, "data_hash": table.content_hash}
     scores, facts["cached_zero_shot"] = _zero_shot(cell, scorer, plugins, clock, cache)
@@ -112,7 +113,7 @@ def run_cell(
     if cell.mixing == "none":
         return _result(facts | {"best_step": 0}, measured, notes, clock, cache)
 
-    real = (scorer.x_train, scorer.y_train)
+    real = scorer.train
     pool: DrawTable = lambda step: real  # noqa: E731
     if cell.mixing != "real":
         host = host or _host_here(cell, plugins, model)
@@ -139,12 +140,22 @@ def run_cell(
     return _result(facts, measured, notes, clock, cache)
 
 
+def _synthetic_rows(cell: Cell, n_train: int) -> int:
+    return max(2, round(cell.ratio * n_train))
+
+
+def _offered(cell: Cell, n_train: int) -> int:
+    """Rows of the table that steps are cut from."""
+    real = n_train if cell.mixing in ("real", "augment") else 0
+    return real if cell.mixing == "real" else real + _synthetic_rows(cell, n_train)
+
+
 def _tune(
     cell: Cell,
     model: FoundationModel,
     scorer: Scorer,
     pool: DrawTable,
-    real: tuple[Tensor, Tensor],
+    real: Encoded,
     seeds: dict[str, int],
     n_train: int,
 ) -> tuple[FineTuned, dict[str, Any]]:
@@ -152,7 +163,7 @@ def _tune(
 
     What one run alone can say (curves, the kept step) is that of the first.
     """
-    recipe = Recipe(**cell.recipe).for_table(scorer.n_classes, n_train)
+    recipe = Recipe(**cell.recipe).for_table(scorer.n_classes, n_train).for_rows(_offered(cell, n_train))
     steps, primary = fixed_steps(recipe.steps)
     fixed = "fixed-steps" in cell.arms
     evaluate = replace(recipe, evaluate_every=math.gcd(recipe.evaluate_every, *steps)) if fixed else recipe
@@ -290,7 +301,7 @@ def _worth(
         curve = LearningCurve(tuple(map(int, found)), tuple(found.values()))
     else:
         with clock.phase("worth"):
-            curve = learning_curve(scorer.y_train.numpy(), scorer.n_classes, seed, scorer.test_score)
+            curve = learning_curve(scorer.train.y.numpy(), scorer.n_classes, seed, scorer.test_score)
         if cache:
             with clock.phase("cache"):
                 entry = {str(size): score for size, score in zip(curve.sizes, curve.scores, strict=True)}
@@ -311,7 +322,7 @@ class Scorer:
         self, model: FoundationModel, encoder: Encoder, table: Table, train: Table, parts: Split, metrics: list[Metric]
     ) -> None:
         self.model, self.metrics, self.n_classes = model, metrics, len(table.schema.classes)
-        self.x_train, self.y_train = encoder.encode(train), torch.from_numpy(train.labels)
+        self.train = Encoded(encoder.encode(train), torch.from_numpy(train.labels), encoder.levels)
         held_out = {"validation": table.take(parts.validation), "test": table.take(parts.test)}
         self.x = {name: encoder.encode(rows) for name, rows in held_out.items()}
         self.y = {name: torch.from_numpy(rows.labels) for name, rows in held_out.items()}
@@ -319,13 +330,13 @@ class Scorer:
         self._zero_shot: dict[str, float] = {}
 
     def scores(
-        self, stage: str, context: tuple[Tensor, Tensor] | None = None, held_out: dict[str, Tensor] | None = None
+        self, stage: str, context: Encoded | None = None, held_out: dict[str, Tensor] | None = None
     ) -> dict[str, float]:
         """Scores of the model's predictions from a context (the real train rows) for validation and test rows."""
         out: dict[str, float] = {}
-        x_context, y_context = context or (self.x_train, self.y_train)
+        known = context or self.train
         for part, x in (held_out or self.x).items():
-            out |= self._score(self.model.predict(x_context, y_context, x, self.n_classes), part, stage)
+            out |= self._score(self.model.predict(known.x, known.y, x, self.n_classes, known.levels), part, stage)
         return self.remember(out) if stage == "zero_shot" else out
 
     def _score(self, probabilities: Probabilities, part: str, stage: str) -> dict[str, float]:
@@ -341,8 +352,10 @@ class Scorer:
 
     def test_score(self, rows: np.ndarray[Any, Any]) -> float:
         """ROC-AUC on the test rows with these train rows as context."""
-        x, y = self.x_train[rows], self.y_train[rows]
-        return roc_auc(self.y["test"].numpy(), self.model.predict(x, y, self.x["test"], self.n_classes))
+        x, y, levels = self.train
+        return roc_auc(
+            self.y["test"].numpy(), self.model.predict(x[rows], y[rows], self.x["test"], self.n_classes, levels)
+        )
 
     def of(self, probabilities: Probabilities, stage: str) -> dict[str, float]:
         """Scores of what was predicted for validation and test rows together."""
@@ -366,10 +379,10 @@ class SyntheticRows:
         encoder: Encoder,
         scorer: Scorer,
         holdout: Table,
-        real: tuple[Tensor, Tensor],
+        real: Encoded,
     ) -> None:
         self.synthesis, self.model, self.encoder, self.scorer, self.real = synthesis, model, encoder, scorer, real
-        self.n_rows = max(2, round(cell.ratio * len(synthesis.train)))
+        self.n_rows = _synthetic_rows(cell, len(synthesis.train))
         self.augment, self.redraws = cell.mixing == "augment", synthesis.host.info.redraws
         synthesis.facts["n_synthetic"] = self.n_rows
         if self.redraws:
@@ -382,9 +395,9 @@ class SyntheticRows:
             with synthesis.clock.phase("fidelity"):
                 seed = synthesis.seeds["sample"]
                 synthesis.facts |= _fidelity(synthesis.train, holdout, self.sample, seed, synthesis.notes)
-        self._table: tuple[Tensor, Tensor] | None = None
+        self._table: Encoded | None = None
 
-    def pool(self, step: int) -> tuple[Tensor, Tensor]:
+    def pool(self, step: int) -> Encoded:
         """What a step of fine-tuning learns from."""
         if self.redraws:
             # columns may differ from draw to draw, so real and synthetic tables take turns instead of being stacked
@@ -399,26 +412,26 @@ class SyntheticRows:
         drawn, encoder = self._encoded(self.sample)
         real, held_out = self.real, self.scorer.x
         if encoder is not self.encoder:  # the draw has other columns: everything is seen through them
-            real = (encoder.encode(self.synthesis.train), self.real[1])
+            real = Encoded(encoder.encode(self.synthesis.train), self.real.y, encoder.levels)
             held_out = {part: encoder.encode(rows) for part, rows in self.scorer.held_out.items()}
-        x, y = _stacked(real, drawn) if with_real else drawn
-        return self.scorer.scores(stage, (x[:MOST_CONTEXT], y[:MOST_CONTEXT]), held_out) | {
-            f"n_{stage}": min(len(y), MOST_CONTEXT)
-        }
+        x, y, levels = _stacked(real, drawn) if with_real else drawn
+        context = Encoded(x[:MOST_CONTEXT], y[:MOST_CONTEXT], levels)
+        return self.scorer.scores(stage, context, held_out) | {f"n_{stage}": len(context.y)}
 
-    def _draw(self, step: int) -> tuple[Tensor, Tensor]:
+    def _draw(self, step: int) -> Encoded:
         return self._encoded(self.synthesis.redraw(self.n_rows, step))[0]
 
-    def _encoded(self, sample: Table) -> tuple[tuple[Tensor, Tensor], Encoder]:
+    def _encoded(self, sample: Table) -> tuple[Encoded, Encoder]:
         """Rows as the model reads them: by the real train rows, or by themselves where they lack columns."""
         with self.synthesis.clock.phase("sample"):
             lacks = len(sample.schema.columns) < len(self.synthesis.train.schema.columns)
             encoder = self.model.encoder(sample) if lacks else self.encoder
-            return (encoder.encode(sample), torch.from_numpy(sample.labels)), encoder
+            return Encoded(encoder.encode(sample), torch.from_numpy(sample.labels), encoder.levels), encoder
 
 
-def _stacked(one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-    return torch.cat([one[0], other[0]]), torch.cat([one[1], other[1]])
+def _stacked(one: Encoded, other: Encoded) -> Encoded:
+    """Rows of one encoder, below one another."""
+    return Encoded(torch.cat([one.x, other.x]), torch.cat([one.y, other.y]), one.levels)
 
 
 def _fidelity(train: Table, holdout: Table, sample: Table, seed: int, notes: dict[str, Any]) -> dict[str, float]:

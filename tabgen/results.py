@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 
 from tabgen.arms import ARMS
-from tabgen.comparable import Ranked, arms_of, in_arm, pools
+from tabgen.comparable import Pool, Ranked, arms_of, in_arm, pools
 from tabgen.errors import ExperimentError, StoreError, UnknownNameError
 from tabgen.store import Store
 
 if TYPE_CHECKING:
-    from tabgen.statistics import Policy
+    from tabgen.statistics import Answer, Policy
 
 
 def keep(
@@ -70,6 +71,34 @@ def rank_pools(
             if len(part):
                 found.append(Ranked(replace(pool, outcomes=part), arm, ranking))
     return found
+
+
+def answers(outcomes: pd.DataFrame, alpha: float = 0.05) -> list[tuple[Pool, Answer]]:
+    """For every pool of one table: what to do with it."""
+    from tabgen.statistics import answer
+
+    found = ((pool, answer(pool.outcomes, alpha=alpha)) for pool in pools(outcomes))
+    return [(pool, each) for pool, each in found if each is not None]
+
+
+def next_line(answer: Answer, outcomes: pd.DataFrame) -> str:
+    """The command to type next: rows for the use that is recommended, or the measurement that is missing."""
+    first = outcomes.iloc[0]
+    path = str(first["path"]) if first.get("path") else f"{first['dataset']}.csv"
+    data = f"--data {shlex.quote(path)} --target {shlex.quote(str(first['target']))}"
+    if answer.recommendation == "use" and answer.method != "real":
+        mine = outcomes[outcomes["method"] == answer.method].iloc[0]
+        settings = ",".join(f"{name}={value}" for name, value in dict(mine["settings"]).items())
+        name = f"{mine['generator']}{':' if settings else ''}{settings}"
+        rows = round(float(mine["ratio"]) * answer.n_train)
+        return f"tabgen generate {shlex.quote(name)} {data} --rows {rows} -o synthetic.csv"
+    if answer.recommendation == "undecided" and not any(c.arm == "fine-tune" for c in answer.candidates):
+        methods = list(dict.fromkeys(c.method for c in answer.candidates if not c.control))[:3]
+        return (
+            f"tabgen run {data} --arms fine-tune --methods {shlex.quote(','.join(['real', *methods]))} -o DIR"
+            " (fine-tuning on the best of them was not measured)"
+        )
+    return ""
 
 
 def default_arm(outcomes: pd.DataFrame) -> str:

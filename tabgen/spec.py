@@ -27,6 +27,9 @@ def _as_list(value: Any) -> Any:
 
 
 OneOrMore = BeforeValidator(_as_list)
+REPEATS = 3
+"""Repeats of every fold of one table, where nothing else is said: folds of a suite repeat each other less."""
+QUICK_ARMS = [arm.name for arm in ARMS.values() if not arm.tunes]
 
 
 class ExperimentSpec(BaseModel):
@@ -45,11 +48,15 @@ class ExperimentSpec(BaseModel):
     )
     folds: int = Field(3, ge=2, description="Folds; each is the test part once.")
     arms: Annotated[list[str], OneOrMore] = Field(
-        list(ARMS), min_length=1, description=f"The uses of synthetic rows to measure: {', '.join(ARMS)}."
+        [],
+        description=f"The uses of synthetic rows to measure: {', '.join(ARMS)}. All if empty; of `data` those that need"
+        f" no fine-tuning: {', '.join(QUICK_ARMS)}.",
     )
     tuning_seeds: int = Field(2, ge=1, le=100, description="Fine-tuning runs of a cell; its scores are their means.")
     draws: int = Field(1, ge=1, description="Fits and draws of every generator on each split.")
-    seeds: int = Field(1, ge=1, description="Repeats of every fold with other seeds.")
+    seeds: int | None = Field(
+        None, ge=1, description=f"Repeats of every fold with other seeds: 1; of `data` {REPEATS}."
+    )
     model: str = Field(DEFAULT_MODEL, description="A foundation model by name, or a directory with a checkpoint.")
     recipe: Annotated[list[str], OneOrMore] = Field(
         ["nano"],
@@ -118,8 +125,8 @@ class ExperimentSpec(BaseModel):
             else find_suite(self.suite or "", plugins),
             methods=parse_methods(names, plugins, recipes),
             folds=self.folds,
-            seeds=tuple(range(self.seeds)),
-            arms=tuple(self.arms),
+            seeds=tuple(range(self.seeds or (REPEATS if self.data else 1))),
+            arms=tuple(self.arms or (QUICK_ARMS if self.data else ARMS)),
             tuning_seeds=self.tuning_seeds,
             draws=self.draws,
             model=self.model,

@@ -37,11 +37,13 @@ def split(
     seed: int,
     max_train_rows: int | None = None,
     max_test_rows: int | None = None,
+    copies: np.ndarray[Any, Any] | None = None,
 ) -> Split:
     """Fold ``fold`` of ``n_folds``, stratified: test, and the rest 80/20 into train and validation.
 
-    The rows of every class are shuffled and dealt in turn, so every class is spread as evenly as it can be;
-    a class of one row goes to train in every fold.
+    The rows of every class are shuffled and dealt in turn, so every class is spread as evenly as it can be; a class of
+    one row goes to train in every fold. Rows that are copies of each other are dealt as one, to where the fewest rows
+    of their class are, so that no part holds a copy of another part's row.
 
     Parameters
     ----------
@@ -53,6 +55,8 @@ def split(
         Not negative; decides, with ``n_folds``, which row falls in which fold.
     max_train_rows, max_test_rows : int, optional
         Keep at most this many rows (validation is kept at a quarter of train), drawn by class.
+    copies : ndarray of int, shape (rows,), optional
+        Rows of one number are copies of each other, as ``Table.copies``; without it, no row is.
 
     Raises
     ------
@@ -65,22 +69,26 @@ def split(
         raise ExperimentError(f"fold {fold} of {n_folds}: folds are numbered from 0, and there are at least 2.")
     rng = np.random.default_rng([seed, n_folds])
     order = rng.permutation(len(labels))
+    copies = np.arange(len(labels)) if copies is None else copies
+    dealt_as = _class_of_copies(labels, copies)
     parts: dict[str, list[Rows]] = {"train": [], "validation": [], "test": []}
     dealt = 0
-    classes, counts = np.unique(labels, return_counts=True)
+    classes, counts = np.unique(dealt_as, return_counts=True)
     for label in classes[np.argsort(-counts, kind="stable")]:
-        rows = order[labels[order] == label]
-        hand = (np.arange(len(rows)) + dealt) % n_folds
+        rows = order[dealt_as[order] == label]
+        hand = _dealt(copies[rows], n_folds, dealt)
         dealt += len(rows)
-        in_test = (hand == fold) & (len(rows) > 1)
+        several = len(np.unique(copies[rows])) > 1
+        in_test = (hand == fold) & several
         rest = rows[~in_test]
         n_validation = min(round(len(rest) * VALIDATION_SHARE), len(rest) - 1)
         if n_validation == 0 and len(rest) > 2:
             n_validation = 1
         shuffled = np.random.default_rng([seed, n_folds, fold, int(label)]).permutation(rest)
+        in_validation = _first_whole(copies[shuffled], n_validation)
         parts["test"].append(rows[in_test])
-        parts["validation"].append(shuffled[:n_validation])
-        parts["train"].append(shuffled[n_validation:])
+        parts["validation"].append(shuffled[in_validation])
+        parts["train"].append(shuffled[~in_validation])
     if max_train_rows is not None:
         parts["train"] = _thin(parts["train"], max_train_rows, "train")
         parts["validation"] = _thin(parts["validation"], max(2, max_train_rows // 4), "validation")
@@ -92,9 +100,54 @@ def split(
         if found < 2:
             raise Unsupported(
                 f"fold {fold} of {n_folds}: the {name} part holds {len(done[name])} rows of {found} class(es);"
-                " scoring needs two classes. Use fewer folds or a table with more rows of each class."
+                " scoring needs two classes. Use fewer folds or a table with more rows of each class"
+                + (" that are not copies of each other." if len(np.unique(copies)) < len(copies) else ".")
             )
     return Split(**done)
+
+
+def _class_of_copies(labels: np.ndarray[Any, Any], copies: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """For each row the class that most of its copies have, the lowest of several."""
+    _, place = np.unique(copies, return_inverse=True)
+    if place.max(initial=-1) + 1 == len(labels):
+        return labels
+    tally = np.zeros((place.max() + 1, labels.max() + 1), dtype=np.int64)
+    np.add.at(tally, (place, labels), 1)
+    most: np.ndarray[Any, Any] = tally.argmax(axis=1)[place]
+    return most
+
+
+def _dealt(copies: np.ndarray[Any, Any], n_folds: int, dealt: int) -> Rows:
+    """The fold of each row of a class: copies together, most copies first, each to the fold with the fewest rows.
+
+    Among folds of equally few rows it is the next in turn, so that rows without copies are dealt in turn.
+    """
+    _, first, place, sizes = np.unique(copies, return_index=True, return_inverse=True, return_counts=True)
+    if len(sizes) == len(copies):
+        return (np.arange(len(copies)) + dealt) % n_folds
+    held = np.zeros(n_folds, dtype=np.int64)
+    turn = (np.arange(n_folds) - dealt) % n_folds
+    hand = np.zeros(len(sizes), dtype=np.intp)
+    for group in np.lexsort((first, -sizes)):
+        hand[group] = np.lexsort((turn, held))[0]
+        held[hand[group]] += sizes[group]
+    return hand[place]
+
+
+def _first_whole(copies: np.ndarray[Any, Any], most: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Which rows are among the first ``most``, with copies either all in or all out.
+
+    A row whose copies do not fit is passed over for the next that does.
+    """
+    _, first, place, sizes = np.unique(copies, return_index=True, return_inverse=True, return_counts=True)
+    if len(sizes) == len(copies):
+        return np.arange(len(copies)) < most
+    chosen = np.zeros(len(sizes), dtype=bool)
+    left = most
+    for group in np.argsort(first):
+        if sizes[group] <= left:
+            chosen[group], left = True, left - sizes[group]
+    return chosen[place]
 
 
 def _thin(parts: list[Rows], most: int, name: str) -> list[Rows]:

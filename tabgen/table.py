@@ -179,6 +179,16 @@ class Table:
         return self.frame[self.schema.target].cat.codes.to_numpy().astype(np.int64)
 
     @property
+    def copies(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Rows that are equal in every feature have one number: int64 (rows,); missing values equal each other."""
+        features = self.features
+        numbers = [column.name for column in self.schema.columns if column.is_number]
+        features = features.assign(**{name: features[name] + 0.0 for name in numbers})  # -0.0 equals 0.0
+        hashes = pd.util.hash_pandas_object(features, index=False).to_numpy()
+        found: np.ndarray[Any, Any] = np.unique(hashes, return_inverse=True)[1].astype(np.int64)
+        return found
+
+    @property
     def local_frame(self) -> pd.DataFrame:
         """The frame for people: times that have a zone are in it."""
         zones = {column.name: column.zone for column in self.schema.columns if column.zone}

@@ -95,6 +95,42 @@ def test_a_split_is_the_same_twice(case: Any) -> None:
     assert all((getattr(first, name) == getattr(second, name)).all() for name in PARTS)
 
 
+@given(folded(), st.integers(1, 30), st.integers(0, 99))
+@settings(max_examples=60, deadline=None)
+def test_copies_stay_in_one_part(case: Any, n_distinct: int, number: int) -> None:
+    labels, n_folds, seed = case
+    copies = np.random.default_rng(number).integers(0, n_distinct, len(labels))
+    for fold in range(n_folds):
+        parts = split_or_skip(labels, fold, n_folds, seed, copies=copies)
+        rows = np.concatenate([getattr(parts, name) for name in PARTS])
+        assert sorted(rows) == list(range(len(labels)))
+        seen = [set(copies[getattr(parts, name)]) for name in PARTS]
+        assert seen[0].isdisjoint(seen[1]) and seen[0].isdisjoint(seen[2]) and seen[1].isdisjoint(seen[2])
+
+
+@given(folded())
+@settings(max_examples=30, deadline=None)
+def test_without_copies_nothing_changes(case: Any) -> None:
+    labels, n_folds, seed = case
+    numbers = np.random.default_rng(0).permutation(len(labels))
+    for fold in range(n_folds):
+        parts = split_or_skip(labels, fold, n_folds, seed)
+        assert parts.hash == split(labels, fold, n_folds, seed, copies=numbers).hash
+
+
+def test_copies_leave_the_folds_even() -> None:
+    """Half of the rows are one of ten; folds differ by no more than the largest group of copies."""
+    rng = np.random.default_rng(3)
+    labels = rng.integers(0, 2, 400)
+    copies = np.where(np.arange(400) < 200, rng.integers(0, 10, 400), np.arange(400))
+    tests = [split(labels, fold, 5, 0, copies=copies).test for fold in range(5)]
+    assert sorted(np.concatenate(tests)) == list(range(400))
+    largest = np.bincount(copies[:200]).max()
+    assert max(map(len, tests)) - min(map(len, tests)) <= largest
+    shares = [labels[rows].mean() for rows in tests]
+    assert max(shares) - min(shares) < 0.1
+
+
 def test_seed_fold_and_number_of_folds_decide() -> None:
     labels = np.arange(60) % 3
     hashes = {split(labels, *case).hash for case in [(0, 3, 0), (1, 3, 0), (0, 4, 0), (0, 3, 1)]}

@@ -55,6 +55,7 @@ def pretrain(
     """
     import torch
 
+    from tabgen.models.levels import MANY
     from tabgen.models.tab2d import Tab2DConfig
     from tabgen.pretrain.config import PretrainConfig
     from tabgen.pretrain.tasks import Curriculum, parse_priors
@@ -62,7 +63,7 @@ def pretrain(
 
     torch.set_num_threads(threads)
     config = PretrainConfig(
-        model=Tab2DConfig(dim, 10, layers, heads),
+        model=Tab2DConfig(dim, 10, layers, heads, many_levels=MANY),
         curriculum=Curriculum(
             rows=(140, max_rows), features=(8, max_columns), grow_steps=grow_steps, cells=cells, task_cells=task_cells
         ),

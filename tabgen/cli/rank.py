@@ -50,7 +50,7 @@ def rank(
     from tabgen.comparable import arms_of
     from tabgen.errors import ExperimentError, UnknownNameError
     from tabgen.freeze import count_look, label_of, read_freeze
-    from tabgen.results import default_arm, keep, load_results, rank_pools, reasons
+    from tabgen.results import answers, default_arm, keep, load_results, rank_pools, reasons
 
     everything_there = load_results(*folders)
     freeze = read_freeze(folders[0]) if len(folders) == 1 else None
@@ -79,11 +79,13 @@ def rank(
     if plain and not any(each.ranking for each in ranked):
         raise ExperimentError(f"no cell has a score to rank: {reasons(outcomes)['reason'].iloc[0]}")
     if as_json:
+        of_pool = {pool.name: answer.to_dict() for pool, answer in answers(outcomes, alpha)}
         data = [
             {"name": each.pool.name, "max_train_rows": each.pool.max_train_rows}
             | each.ranking.to_dict(times=False)
             | {"cheapest_halving": cheapest(each.ranking)}
             | {"registration": asdict(label_of(freeze, each.ranking, keys, named)), "rankings_looked_at": looked}
+            | {"answer": of_pool.get(each.pool.name)}
             for each in ranked
             if each.ranking
         ]
@@ -94,7 +96,7 @@ def rank(
         typer.echo(latex_table(pools_frame(ranked)), nl=False)
     else:
         console = Console()
-        print_ranked(ranked, outcomes, shown, console, everything)
+        print_outcomes(ranked, outcomes, shown, console, alpha, everything)
         for each in [each for each in ranked if each.ranking and each.arm == shown]:
             for sentence in label_of(freeze, each.ranking, keys, named).sentences():  # type: ignore[arg-type]
                 console.print(sentence, highlight=False, markup=False)
@@ -119,6 +121,29 @@ def pools_frame(ranked: list[Ranked]) -> pd.DataFrame:
         if len(ranked) > 1:
             frames[-1].insert(0, "pool", each.pool.name)
     return pd.concat(frames, ignore_index=True)
+
+
+def print_outcomes(
+    ranked: list[Ranked],
+    outcomes: pd.DataFrame,
+    arm: str,
+    console: Console,
+    alpha: float = 0.05,
+    everything: bool = False,
+) -> None:
+    """The ranking of several tables; of one, which ranks nothing, the answer."""
+    from tabgen.cli.answer import print_answer
+    from tabgen.results import answers, closeness
+
+    found = answers(outcomes, alpha)
+    if len(found) < len({each.pool.name for each in ranked}):
+        print_ranked(ranked, outcomes, arm, console, everything)
+        return
+    for pool, answer in found:
+        if len(found) > 1:
+            console.rule(pool.name, align="left")
+        print_answer(answer, pool.outcomes, console)
+    print_closeness(closeness(outcomes), console)
 
 
 def print_ranked(

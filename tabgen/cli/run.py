@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from tabgen.outcome import Cell
     from tabgen.plugins import Plugins
+    from tabgen.runner import Watcher
 
 
 OF_A_TABLE = ("suite", "data", "target", "kinds", "drop", "reading")
@@ -45,11 +46,14 @@ def run(
     mixing: str = typer.Option("", "--mixing", help="Run every generator under each: replace,augment."),
     folds: int = typer.Option(3, "--folds", help="Folds; each is the test part once."),
     arms: str = typer.Option(
-        "", "--arms", help="Uses of synthetic rows to measure: fine-tune,fixed-steps,context,augmented. Default: all."
+        "",
+        "--arms",
+        help="Uses of synthetic rows to measure: fine-tune,fixed-steps,context,augmented. Default: all; of --data the"
+        " last two, which are quick.",
     ),
     tuning_seeds: int = typer.Option(2, "--tuning-seeds", help="Fine-tuning runs of a cell, averaged."),
     draws: int = typer.Option(1, "--draws", help="Fits and draws of every generator on each split."),
-    seeds: int = typer.Option(1, "--seeds", help="Repeats of every fold with other seeds."),
+    seeds: int = typer.Option(None, "--seeds", help="Repeats of every fold with other seeds. Default: 1; of --data 3."),
     model: str = typer.Option("tabgen-nano", "--model", help="A model by name, or a directory with a checkpoint."),
     recipe: str = typer.Option("nano", "--recipe", help="How to fine-tune: autogluon, mitra-v2, nano; or several."),
     max_train_rows: str = typer.Option(
@@ -82,6 +86,7 @@ def run(
     """
     from rich.console import Console
 
+    from tabgen.cli.answer import AnsweringWatcher
     from tabgen.cli.listings import load
     from tabgen.cli.progress import make_watcher
     from tabgen.experiment import plan
@@ -135,12 +140,15 @@ def run(
     if dry_run:
         print_plan(plan(experiment, plugins), output, workers or os.cpu_count() or 1, console)
         return
+    watcher: Watcher = make_watcher(console)
+    if len(experiment.suite.datasets) == 1:
+        watcher = AnsweringWatcher(watcher, _stored(output))
     summary = run_experiment(
         experiment,
         output,
         plugins,
         context.obj,
-        make_watcher(console),
+        watcher,
         engine=engine,
         workers=workers,
         threads=threads,
@@ -150,21 +158,35 @@ def run(
         cache_limit_mb=cache_limit,
     )
     if sum(summary.ran.values()) + summary.done_before:
-        from tabgen.cli.rank import print_ranked
-        from tabgen.freeze import read_freeze
-        from tabgen.results import default_arm, load_results, rank_pools
-
-        outcomes = load_results(output)
-        freeze = read_freeze(output)
-        ranked = rank_pools(outcomes) if freeze is None else rank_pools(outcomes, region=freeze.region)
-        print_ranked(ranked, outcomes, default_arm(outcomes), console)
-        if report:
-            from tabgen.leaderboard.report import write_report
-
-            console.print(f"Report: {write_report(output, ranked)}", soft_wrap=True, highlight=False)
+        _show(output, report, console)
     console.print(summary.sentence(), highlight=False, soft_wrap=True)
     if summary.stopped:
         raise typer.Exit(130)
+
+
+def _show(folder: Path, report: bool, console: Console) -> None:
+    """What the outcomes of a folder say, and its report."""
+    from tabgen.cli.rank import print_outcomes
+    from tabgen.freeze import read_freeze
+    from tabgen.results import default_arm, load_results, rank_pools
+
+    outcomes, freeze = load_results(folder), read_freeze(folder)
+    ranked = rank_pools(outcomes) if freeze is None else rank_pools(outcomes, region=freeze.region)
+    print_outcomes(ranked, outcomes, default_arm(outcomes), console)
+    if report:
+        from tabgen.leaderboard.report import write_report
+
+        console.print(f"Report: {write_report(folder, ranked)}", soft_wrap=True, highlight=False)
+
+
+def _stored(folder: Path) -> list[dict[str, Any]]:
+    """The outcomes that a run folder holds already."""
+    from tabgen.store import FILE, Store
+
+    if not (folder / FILE).is_file():
+        return []
+    with Store(folder) as store:
+        return list(store.outcomes())
 
 
 def given_flags(context: typer.Context, **flags: Any) -> dict[str, Any]:
@@ -208,12 +230,7 @@ def print_plan(cells: list[Cell], folder: Path, workers: int, console: Console) 
     """Cells by method, how many are done, and the time left by the outcomes that the folder holds."""
     from statistics import median
 
-    from tabgen.store import FILE, Store
-
-    done: dict[str, dict[str, Any]] = {}
-    if (folder / FILE).is_file():
-        with Store(folder) as store:
-            done = {outcome["key"]: outcome for outcome in store.outcomes()}
+    done = {outcome["key"]: outcome for outcome in _stored(folder)}
     left_seconds, unknown = 0.0, 0
     for method in dict.fromkeys(cell.method for cell in cells):
         mine = [cell for cell in cells if cell.method == method]

@@ -19,6 +19,7 @@ from tabgen.leaderboard.schema import MEASURED
 from tabgen.outcome import canonical_json
 from tabgen.plugins import Plugins
 from tabgen.statistics import Policy, Ranking, StatisticsError, higher_is_better, normalised_scores, summary
+from tabgen.statistics.controls import known_bad
 
 Row = dict[str, Any]
 FIRST_METRIC = "roc_auc"
@@ -156,6 +157,8 @@ def payload(board: Board, policy: Policy, plugins: Plugins) -> dict[str, Any]:
         "name": board.name,
         "title": board.title,
         "policy": policy,
+        "arm": board.arm,
+        "known_bad": known_bad(outcomes),
         "methods": methods,
         "datasets": datasets,
         "dataset": pd.Categorical(outcomes["dataset"], datasets).codes.tolist(),

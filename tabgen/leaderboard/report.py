@@ -15,8 +15,9 @@ from tabgen.comparable import Ranked
 from tabgen.environment import PACKAGES
 from tabgen.freeze import Freeze, label_of, read_freeze
 from tabgen.leaderboard.pages import make_environment
-from tabgen.results import closeness, default_arm, gains_side_by_side, load_results, reasons
+from tabgen.results import answers, closeness, default_arm, gains_side_by_side, load_results, next_line, reasons
 from tabgen.statistics import Ranking
+from tabgen.statistics.one_table import HEADS, use_of
 
 FIGURES = (
     (
@@ -86,6 +87,14 @@ def render(outcomes: pd.DataFrame, ranked: Sequence[Ranked], title: str, freeze:
                 for each in ordered
                 if each.arm == first and each.pool.name not in {other.pool.name for other in scored}
             ],
+            answers=[
+                {
+                    "name": pool.name if len(pools) > 1 else "",
+                    "answer": answer,
+                    "next": next_line(answer, pool.outcomes),
+                }
+                for pool, answer in answers(outcomes)
+            ],
             by_arm=[
                 (name, gains_side_by_side([each for each in scored if each.pool.name == name], "arm"))
                 for name in pools
@@ -93,6 +102,8 @@ def render(outcomes: pd.DataFrame, ranked: Sequence[Ranked], title: str, freeze:
             ],
             gains_by_regime=gains_side_by_side([each for each in scored if each.arm == first], "pool"),
             arms=ARMS,
+            use_of=use_of,
+            heads=HEADS,
             closeness=closeness(outcomes),
             counts=outcomes["status"].value_counts().to_dict(),
             setting=setting_of(outcomes),

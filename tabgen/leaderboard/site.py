@@ -171,7 +171,6 @@ class _Site:
         drawn = {board.name: self._draw(board) for board in self.boards}
         data = {
             "constants": constants(),
-            "metrics": {metric: direction(metric, self.plugins) for board in self.boards for metric in board.metrics},
             "sizes": [name for _, name in SIZES],
             "datasets": {
                 name: {"page": known.page, "suites": sorted(known.facts["suites"]), "size": size_of(known)}
@@ -195,7 +194,7 @@ class _Site:
             letters=ranking.letters(),
             datasets=self.datasets,
             generators=self.generators,
-            metrics=list(data["metrics"]),
+            metrics=list(dict.fromkeys(metric for board in self.boards for metric in board.metrics)),
             suites=sorted({suite for known in self.datasets.values() for suite in known.facts["suites"]}),
             sizes=[name for _, name in SIZES],
             licences=sorted({str(known.facts["licence"]) for known in self.generators.values() if licensed(known)}),

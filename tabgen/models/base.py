@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,6 +34,22 @@ class ModelInfo:
     fingerprint: Callable[[], str]
 
 
+class Encoded(NamedTuple):
+    """Rows as a model reads them.
+
+    Attributes
+    ----------
+    x : Tensor, shape (rows, encoded columns), float32
+    y : Tensor, shape (rows,), int64
+    levels : tuple of int
+        The columns of ``x`` that hold codes of many levels, whose order says nothing.
+    """
+
+    x: Tensor
+    y: Tensor
+    levels: tuple[int, ...] = ()
+
+
 class Encoder(ABC):
     """Turns tables into the model's input; fitted once, on the context rows only.
 
@@ -41,9 +57,12 @@ class Encoder(ABC):
     ----------
     notes : dict
         What was done to the columns that the outcome should say: JSON values, small.
+    levels : tuple of int
+        As in :class:`Encoded`, of all that it encodes.
     """
 
     notes: dict[str, Any] = {}  # noqa: RUF012 - replaced, never changed, by encoders that have something to say
+    levels: tuple[int, ...] = ()
 
     @abstractmethod
     def encode(self, table: Table) -> Tensor:
@@ -82,7 +101,9 @@ class FoundationModel(ABC):
         """
 
     @abstractmethod
-    def logits(self, x_support: Tensor, y_support: Tensor, x_query: Tensor, n_classes: int) -> Tensor:
+    def logits(
+        self, x_support: Tensor, y_support: Tensor, x_query: Tensor, n_classes: int, levels: tuple[int, ...] = ()
+    ) -> Tensor:
         """Logits of encoded query rows given encoded support rows: (q, n_classes); differentiable.
 
         Parameters
@@ -90,8 +111,12 @@ class FoundationModel(ABC):
         x_support : Tensor, shape (s, columns)
         y_support : Tensor, shape (s,), int64 in 0 .. n_classes - 1
         x_query : Tensor, shape (q, columns)
+        levels : tuple of int
+            Columns that hold codes of many levels, as the encoder names them.
         """
 
     @abstractmethod
-    def predict(self, x_support: Tensor, y_support: Tensor, x_query: Tensor, n_classes: int) -> np.ndarray[Any, Any]:
+    def predict(
+        self, x_support: Tensor, y_support: Tensor, x_query: Tensor, n_classes: int, levels: tuple[int, ...] = ()
+    ) -> np.ndarray[Any, Any]:
         """Class probabilities of the query rows, without gradients, in bounded memory: (q, n_classes)."""

@@ -16,6 +16,7 @@ from tabgen.errors import ModelError, Unsupported
 from tabgen.models.base import FoundationModel
 from tabgen.models.encoding import TableEncoder
 from tabgen.models.files import checkpoint_hash
+from tabgen.models.levels import with_shares
 from tabgen.models.parts import TextParts
 from tabgen.models.tab2d import Tab2D, Tab2DConfig
 from tabgen.table import Table
@@ -44,19 +45,28 @@ class Tab2DModel(FoundationModel):
         n_classes = len(context.schema.classes)
         if n_classes > self.max_classes:
             raise Unsupported(f"the model takes at most {self.max_classes} classes; the table has {n_classes}.")
-        return TableEncoder(context, self.max_columns, self._texts)
+        return TableEncoder(context, self.max_columns, self._texts, self.module.config.many_levels)
 
     def logits(
-        self, x_support: Tensor, y_support: Tensor, x_query: Tensor, n_classes: int, query_chunk: int = 0
+        self,
+        x_support: Tensor,
+        y_support: Tensor,
+        x_query: Tensor,
+        n_classes: int,
+        levels: tuple[int, ...] = (),
+        query_chunk: int = 0,
     ) -> Tensor:
-        batch = [part.to(self.device).unsqueeze(0) for part in (x_support, y_support, x_query)]
-        logits: Tensor = self.module(*batch, query_chunk=query_chunk)[0, :, :n_classes]
+        x_support, y_support, x_query = (p.to(self.device).unsqueeze(0) for p in (x_support, y_support, x_query))
+        x_support, x_query = with_shares(x_support, y_support, x_query, n_classes, levels)
+        logits: Tensor = self.module(x_support, y_support, x_query, query_chunk=query_chunk)[0, :, :n_classes]
         return logits
 
-    def predict(self, x_support: Tensor, y_support: Tensor, x_query: Tensor, n_classes: int) -> np.ndarray[Any, Any]:
-        chunk = max(1, CELLS_PER_CHUNK // (x_query.shape[1] + 1))
+    def predict(
+        self, x_support: Tensor, y_support: Tensor, x_query: Tensor, n_classes: int, levels: tuple[int, ...] = ()
+    ) -> np.ndarray[Any, Any]:
+        chunk = max(1, CELLS_PER_CHUNK // (x_query.shape[1] + len(levels) + 1))
         with torch.inference_mode():
-            logits = self.logits(x_support, y_support, x_query, n_classes, chunk)
+            logits = self.logits(x_support, y_support, x_query, n_classes, levels, chunk)
             probabilities: np.ndarray[Any, Any] = logits.double().softmax(1).cpu().numpy()
         return probabilities
 
@@ -75,13 +85,14 @@ def load_directory(folder: Path, device: str = "cpu", texts: type[TextParts] = T
     weights = folder / "model.safetensors"
     try:
         config = json.loads((folder / "config.json").read_text())
-        sizes = {key: int(config[key]) for key in ("dim", "dim_output", "n_layers", "n_heads")}
+        dim, dim_output, n_layers, n_heads = (int(config[key]) for key in ("dim", "dim_output", "n_layers", "n_heads"))
+        sizes = Tab2DConfig(dim, dim_output, n_layers, n_heads, many_levels=int(config.get("many_levels", 0)))
         task = str(config.get("task", "CLASSIFICATION")).upper().removeprefix("TASK.")
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{folder / 'config.json'} is not a Tab2D configuration: {error!r}.") from error
     if task != "CLASSIFICATION":
         raise ModelError(f"{folder} holds a model for {task.lower()}; tabgen compares classifiers.")
-    module = Tab2D(Tab2DConfig(sizes["dim"], sizes["dim_output"], sizes["n_layers"], sizes["n_heads"]))
+    module = Tab2D(sizes)
     try:
         module.load_state_dict(load_file(weights))
     except (SafetensorError, RuntimeError) as error:

@@ -57,13 +57,25 @@ class TableEncoder(Encoder):
 
     The model itself ranks and z-scores the numbers against the support rows.
 
+    Parameters
+    ----------
+    context : Table
+    max_columns : int
+        Encoded columns that the model takes.
+    texts : type
+        How texts become numbers.
+    many_levels : int
+        Columns of at least so many levels are named in ``levels``; 0: none.
+
     Raises
     ------
     Unsupported
         If every column is constant, or there are more than ``MAX_CHOSEN_FROM``.
     """
 
-    def __init__(self, context: Table, max_columns: int, texts: type[TextParts] = TextParts) -> None:
+    def __init__(
+        self, context: Table, max_columns: int, texts: type[TextParts] = TextParts, many_levels: int = 0
+    ) -> None:
         self._columns = context.schema.columns
         self._levels: dict[str, dict[Level, int]] = {
             c.name: {level: number for number, level in enumerate(c.levels)} for c in self._columns if c.is_discrete
@@ -86,6 +98,13 @@ class TableEncoder(Encoder):
         self.notes: dict[str, Any] = {}
         if len(self._chosen) > max_columns:
             self._choose(max_columns, context)
+        many = {
+            int(place)
+            for place, column in zip(first, self._columns, strict=True)
+            if column.is_discrete and 0 < many_levels <= len(column.levels)
+        }
+        among_kept = {i for i, place in enumerate(self._kept) if int(place) in many}
+        self.levels = tuple(i for i, chosen in enumerate(self._chosen.tolist()) if chosen in among_kept)
 
     def encode(self, table: Table) -> Tensor:
         present = set(table.schema.names)

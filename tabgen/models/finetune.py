@@ -14,13 +14,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tabgen.errors import InvalidOutput
-from tabgen.models.base import FoundationModel
+from tabgen.models.base import Encoded, FoundationModel
 from tabgen.models.recipes import Recipe
 
 Rng = np.random.Generator
 Groups = np.ndarray[Any, np.dtype[np.int64]]
-DrawTable = Callable[[int], tuple[Tensor, Tensor]]
-"""step -> the table to split at that step: x (rows, columns) float32 and y (rows,) int64."""
+DrawTable = Callable[[int], Encoded]
+"""step -> the table to split at that step."""
 
 
 @dataclass
@@ -129,7 +129,7 @@ class _Offered:
 def fine_tune(
     model: FoundationModel,
     draw_table: DrawTable,
-    context: tuple[Tensor, Tensor],
+    context: Encoded,
     validation: tuple[Tensor, Tensor],
     n_classes: int,
     recipe: Recipe,
@@ -145,8 +145,10 @@ def fine_tune(
     ----------
     draw_table : callable
         The encoded table to learn from at each step.
-    context, validation : tuple of Tensor
-        Encoded real rows (x, y): validation rows are predicted from the context before the first step, after every
+    context : Encoded
+        Real rows.
+    validation : tuple of Tensor
+        Encoded real rows (x, y), which are predicted from the context before the first step, after every
         ``recipe.evaluate_every``-th and after the last.
     watched : tuple of Tensor, optional
         Rows that are predicted with them, for the record: nothing is decided by their losses.
@@ -174,7 +176,7 @@ def fine_tune(
 
     def predict(step: int) -> np.ndarray[Any, Any]:
         """Note the losses of the present weights."""
-        probabilities = model.predict(*context, x_held_out, n_classes)
+        probabilities = model.predict(context.x, context.y, x_held_out, n_classes, context.levels)
         true = probabilities[np.arange(len(probabilities)), y_held_out.numpy()]
         losses = -np.log(np.clip(true, 1e-15, 1))
         result.evaluated.append(step)
@@ -191,12 +193,12 @@ def fine_tune(
     offered = _Offered()
     for step in range(1, recipe.steps + 1):
         began = time.perf_counter()
-        x, y = draw_table(step)
+        x, y, levels = draw_table(step)
         support, query = split_step(y, recipe, rng, offered.groups(x, y))
         offered.use(support, query)
         for group in optimiser.param_groups:
             group["lr"] = recipe.rate(step)
-        logits = model.logits(x[support], y[support], x[query], n_classes)
+        logits = model.logits(x[support], y[support], x[query], n_classes, levels)
         loss = F.cross_entropy(logits, y[query].to(logits.device))
         if not torch.isfinite(loss):
             raise InvalidOutput(f"the loss of step {step} is {loss.item()}: the step's table broke the model.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -31,6 +32,9 @@ class Recipe:
         Share of the step's table that is predicted; the rest is its context. A fresh stratified split each step.
     max_support, max_query : int
         Rows of a step at most, drawn anew each step.
+    views : float
+        Steps are at least so many that each of the rows offered is looked at so often, on average: a table with more
+        synthetic rows gets more steps, and patience grows with them. 0: steps do not depend on rows.
     max_gradient_norm : float
         Gradients are scaled down to this norm; 0: never.
     evaluate_every : int
@@ -51,6 +55,7 @@ class Recipe:
     query_share: float = 0.2
     max_support: int = 8192
     max_query: int = 1024
+    views: float = 0.0
     max_gradient_norm: float = 0.0
     evaluate_every: int = 1
     binary_learning_rate: float = 0.0
@@ -66,6 +71,12 @@ class Recipe:
         if self.binary_learning_rate and n_classes == 2 and n_rows <= SMALL_TABLE:
             return replace(self, learning_rate=self.binary_learning_rate)
         return self
+
+    def for_rows(self, offered: int) -> Recipe:
+        """The recipe with the steps that it has for a table of so many rows to learn from."""
+        seen = min(offered, self.max_support + self.max_query)
+        steps = max(self.steps, math.ceil(self.views * offered / seen))
+        return replace(self, steps=steps, patience=math.ceil(self.patience * steps / self.steps))
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self) | {"betas": list(self.betas)}

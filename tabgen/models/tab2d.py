@@ -23,16 +23,22 @@ FEW_KEYS = 32
 
 @dataclass(frozen=True)
 class Tab2DConfig:
-    """Sizes of a Tab2D, as stored in ``config.json`` beside the weights (AutoGluon's keys)."""
+    """Sizes of a Tab2D, as stored in ``config.json`` beside the weights (AutoGluon's keys).
+
+    ``many_levels`` is a key of our own, for what comes before the module: the levels from which on a column is told
+    twice (see ``models.levels``); 0, as for weights that were not trained on it, for none.
+    """
 
     dim: int
     dim_output: int
     n_layers: int
     n_heads: int
     task: str = "CLASSIFICATION"
+    many_levels: int = 0
 
     def to_dict(self) -> dict[str, int | str]:
-        return asdict(self)
+        facts = asdict(self)
+        return facts if self.many_levels else {name: value for name, value in facts.items() if name != "many_levels"}
 
 
 class _Slope(torch.autograd.Function):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from tabgen.models.levels import MANY
 from tabgen.models.tab2d import Tab2DConfig
 from tabgen.pretrain.tasks import Curriculum
 
@@ -13,7 +14,7 @@ from tabgen.pretrain.tasks import Curriculum
 class PretrainConfig:
     """Everything that decides what a run computes; saved beside its checkpoints."""
 
-    model: Tab2DConfig = field(default_factory=lambda: Tab2DConfig(64, 10, 4, 4))
+    model: Tab2DConfig = field(default_factory=lambda: Tab2DConfig(64, 10, 4, 4, many_levels=MANY))
     curriculum: Curriculum = field(default_factory=Curriculum)
     priors: dict[str, float] = field(default_factory=lambda: {"mechanisms": 1.0})
     steps: int = 20_000

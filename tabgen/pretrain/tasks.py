@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from tabgen.errors import TabgenError, UnknownNameError
+from tabgen.models.levels import MANY, shares_of_levels
 from tabgen.models.missing import fill_missing
 from tabgen.pretrain.collinear import sample_collinear
 from tabgen.pretrain.draws import Drawn
@@ -166,21 +167,50 @@ def batch_of(
     generator: torch.Generator,
 ) -> Batch:
     """A batch of ``tasks`` equal shapes; features that hold missing values bring an indicator column each."""
-    x, y, _, probabilities = learnable_tasks(prior, tasks, rows, features, classes, generator)
+    x, y, discrete, probabilities = learnable_tasks(prior, tasks, rows, features, classes, generator)
+    told = _many_levels(x, discrete)
     n_support = round(rows * rng.uniform(0.4, 0.85))
     n_missing = int(rng.integers(1, features // 2 + 1)) if features > 3 and rng.random() < 0.2 else 0
     if n_missing:
         _remove_values(x[:, :, :n_missing], generator)  # the columns are exchangeable: the first ones will do
     indicator = torch.arange(n_missing)
     x_support, x_query = x[:, :n_support], x[:, n_support:]
+    y_support = y[:, :n_support]
+    shares = _shares(x_support, y_support, x_query, classes, told)
     return Batch(
-        fill_missing(x_support, x_support, indicator),
-        y[:, :n_support],
-        fill_missing(x_support, x_query, indicator),
+        torch.cat([fill_missing(x_support, x_support, indicator), shares[0]], dim=2),
+        y_support,
+        torch.cat([fill_missing(x_support, x_query, indicator), shares[1]], dim=2),
         y[:, n_support:],
         probabilities[:, n_support:],
         classes,
     )
+
+
+def _many_levels(x: Tensor, discrete: Tensor) -> Tensor:
+    """Which columns of each task are told a second time, as places (b, m); -1 where a task has fewer than m.
+
+    At most as many as the tasks have at the mean: the columns of a batch cost the same, whether they are used or not.
+    """
+    many = discrete & (x.amax(1) >= MANY - 1)
+    most = math.ceil(float(many.sum(1).double().mean()))
+    first = many.int().argsort(dim=1, descending=True, stable=True)[:, :most]
+    return torch.where(many.gather(1, first), first, -1)
+
+
+def _shares(x_support: Tensor, y_support: Tensor, x_query: Tensor, classes: int, told: Tensor) -> tuple[Tensor, Tensor]:
+    """The second columns (b, rows, m) of the columns ``told``, of 0 where there is none; a missing code is a level."""
+    place = told.clamp_min(0).unsqueeze(1)
+
+    def codes(x: Tensor) -> Tensor:
+        code = x.gather(2, place.expand(-1, x.shape[1], -1))
+        return code.nan_to_num(float(torch.nan_to_num(x_support).amax()) + 1)
+
+    if told.shape[1] == 0:
+        return x_support[..., :0], x_query[..., :0]
+    used = (told >= 0).unsqueeze(1)
+    support, query = shares_of_levels(codes(x_support) * used, y_support, codes(x_query) * used, classes)
+    return support * used, query * used
 
 
 def learnable_tasks(

@@ -123,7 +123,10 @@ def _first_model(config: PretrainConfig, start_from: Path | None) -> tuple[Tab2D
         return Tab2D(config.model), None
     start = load_directory(start_from)
     sizes = start.module.config
-    if replace(sizes, n_layers=config.model.n_layers) != config.model or sizes.n_layers > config.model.n_layers:
+    if (
+        replace(sizes, n_layers=config.model.n_layers, many_levels=config.model.many_levels) != config.model
+        or sizes.n_layers > config.model.n_layers
+    ):
         raise TabgenError(f"{start_from} holds {sizes}; this run trains {config.model}.")
     return grown(start.module, config.model.n_layers).train(), start.checkpoint_hash
 

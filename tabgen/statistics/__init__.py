@@ -13,6 +13,7 @@ from tabgen.statistics.components import (
     nested_components,
     variance_components,
 )
+from tabgen.statistics.one_table import Answer, Candidate, CorrelatedT, answer, correlated_t
 from tabgen.statistics.pairs import (
     Pair,
     PseudoMedian,
@@ -72,8 +73,11 @@ from tabgen.statistics.verdicts import (
 
 __all__ = [
     "POLICIES",
+    "Answer",
+    "Candidate",
     "Comparison",
     "Components",
+    "CorrelatedT",
     "DatasetMeans",
     "Duels",
     "FriedmanTest",
@@ -92,12 +96,14 @@ __all__ = [
     "StatisticsError",
     "Tests",
     "Verdict",
+    "answer",
     "bayesian_signed_rank",
     "bootstrap_intervals",
     "check_outcomes",
     "cliques",
     "compare_pairs",
     "contrasts",
+    "correlated_t",
     "critical_difference",
     "curve_disagreement",
     "dataset_means",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
+from tabgen.statistics.scores import TIE_DECIMALS
 from tabgen.statistics.significance import signed_rank
 from tabgen.statistics.verdicts import Verdict
 
@@ -31,6 +33,12 @@ class Controls:
     passed: bool
 
 
+def known_bad(outcomes: pd.DataFrame) -> list[str]:
+    """The methods of these outcomes that are known to be bad, by what generator they are."""
+    generators = outcomes["generator"] if "generator" in outcomes.columns else outcomes["method"]
+    return sorted({str(m) for m, g in zip(outcomes["method"], generators, strict=True) if g in KNOWN_BAD})
+
+
 def judge_controls(outcomes: pd.DataFrame, matrix: pd.DataFrame) -> Controls | None:
     """Every known bad method of a pool against `real`; None where either is absent.
 
@@ -43,13 +51,11 @@ def judge_controls(outcomes: pd.DataFrame, matrix: pd.DataFrame) -> Controls | N
     """
     if REFERENCE not in matrix.columns or not len(matrix):
         return None
-    generators = outcomes["generator"] if "generator" in outcomes.columns else outcomes["method"]
-    bad = sorted({str(m) for m, g in zip(outcomes["method"], generators, strict=True) if g in KNOWN_BAD})
     found = []
-    for method in [name for name in bad if name in matrix.columns]:
-        difference = (matrix[method] - matrix[REFERENCE]).to_numpy(dtype=float)
+    for method in [name for name in known_bad(outcomes) if name in matrix.columns]:
+        difference = np.round((matrix[method] - matrix[REFERENCE]).to_numpy(dtype=float), TIE_DECIMALS)
         test = signed_rank(difference)
-        median = float(pd.Series(difference).median())
+        median = float(np.median(difference))
         found.append(Control(method, median, float(test.p), median < 0))
     return Controls(found, all(control.below for control in found)) if found else None
 

@@ -206,17 +206,17 @@ class Ranking:
                 for dataset, row in zip(self.gains.index, self.gains.to_numpy(dtype=float).tolist(), strict=True)
             ],
         }
-        result: dict[str, Any] = _plain(data)
+        result: dict[str, Any] = plain(data)
         return result
 
 
-def _plain(data: Any) -> Any:
+def plain(data: Any) -> Any:
     """Nested dicts and lists of str, int, float, bool and None only."""
     if isinstance(data, dict):
-        return {str(key): _plain(value) for key, value in data.items()}
+        return {str(key): plain(value) for key, value in data.items()}
     if isinstance(data, (list, tuple)):
         # A NamedTuple says its field names better than positions would.
-        return _plain(data._asdict()) if hasattr(data, "_asdict") else [_plain(value) for value in data]
+        return plain(data._asdict()) if hasattr(data, "_asdict") else [plain(value) for value in data]
     if isinstance(data, (bool, np.bool_)):
         return bool(data)
     if isinstance(data, (int, np.integer)):

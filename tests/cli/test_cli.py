@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 from leaderboard_rows import made_row
+from markupsafe import Markup
 from paths import FIXTURE, TABARENA
 from typer.testing import CliRunner
 
 from tabgen.cli import app
+from tabgen.cli.answer import so_far
 from tabgen.datasets import CORE
 from tabgen.outcome import Outcome
 from tabgen.plugins import Plugins
@@ -72,6 +74,10 @@ def test_a_plugin_of_fifteen_lines_joins_the_comparison(plugin: Path, tmp_path: 
         "zero-shot,real,shuffled",
         "--folds",
         "2",
+        "--seeds",
+        "1",
+        "--arms",
+        "fine-tune,context",
         "--model",
         FIXTURE,
         "-o",
@@ -230,7 +236,7 @@ def test_caps_on_training_rows_are_ranked_one_by_one(tmp_path: Path) -> None:
     words = [*common, "--methods", "real,bootstrap", "--folds", "2", "--model", FIXTURE, "-o", tmp_path / "run"]
     done = tabgen("--no-external-plugins", "run", *words, "--max-train-rows", "30,60", "--no-fidelity")
     assert "at most 30 training rows" in done.stdout
-    assert "in percent by pool" in done.stdout
+    assert done.stdout.count("what to do with this table") == 2
     regimes = json.loads(tabgen("rank", tmp_path / "run", "--json").stdout)["regimes"]
     assert [regime["max_train_rows"] for regime in regimes] == [30, 60]
     one = json.loads(tabgen("rank", tmp_path / "run", "--json", "--max-train-rows", "60").stdout)
@@ -238,7 +244,37 @@ def test_caps_on_training_rows_are_ranked_one_by_one(tmp_path: Path) -> None:
     table = tabgen("rank", tmp_path / "run", "--csv").stdout.splitlines()
     assert table[0].startswith("pool,method,")
     assert len(table) == 5
-    assert (tmp_path / "run" / "report.html").read_text().count('<h1 class="regime">') == 8  # two caps in four arms
+    assert (tmp_path / "run" / "report.html").read_text().count('<h1 class="regime">') == 4  # two caps in two arms
+
+
+def test_one_table_ends_in_an_answer(tmp_path: Path) -> None:
+    """Repeated folds and the quick arms without a word; the same answer in the terminal, as JSON and in the report."""
+    data = CORE / "teaching-assistants.parquet"
+    words = ["--data", data, "--target", _target("teaching-assistants"), "--model", FIXTURE]
+    done = tabgen("--no-external-plugins", "run", *words, "--methods", "real,jitter,noise", "-o", tmp_path / "run")
+    assert "27 cells: 0 were done before" in done.stdout
+    told = " ".join(done.stdout.split())
+    assert "what to do with this table, by 9 splits of it" in told
+    answer = json.loads(tabgen("rank", tmp_path / "run", "--json").stdout)["answer"]
+    assert answer["recommendation"] in ("use", "keep-real", "undecided")
+    assert {"method", "arm", "decided", "reason"} <= set(answer)
+    assert {c["arm"] for c in answer["candidates"]} == {"context", "augmented"}
+    assert answer["reason"] in told
+    assert Markup.escape(answer["reason"]) in (tmp_path / "run" / "report.html").read_text()
+    assert "seconds" not in answer["candidates"][0]
+
+
+def test_what_one_table_has_shown_so_far_is_said_while_it_runs() -> None:
+    """From the first use that has a score; a fold that ended as an error adds nothing."""
+    shared = {"suite": "mine", "dataset": "mine", "target": "y", "n_folds": 3, "model": "m", "checkpoint": "c"}
+    shared |= {"protocol": 5, "max_train_rows": 100, "max_test_rows": 100, "sha256": "0", "fold": 0, "seed": 0}
+    shared |= {"arms": ["context"], "n_train": 80, "n_test": 40, "zero_shot_test_roc_auc": 0.8, "recipe": {}}
+    shared |= {"settings": {}, "ratio": 1.0, "plugin": None, "plugin_version": None, "limits": {}}
+    real = shared | {"key": "a", "method": "real", "generator": None, "mixing": "real", "status": "ok"}
+    jitter = shared | {"key": "b", "method": "jitter", "generator": "jitter", "mixing": "replace", "status": "error"}
+    assert so_far([real, jitter]) == ""
+    line = so_far([real, jitter | {"status": "ok", "context_test_roc_auc": 0.82}])
+    assert "'jitter' in place of the real rows: 0.800 -> 0.820 ROC-AUC (too few splits to judge: 1)" in line
 
 
 def test_a_metric_of_which_less_is_better_is_ranked_so(built_in: Plugins) -> None:
@@ -249,7 +285,20 @@ def test_a_metric_of_which_less_is_better_is_ranked_so(built_in: Plugins) -> Non
 def test_a_run_without_any_score_says_why_and_ends_as_any_other(tmp_path: Path) -> None:
     rows = "".join(f"{i},{i % 7},k{i % 24}\n" for i in range(160))
     (tmp_path / "many.csv").write_text("a,b,y\n" + rows)
-    words = ["--no-external-plugins", "run", "--data", tmp_path / "many.csv", "--target", "y", "--folds", "2"]
+    words = [
+        "--no-external-plugins",
+        "run",
+        "--data",
+        tmp_path / "many.csv",
+        "--target",
+        "y",
+        "--folds",
+        "2",
+        "--seeds",
+        "1",
+        "--arms",
+        "fine-tune",
+    ]
     done = tabgen(*words, "--methods", "zero-shot,bootstrap", "-o", tmp_path / "run")
     told = " ".join(done.stdout.split())
     assert "No cell with at most 1,000 training rows has a score. Why:" in told
@@ -266,7 +315,7 @@ def test_reading_a_table_can_be_told(tmp_path: Path) -> None:
     rows = "".join(f"{'?' if i % 10 == 3 else i / 7},{i},{'p' if i % 3 else 'q'}\n" for i in range(120))
     (tmp_path / "mine.csv").write_text("a,id,y\n" + rows)
     words = ["--no-external-plugins", "run", "--data", tmp_path / "mine.csv", "--target", "y", "--folds", "2"]
-    words += ["--methods", "zero-shot", "--model", FIXTURE]
+    words += ["--methods", "zero-shot", "--model", FIXTURE, "--seeds", "1"]
     refused = tabgen(*words, "-o", tmp_path / "a", ok=False)
     assert "say --missing '?'" in refused.stderr
     tabgen(*words, "--missing", "?", "--drop", "id", "-o", tmp_path / "b")

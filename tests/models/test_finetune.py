@@ -10,20 +10,21 @@ from hypothesis import strategies as st
 from paths import FIXTURE
 
 from tabgen.errors import ExperimentError, InvalidOutput, UnknownNameError
+from tabgen.models.base import Encoded
 from tabgen.models.checkpoints import Tab2DModel, load_directory
 from tabgen.models.finetune import distinct_rows, fine_tune, split_step
 from tabgen.models.recipes import RECIPES, Recipe, get_recipe
 
-Data = tuple[torch.Tensor, torch.Tensor]
+Rows = tuple[torch.Tensor, torch.Tensor]
 
 
 @pytest.fixture
-def learnable() -> tuple[Data, Data]:
+def learnable() -> tuple[Encoded, Rows]:
     """Train and validation rows whose class is the sign of the first of four columns."""
     generator = torch.Generator().manual_seed(3)
     x = torch.randn(160, 4, generator=generator)
     y = (x[:, 0] > 0).long()
-    return (x[:120], y[:120]), (x[120:], y[120:])
+    return Encoded(x[:120], y[:120]), (x[120:], y[120:])
 
 
 def test_recipes_are_the_protocols() -> None:
@@ -47,6 +48,15 @@ def test_any_field_can_be_replaced_and_unknown_ones_are_named() -> None:
         get_recipe("nano", stepz=7)
     with pytest.raises(UnknownNameError, match="did you mean 'nano'"):
         get_recipe("nanoo")
+
+
+def test_steps_follow_the_rows_where_the_recipe_says_how_often_each_is_looked_at() -> None:
+    plain = get_recipe("nano")
+    assert plain.for_rows(1_000_000) == plain
+    often = get_recipe("nano", views=10)  # 320 rows a step
+    assert often.for_rows(320) == often.for_rows(50) == often  # ten steps are fewer than it has
+    more = often.for_rows(32_000)
+    assert (more.steps, more.patience) == (1000, 334)
 
 
 def test_a_recipe_survives_being_data() -> None:
@@ -103,7 +113,7 @@ def test_copies_of_a_row_never_stand_on_both_sides(rows: list[tuple[int, int]], 
     assert {rows[row] for row in support} & {rows[row] for row in query} == set()
 
 
-def test_held_out_rows_are_predicted_now_and_then_and_after_the_last_step(learnable: tuple[Data, Data]) -> None:
+def test_held_out_rows_are_predicted_now_and_then_and_after_the_last_step(learnable: tuple[Encoded, Rows]) -> None:
     train, validation = learnable
     recipe = get_recipe("nano", steps=7, patience=50, evaluate_every=3)
     told: list[int] = []
@@ -122,9 +132,9 @@ def test_held_out_rows_are_predicted_now_and_then_and_after_the_last_step(learna
     assert (result.rows, result.distinct_rows, result.used_rows) == (len(train[1]),) * 3
 
 
-def test_steps_that_are_due_run_on_after_patience_and_are_never_kept(learnable: tuple[Data, Data]) -> None:
+def test_steps_that_are_due_run_on_after_patience_and_are_never_kept(learnable: tuple[Encoded, Rows]) -> None:
     train, validation = learnable
-    flipped = (train[0], 1 - train[1])
+    flipped = Encoded(train.x, 1 - train.y)
     recipe = get_recipe("nano", learning_rate=10.0, warmup_steps=0, steps=9, patience=2, evaluate_every=1)
     result = fine_tune(load_directory(FIXTURE), lambda step: flipped, train, validation, 2, recipe, seed=0, at_least=6)
     assert (result.steps, result.best_step) == (6, 0)
@@ -136,7 +146,7 @@ def test_one_row_cannot_be_split() -> None:
 
 
 def test_training_learns_and_leaves_the_best_step_in_place(
-    tiny_model: Tab2DModel, learnable: tuple[Data, Data]
+    tiny_model: Tab2DModel, learnable: tuple[Encoded, Rows]
 ) -> None:
     train, validation = learnable
     recipe = get_recipe("nano", learning_rate=3e-3, steps=25, patience=25, evaluate_every=1)
@@ -145,15 +155,15 @@ def test_training_learns_and_leaves_the_best_step_in_place(
     assert len(losses) == 26
     assert result.best_step == int(np.argmin(losses))
     assert min(losses) < 0.8 * losses[0]
-    now = tiny_model.predict(*train, validation[0], 2)
+    now = tiny_model.predict(train.x, train.y, validation[0], 2)
     true = now[np.arange(len(now)), validation[1].numpy()]
     assert -np.log(true).mean() == pytest.approx(losses[result.best_step], rel=1e-6)
 
 
-def test_when_nothing_helps_step_zero_is_kept(tiny_model: Tab2DModel, learnable: tuple[Data, Data]) -> None:
+def test_when_nothing_helps_step_zero_is_kept(tiny_model: Tab2DModel, learnable: tuple[Encoded, Rows]) -> None:
     train, validation = learnable
     before = {name: tensor.clone() for name, tensor in tiny_model.module.state_dict().items()}
-    flipped = (train[0], 1 - train[1])  # a pool that teaches the opposite, with the context as it is
+    flipped = Encoded(train.x, 1 - train.y)  # a pool that teaches the opposite, with the context as it is
     recipe = get_recipe(
         "nano", learning_rate=10.0, warmup_steps=0, steps=6, patience=3, max_gradient_norm=1.0, evaluate_every=1
     )
@@ -164,14 +174,14 @@ def test_when_nothing_helps_step_zero_is_kept(tiny_model: Tab2DModel, learnable:
     assert all(torch.equal(before[n], t) for n, t in tiny_model.module.state_dict().items())
 
 
-def test_patience_counts_steps_since_the_best(tiny_model: Tab2DModel, learnable: tuple[Data, Data]) -> None:
+def test_patience_counts_steps_since_the_best(tiny_model: Tab2DModel, learnable: tuple[Encoded, Rows]) -> None:
     train, validation = learnable
     recipe = get_recipe("nano", learning_rate=10.0, warmup_steps=0, steps=50, patience=4, evaluate_every=1)
     result = fine_tune(tiny_model, lambda step: train, train, validation, 2, recipe, seed=0)
     assert len(result.validation_losses) - 1 == result.best_step + 4
 
 
-def test_the_same_seed_gives_the_same_bits_another_does_not(learnable: tuple[Data, Data]) -> None:
+def test_the_same_seed_gives_the_same_bits_another_does_not(learnable: tuple[Encoded, Rows]) -> None:
     from paths import FIXTURE
 
     from tabgen.models.checkpoints import load_directory
@@ -186,14 +196,14 @@ def test_the_same_seed_gives_the_same_bits_another_does_not(learnable: tuple[Dat
     assert curves[0] != curves[2]
 
 
-def test_a_loss_that_is_not_finite_ends_the_run(tiny_model: Tab2DModel, learnable: tuple[Data, Data]) -> None:
+def test_a_loss_that_is_not_finite_ends_the_run(tiny_model: Tab2DModel, learnable: tuple[Encoded, Rows]) -> None:
     train, validation = learnable
     tiny_model.module.final_layer.bias.data.fill_(float("nan"))
     with pytest.raises(InvalidOutput, match="loss of step 1 is nan"):
         fine_tune(tiny_model, lambda step: train, train, validation, 2, RECIPES["nano"], seed=0)
 
 
-def test_after_step_sees_every_step(tiny_model: Tab2DModel, learnable: tuple[Data, Data]) -> None:
+def test_after_step_sees_every_step(tiny_model: Tab2DModel, learnable: tuple[Encoded, Rows]) -> None:
     train, validation = learnable
     seen: list[int] = []
     recipe = get_recipe("nano", steps=3)
@@ -201,7 +211,7 @@ def test_after_step_sees_every_step(tiny_model: Tab2DModel, learnable: tuple[Dat
     assert seen == [0, 1, 2, 3]
 
 
-def test_watched_rows_are_scored_at_every_step_and_decide_nothing(learnable: tuple[Data, Data]) -> None:
+def test_watched_rows_are_scored_at_every_step_and_decide_nothing(learnable: tuple[Encoded, Rows]) -> None:
     train, validation = learnable
     recipe = get_recipe("nano", steps=4, learning_rate=1e-2)
     runs = []

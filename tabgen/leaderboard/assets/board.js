@@ -9,36 +9,7 @@ const tabgenBoard = (() => {
 
   const choices = () => Object.fromEntries(new FormData(form));
 
-  function methodStays(about, chosen) {
-    if (about.baseline) return true;
-    return (!chosen.mixing || about.mixing === chosen.mixing) && (!chosen.licence || about.licence === chosen.licence);
-  }
-
-  function datasetStays(about, chosen) {
-    return (!chosen.suite || about.suites.includes(chosen.suite)) && (!chosen.size || String(about.size) === chosen.size);
-  }
-
-  // The cells that the filters leave, as statistics.js takes them; null where the board lacks the metric.
-  function cellsOf(board, chosen) {
-    if (!board.gains[chosen.metric]) return null;
-    const [gain, optimism] = board.gains[chosen.metric], cells = [];
-    const methods = board.methods.map((name) => methodStays(board.about[name], chosen));
-    const datasets = board.datasets.map((name) => datasetStays(data.datasets[name], chosen));
-    for (let i = 0; i < gain.length; i++) {
-      if (!methods[board.method[i]] || !datasets[board.dataset[i]]) continue;
-      cells.push({
-        dataset: board.datasets[board.dataset[i]],
-        method: board.methods[board.method[i]],
-        fold: board.fold[i],
-        seed: board.seed[i],
-        ok: board.ok[i] === 1,
-        gain: gain[i],
-        optimism: optimism[i],
-        seconds: board.seconds[i],
-      });
-    }
-    return cells;
-  }
+  const cellsOf = (board, chosen) => tabgenStatistics.cellsOf(board, data.datasets, chosen);
 
   function element(name, content, attributes = {}) {
     const node = document.createElement(name);
@@ -48,8 +19,8 @@ const tabgenBoard = (() => {
   }
 
   const link = (text, page) => element("a", text, { href: page });
-  const number = (value, digits = 3) => (value === null ? "–" : value.toFixed(digits));
-  const signed = (value, digits = 3) => (value === null ? "–" : (value >= 0 ? "+" : "") + value.toFixed(digits));
+  const number = (value, digits = 3) => (value === null ? "–" : tabgenStatistics.fixed(value, digits));
+  const signed = (value, digits = 3) => (value === null ? "–" : (value >= 0 ? "+" : "") + number(value, digits));
   const range = (ends, show) => (ends === null ? "–" : `${show(ends[0])} … ${show(ends[1])}`);
 
   function marked(record, policy) {
@@ -155,7 +126,7 @@ const tabgenBoard = (() => {
       showFigures(board, false);
       return null;
     }
-    const result = tabgenStatistics.summarise(cells, chosen.policy, data.constants);
+    const result = tabgenStatistics.summarise(cells, chosen.policy, data.constants, board);
     const sentences = filtered ? result.sentences : board.sentences[chosen.metric];
     showSentences(sentences);
     showRanking(board, result, chosen.policy, filtered ? null : board.sets[chosen.metric]);
@@ -183,7 +154,7 @@ const tabgenBoard = (() => {
   // Once the page is quiet, compute what it shows already: the first filter then finds warm code and random numbers.
   (window.requestIdleCallback ?? setTimeout)(() => {
     const cells = cellsOf(data.boards[0], choices());
-    if (cells?.length) tabgenStatistics.summarise(cells, firstPolicy, data.constants);
+    if (cells?.length) tabgenStatistics.summarise(cells, firstPolicy, data.constants, data.boards[0]);
   });
   return { show };
 })();

@@ -1,11 +1,43 @@
 // The statistics of tabgen/statistics, for the pool that the filters leave. Pure functions: cells in, numbers out.
-// Medians, intervals, ranks, p-values and sentences equal Python's: a browser test holds them to it.
+// Medians, intervals, ranks, p-values and sentences equal Python's: tests hold them to it, in a bare engine and in a browser.
 "use strict";
 
 const tabgenStatistics = (() => {
   const REFERENCES = ["real", "zero-shot"];
   const FEWEST_DATASETS = 5, FEW_DATASETS = 10, EXACT_DATASETS = 100, ENUMERATED_DATASETS = 12;
-  const RESAMPLES = 2000, FLIPS = 9999;
+  const RESAMPLES = 2000, FLIPS = 9999, DECIMALS = 6;
+  const shared = { REFERENCES, FEWEST_DATASETS, FEW_DATASETS, EXACT_DATASETS, ENUMERATED_DATASETS, RESAMPLES, FLIPS, DECIMALS };
+
+  function methodStays(about, chosen) {
+    if (about.baseline) return true;
+    return (!chosen.mixing || about.mixing === chosen.mixing) && (!chosen.licence || about.licence === chosen.licence);
+  }
+
+  function datasetStays(about, chosen) {
+    return (!chosen.suite || about.suites.includes(chosen.suite)) && (!chosen.size || String(about.size) === chosen.size);
+  }
+
+  // The cells of a board that the filters leave, as `summarise` takes them; null where the board lacks the metric.
+  function cellsOf(board, datasetsKnown, chosen) {
+    if (!board.gains[chosen.metric]) return null;
+    const [gain, optimism] = board.gains[chosen.metric], cells = [];
+    const methods = board.methods.map((name) => methodStays(board.about[name], chosen));
+    const datasets = board.datasets.map((name) => datasetStays(datasetsKnown[name], chosen));
+    for (let i = 0; i < gain.length; i++) {
+      if (!methods[board.method[i]] || !datasets[board.dataset[i]]) continue;
+      cells.push({
+        dataset: board.datasets[board.dataset[i]],
+        method: board.methods[board.method[i]],
+        fold: board.fold[i],
+        seed: board.seed[i],
+        ok: board.ok[i] === 1,
+        gain: gain[i],
+        optimism: optimism[i],
+        seconds: board.seconds[i],
+      });
+    }
+    return cells;
+  }
 
   // numpy's generator: PCG64 (O'Neill 2014), seeded by Python; the halves of its 64-bit outputs, low half first.
   // 128-bit numbers are 8 limbs of 16 bits: products of limbs, and their sums, are exact in a double.
@@ -79,9 +111,9 @@ const tabgenStatistics = (() => {
   }
 
   function round6(value) {
-    const scaled = value * 1e6, near = Math.round(scaled);
+    const scaled = value * 10 ** DECIMALS, near = Math.round(scaled);
     const even = Math.abs(scaled - Math.trunc(scaled)) === 0.5 && near % 2 ? near - 1 : near;
-    return even / 1e6 + 0;
+    return even / 10 ** DECIMALS + 0;
   }
 
   const quantile = (values, share) => quantileOfSorted(Float64Array.from(values).sort(), share);
@@ -92,7 +124,12 @@ const tabgenStatistics = (() => {
     return sorted[below] + (sorted[above] - sorted[below]) * (place - below);
   }
 
-  const median = (values) => (values.length ? quantile(values, 0.5) : null);
+  // numpy's way: half the sum of the two in the middle, to the last bit, since sentences round it.
+  function median(values) {
+    if (!values.length) return null;
+    const sorted = Float64Array.from(values).sort(), last = sorted.length - 1;
+    return (sorted[last >> 1] + sorted[(last + 1) >> 1]) / 2;
+  }
 
   function mean(values) {
     let sum = 0;
@@ -358,8 +395,17 @@ const tabgenStatistics = (() => {
     return found;
   }
 
-  const sayP = (p) => (p < 0.001 ? "p < 0.001" : `p = ${p.toFixed(3)}`);
-  const signed = (value, digits) => (value < 0 || Object.is(value, -0) ? "" : "+") + value.toFixed(digits);
+  // toFixed with a true half rounded to the even digit, as Python does: exact p-values and mean ranks are such halves.
+  function fixed(value, digits) {
+    const size = Math.abs(value), up = size.toFixed(digits);
+    if ((size * 2 ** (digits + 1)) % 2 !== 1 || Number(up.at(-1)) % 2 === 0) return value.toFixed(digits);
+    return (value < 0 ? "-" : "") + (Number(up) - 10 ** -digits).toFixed(digits);
+  }
+
+  // Two significant digits, as Python's ".2g" for what is between 0.0001 and 1.
+  const twoDigits = (value) => Number(fixed(value, 1 - Math.floor(Math.log10(value))));
+  const sayP = (p) => (p < 0.001 ? "p < 0.001" : `p = ${fixed(p, 3)}`);
+  const signed = (value, digits) => (value < 0 || Object.is(value, -0) ? "" : "+") + fixed(value, digits);
   // toLocaleString would do it too, after loading its language data for a tenth of a second.
   const thousands = (number) => String(number).replace(/\B(?=(\d{3})+$)/g, ",");
   const count = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
@@ -387,7 +433,8 @@ const tabgenStatistics = (() => {
   }
 
   // The sentences of tabgen.statistics.verdicts, without the one on practical equality, which needs a simulation.
-  // A comparison that claims nothing comes as [sentence, true]: it may be folded away.
+  // A comparison comes as [sentence, claims]: one that claims nothing may be folded away, one that claims a difference
+  // is left out where the controls fail.
   function verdicts(means, test, comparisons, alpha) {
     const n = means.datasets.length, k = means.methods.length;
     if (k < 2) return [`No verdict: a comparison needs at least 2 methods, this pool has ${k}.`];
@@ -411,14 +458,14 @@ const tabgenStatistics = (() => {
     if (comparisons.length && attainable > alpha) {
       sentences.push(
         `With ${n} datasets and ${count(comparisons.length, "comparison")} the smallest attainable Holm-adjusted p is ` +
-          `${Number(attainable.toPrecision(2))}: no pairwise difference, however large, could be claimed at ${alpha}.`,
+          `${twoDigits(attainable)}: no pairwise difference, however large, could be claimed at ${alpha}.`,
       );
     }
     const open = test === null || test.p <= alpha;
     if (test !== null) {
       const numbers =
-        `Friedman over ${n} datasets and ${k} methods: chi2 = ${test.chi2.toFixed(2)}, Iman-Davenport F = ` +
-        `${Number.isFinite(test.f) ? test.f.toFixed(2) : "inf"}, ${sayP(test.f_p)}, by sign flips ${sayP(test.flip_p)}`;
+        `Friedman over ${n} datasets and ${k} methods: chi2 = ${fixed(test.chi2, 2)}, Iman-Davenport F = ` +
+        `${Number.isFinite(test.f) ? fixed(test.f, 2) : "inf"}, ${sayP(test.f_p)}, by sign flips ${sayP(test.flip_p)}`;
       sentences.push(
         open ? `The methods are not all alike (${numbers}).` : `No difference between the methods can be claimed (${numbers}).`,
       );
@@ -428,13 +475,36 @@ const tabgenStatistics = (() => {
         `median difference ${signed(c.median, 3)} points; ${c.wins} wins, ${c.ties} ties, ${c.losses} losses; ` +
         `Wilcoxon-Holm ${sayP(c.p_adjusted)}`;
       if (open && c.p_adjusted <= alpha) {
-        sentences.push(`${c.method} scores ${c.higher ? "higher" : "lower"} than ${c.reference} (${record}).`);
+        sentences.push([`${c.method} scores ${c.higher ? "higher" : "lower"} than ${c.reference} (${record}).`, true]);
         continue;
       }
       const why = c.p_adjusted <= alpha ? "; set aside, since the omnibus test does not reject" : "";
-      sentences.push([`No difference can be claimed between ${c.method} and ${c.reference} (${record}${why}).`, true]);
+      sentences.push([`No difference can be claimed between ${c.method} and ${c.reference} (${record}${why}).`, false]);
     }
     return sentences;
+  }
+
+  // Methods known to be bad against plain use of the real rows: tabgen.statistics.controls. Null where either is absent.
+  function controlsOf(means, knownBad) {
+    const { matrix, methods } = means, real = methods.indexOf("real");
+    const present = knownBad.filter((method) => methods.includes(method)).sort();
+    if (real < 0 || !matrix.length || !present.length) return null;
+    return present.map((method) => {
+      const position = methods.indexOf(method), differences = matrix.map((row) => round6(row[position] - row[real]));
+      const difference = median(differences);
+      return { method, median_difference: difference, p: signedRank(differences).p, below: difference < 0 };
+    });
+  }
+
+  // Where a known bad method is not below the real rows, no winner is named.
+  function gate(sentences, controls, arm) {
+    const bad = (controls ?? []).filter((control) => !control.below);
+    if (!bad.length) return sentences;
+    const failed = bad.map((control) => `${control.method} (${signed(control.median_difference, 3)} points)`).join(", ");
+    const refusal =
+      `No winner is named in the arm '${arm}': what is known to be bad is not below real here (${failed}), ` +
+      "so a difference of this size says nothing of a generator.";
+    return [refusal, ...sentences.filter((sentence) => typeof sentence === "string" || !sentence[1])];
   }
 
   function duels(matrix, methods) {
@@ -448,7 +518,8 @@ const tabgenStatistics = (() => {
   }
 
   // Everything the page shows of a pool. A cell: dataset, fold, seed, method, ok, gain, optimism, seconds.
-  function summarise(cells, policy, constants) {
+  // `board`: the arm whose scores count, and the methods known to be bad.
+  function summarise(cells, policy, constants, board) {
     const means = datasetMeans(cells, policy), { matrix, methods } = means;
     const column = (rows, position) => rows.map((row) => row[position]);
     const ranks = matrix.map((row) => ranksOf(row.map((value) => -value)));
@@ -482,9 +553,11 @@ const tabgenStatistics = (() => {
     });
     const before = (a, b) => (a.method < b.method ? -1 : 1);
     records.sort((a, b) => (a.mean_rank ?? Infinity) - (b.mean_rank ?? Infinity) || before(a, b));
-    const said = missingSentences(means, policy).concat(verdicts(means, test, comparisons, constants.alpha));
-    const sentences = said.map((sentence) => (typeof sentence === "string" ? [sentence, false] : sentence));
-    return { records, sentences, test, comparisons, duels: contests, ...means };
+    const controls = controlsOf(means, board.known_bad);
+    const gated = gate(verdicts(means, test, comparisons, constants.alpha), controls, board.arm);
+    const said = [...missingSentences(means, policy), ...gated];
+    const sentences = said.map((sentence) => (typeof sentence === "string" ? [sentence, false] : [sentence[0], !sentence[1]]));
+    return { records, sentences, test, comparisons, controls, duels: contests, ...means };
   }
 
   function perDataset(cells) {
@@ -499,5 +572,5 @@ const tabgenStatistics = (() => {
     return [...byDataset.values()].map((folds) => mean([...folds.values()].map(mean)));
   }
 
-  return { summarise, thousands };
+  return { cellsOf, summarise, fixed, thousands, shared };
 })();
