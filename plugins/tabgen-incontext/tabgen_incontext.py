@@ -203,9 +203,9 @@ class InContext(Generator):
         import pandas as pd
 
         column, known = self._columns[name], self._coded[name].values
+        dtype: Any = self._table.frame[name].dtype
         if column.is_discrete:
-            real = self._table.frame[name]
-            return pd.Categorical.from_codes(np.where(codes == len(column.levels), -1, codes), dtype=real.dtype)
+            return pd.Categorical.from_codes(np.where(codes == len(column.levels), -1, codes), dtype=dtype)
         values = np.full(len(codes), np.nan)
         for code in np.unique(codes):
             mine, inside = codes == code, known[code]
@@ -214,13 +214,13 @@ class InContext(Generator):
                 whole = np.round(place).astype(int)
                 between = np.interp(place, np.arange(len(inside)), inside)
                 values[mine] = inside[whole] if column.kind == "integer" else between
-        return values.astype(self._table.frame[name].dtype)
+        return values.astype(dtype)
 
 
-def _classes(codes: np.ndarray[Any, Any], n_classes: int) -> pd.Categorical:
+def _classes(codes: np.ndarray[Any, Any], n_classes: int) -> Any:
     import pandas as pd
 
-    return pd.Categorical.from_codes(codes, categories=list(range(n_classes)))
+    return pd.Categorical.from_codes(codes, categories=pd.RangeIndex(n_classes))
 
 
 @hookimpl

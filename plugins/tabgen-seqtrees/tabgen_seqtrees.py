@@ -120,13 +120,12 @@ class SeqTrees(Generator):
             drawn[name] = values.round() if column.kind == "integer" else values
         data: dict[str, Any] = {}
         for column in self._order:
-            real, values = self._table.frame[column.name], drawn[column.name]
+            dtype: Any = self._table.frame[column.name].dtype
+            values = drawn[column.name]
             if column.is_discrete:
-                data[column.name] = pd.Categorical.from_codes(
-                    np.nan_to_num(values, nan=-1).astype(int), dtype=real.dtype
-                )
+                data[column.name] = pd.Categorical.from_codes(np.nan_to_num(values, nan=-1).astype(int), dtype=dtype)
             else:
-                data[column.name] = values.astype(real.dtype)
+                data[column.name] = values.astype(dtype)
         return pd.DataFrame(data, index=range(n_rows))
 
     def _predictors(

@@ -62,7 +62,14 @@ class TabICLModel(FoundationModel):
             raise Unsupported(f"the model takes at most {self.max_classes} classes; the table has {n_classes}.")
         return TableEncoder(context, self.max_columns)
 
-    def logits(self, x_support: Tensor, y_support: Tensor, x_query: Tensor, n_classes: int) -> Tensor:
+    def logits(
+        self,
+        x_support: Tensor,
+        y_support: Tensor,
+        x_query: Tensor,
+        n_classes: int,
+        levels: tuple[int, ...] = (),  # noqa: ARG002 - its encoder names none
+    ) -> Tensor:
         import torch
 
         classifier = self._fitted(x_support, y_support, views=1)
@@ -73,11 +80,19 @@ class TabICLModel(FoundationModel):
             out = self.module(*(torch.from_numpy(part).float().to(self.device) for part in (x, y)))[0]
         finally:
             self.module.train(mode)
-        logits = out.new_full((len(x_query), n_classes), ABSENT)
+        logits: Tensor = out.new_full((len(x_query), n_classes), ABSENT)
         present = torch.as_tensor(classifier.classes_, device=out.device)
-        return logits.index_copy(1, present, out[:, : len(present)])
+        found: Tensor = logits.index_copy(1, present, out[:, : len(present)])
+        return found
 
-    def predict(self, x_support: Tensor, y_support: Tensor, x_query: Tensor, n_classes: int) -> np.ndarray[Any, Any]:
+    def predict(
+        self,
+        x_support: Tensor,
+        y_support: Tensor,
+        x_query: Tensor,
+        n_classes: int,
+        levels: tuple[int, ...] = (),  # noqa: ARG002 - its encoder names none
+    ) -> np.ndarray[Any, Any]:
         import numpy as np
 
         classifier = self._fitted(x_support, y_support, self.views)
@@ -138,10 +153,10 @@ def converted(source: Path) -> Path:
     ModelError
         If it is no checkpoint of TabICL.
     """
-    from tabgen.environment import cache_home
+    from tabgen.variables import cache_home
 
     with source.open("rb") as file:
-        folder = cache_home() / "tabicl" / hashlib.file_digest(file, "sha256").hexdigest()
+        folder: Path = cache_home() / "tabicl" / hashlib.file_digest(file, "sha256").hexdigest()
     if (folder / "config.json").is_file():
         return folder
     import torch

@@ -1,3 +1,7 @@
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,17 +14,17 @@ from tabgen.testing import HARD_TABLES, conformance_checks, easy_table
 
 
 @pytest.mark.parametrize("check", conformance_checks(SeqTrees), ids=str)
-def test_conformance(check):
+def test_conformance(check: Any) -> None:
     check()
 
 
-def sample_of(table, n_rows, seed=0, **settings):
+def sample_of(table: Any, n_rows: Any, seed: Any = 0, **settings: Any) -> Any:
     generator = SeqTrees(**settings)
     fit_generator(generator, table, FitContext(seed=0))
     return draw_sample(generator, table, n_rows, seed)
 
 
-def dependent(n):
+def dependent(n: Any) -> Any:
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=n), rng.normal(size=n)
     frame = pd.DataFrame({"x": x, "twice": 2 * x, "noise": y, "label": np.where(x + 0.3 * y > 0, "up", "down")})
@@ -28,7 +32,7 @@ def dependent(n):
 
 
 @pytest.mark.parametrize("visit", ["target-first", "target-last"])
-def test_columns_depend_on_each_other_as_in_the_table(visit):
+def test_columns_depend_on_each_other_as_in_the_table(visit: Any) -> None:
     table = dependent(400)
     sample = sample_of(table, 400, visit=visit)
     assert np.corrcoef(sample.frame["x"], sample.frame["twice"])[0, 1] > 0.97
@@ -37,7 +41,7 @@ def test_columns_depend_on_each_other_as_in_the_table(visit):
     assert (judge.predict(table.frame[["x", "noise"]]) == table.labels).mean() > 0.85
 
 
-def test_a_value_comes_from_the_leaf_that_its_row_falls_into():
+def test_a_value_comes_from_the_leaf_that_its_row_falls_into() -> None:
     table = Table.from_frame(
         pd.DataFrame({"x": [0.0] * 20 + [1.0] * 20, "y": [5.0] * 20 + [7.0] * 20, "label": ["a", "b"] * 20}), "label"
     )
@@ -45,7 +49,7 @@ def test_a_value_comes_from_the_leaf_that_its_row_falls_into():
     assert set(zip(sample.frame["x"], sample.frame["y"], strict=True)) == {(0.0, 5.0), (1.0, 7.0)}
 
 
-def test_values_are_missing_where_the_row_says_so():
+def test_values_are_missing_where_the_row_says_so() -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=300)
     frame = pd.DataFrame({"x": x, "y": np.where(x > 0, np.nan, x * 3), "label": ["a", "b"] * 150})
@@ -55,7 +59,7 @@ def test_values_are_missing_where_the_row_says_so():
     assert sample_of(HARD_TABLES["missing-values"](), 100).frame["x0"].isna().any()
 
 
-def test_numbers_are_real_ones_unless_smoothed():
+def test_numbers_are_real_ones_unless_smoothed() -> None:
     table = easy_table(120)
     real = set(table.frame["length"])
     assert set(sample_of(table, 200).frame["length"]) <= real
@@ -64,7 +68,7 @@ def test_numbers_are_real_ones_unless_smoothed():
     assert table.frame["length"].min() <= smooth.min() <= smooth.max() <= table.frame["length"].max()
 
 
-def test_larger_leaves_know_less():
+def test_larger_leaves_know_less() -> None:
     table = dependent(200)
     fine, coarse = (sample_of(table, 400, min_leaf=rows).frame for rows in (5, 100))
     assert np.corrcoef(fine["x"], fine["twice"])[0, 1] > np.corrcoef(coarse["x"], coarse["twice"])[0, 1] + 0.1
@@ -72,13 +76,13 @@ def test_larger_leaves_know_less():
     assert np.corrcoef(stump["x"], stump["twice"])[0, 1] < 0.95
 
 
-def test_numbers_of_any_size_are_taken():
+def test_numbers_of_any_size_are_taken() -> None:
     frame = pd.DataFrame({"x": [1e300, -1e300, 1e-300, 0.0] * 10, "z": [1e18, 2e18] * 20, "label": ["a", "b"] * 20})
     table = Table.from_frame(frame, "label")
     assert set(sample_of(table, 100).frame["x"]) <= set(frame["x"])
 
 
 @pytest.mark.parametrize("wrong", [{"visit": "any"}, {"min_leaf": 0}, {"max_depth": -1}])
-def test_settings_that_make_no_sense_are_refused(wrong):
+def test_settings_that_make_no_sense_are_refused(wrong: Any) -> None:
     with pytest.raises(ValueError, match="due"):
         SeqTrees(**wrong)

@@ -1,5 +1,7 @@
 """TabICL on a small random model of its architecture, saved as its package saves checkpoints; no network."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from tabgen.cell import run_cell
 from tabgen.datasets import Suite, core_datasets
 from tabgen.errors import ModelError, Unsupported
 from tabgen.experiment import Experiment, parse_methods, plan
+from tabgen.models.base import Encoded
 from tabgen.models.finetune import fine_tune
 from tabgen.models.recipes import get_recipe
 from tabgen.plugins import get_plugins
@@ -31,7 +34,7 @@ CONFIG = {
 
 
 @pytest.fixture(scope="module")
-def saved(tmp_path_factory):
+def saved(tmp_path_factory: Any) -> Any:
     torch.manual_seed(0)
     module = TabICL(**CONFIG)
     with torch.no_grad():  # much of it starts at zero; random weights are to matter
@@ -43,24 +46,24 @@ def saved(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def at_hand(saved, monkeypatch, tmp_path):
+def at_hand(saved: Any, monkeypatch: Any, tmp_path: Any) -> Any:
     monkeypatch.setenv(VARIABLE, str(saved))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
 
 @pytest.fixture
-def heart():
+def heart() -> Any:
     return next(d for d in core_datasets() if d.name == "heart-cleveland")
 
 
-def encoded(model, table):
+def encoded(model: Any, table: Any) -> Any:
     train, test = table.take(range(80)).observed(), table.take(range(80, 120))
     encoder = model.encoder(train)
     return encoder.encode(train), torch.from_numpy(train.labels), encoder.encode(test), torch.from_numpy(test.labels)
 
 
 @pytest.mark.parametrize("name", ["tabicl-v2", "tabicl-v2-single"])
-def test_predictions_are_the_packages_own(name, saved, heart):
+def test_predictions_are_the_packages_own(name: Any, saved: Any, heart: Any) -> None:
     info = get_plugins().models[name]
     model = info.load("cpu")
     x, y, query, _ = encoded(model, heart.load())
@@ -74,20 +77,20 @@ def test_predictions_are_the_packages_own(name, saved, heart):
     assert model.checkpoint_hash == info.fingerprint()
 
 
-def test_the_logits_of_a_step_are_those_of_one_view(heart):
+def test_the_logits_of_a_step_are_those_of_one_view(heart: Any) -> None:
     model = get_plugins().models["tabicl-v2-single"].load("cpu")
     x, y, query, _ = encoded(model, heart.load())
     logits = model.logits(x, y, query, 2)
     expected = model.predict(x, y, query, 2)
     assert np.abs((logits / 0.9).softmax(1).detach().numpy() - expected).max() < 1e-5
-    logits.sum().backward()
+    logits.sum().backward()  # type: ignore[no-untyped-call]
     assert (
         sum(weight.grad is not None and bool(weight.grad.abs().sum() > 0) for weight in model.module.parameters()) > 20
     )
     assert not model.module.training
 
 
-def test_a_class_without_rows_in_the_context_has_no_probability(heart):
+def test_a_class_without_rows_in_the_context_has_no_probability(heart: Any) -> None:
     model = get_plugins().models["tabicl-v2-single"].load("cpu")
     x, y, query, _ = encoded(model, heart.load())
     found = model.predict(x, y * 2, query, 3)
@@ -96,16 +99,16 @@ def test_a_class_without_rows_in_the_context_has_no_probability(heart):
     assert model.logits(x, y * 2, query, 3).argmax(1).ne(1).all()
 
 
-def test_fine_tuning_learns(heart):
+def test_fine_tuning_learns(heart: Any) -> None:
     model = get_plugins().models["tabicl-v2-single"].load("cpu")
     x, y, query, labels = encoded(model, heart.load())
     recipe = get_recipe("nano", steps=25, patience=25, learning_rate=3e-3, warmup_steps=0)
-    tuned = fine_tune(model, lambda step: (x, y), (x, y), (query, labels), 2, recipe, 0)
+    tuned = fine_tune(model, lambda step: Encoded(x, y), Encoded(x, y), (query, labels), 2, recipe, 0)
     assert tuned.best_step > 0
     assert min(tuned.validation_losses) < tuned.validation_losses[0] - 0.005
 
 
-def test_a_cell_runs(heart):
+def test_a_cell_runs(heart: Any) -> None:
     plugins = get_plugins()
     suite = Suite("one", "", "1", lambda: [heart])
     experiment = Experiment(
@@ -124,7 +127,7 @@ def test_a_cell_runs(heart):
     assert 0 <= result["tuned_test_roc_auc"] <= 1
 
 
-def test_the_checkpoint_is_converted_once_and_by_content(saved, tmp_path):
+def test_the_checkpoint_is_converted_once_and_by_content(saved: Any, tmp_path: Any) -> None:
     folder = converted(checkpoint_file())
     weights = folder / "model.safetensors"
     written = weights.stat().st_mtime_ns
@@ -133,15 +136,15 @@ def test_the_checkpoint_is_converted_once_and_by_content(saved, tmp_path):
     assert folder.is_relative_to(tmp_path)
 
 
-def test_views_are_part_of_the_fingerprint():
+def test_views_are_part_of_the_fingerprint() -> None:
     models = get_plugins().models
     assert models["tabicl-v2"].fingerprint() != models["tabicl-v2-single"].fingerprint()
     assert models["tabicl-v2"].weights_licence == "BSD-3-Clause"
 
 
-def test_what_is_no_checkpoint_is_refused(monkeypatch, tmp_path):
+def test_what_is_no_checkpoint_is_refused(monkeypatch: Any, tmp_path: Any) -> None:
     class Evil:
-        def __reduce__(self):
+        def __reduce__(self) -> Any:
             return (print, ("executed",))
 
     wrong = tmp_path / "wrong.ckpt"
@@ -158,7 +161,7 @@ def test_what_is_no_checkpoint_is_refused(monkeypatch, tmp_path):
         checkpoint_file()
 
 
-def test_more_classes_than_it_has_are_unsupported():
+def test_more_classes_than_it_has_are_unsupported() -> None:
     model = TabICLModel(TabICL(**(CONFIG | {"max_classes": 2})), "0" * 64)
     with pytest.raises(Unsupported, match="at most 2 classes; the table has 3"):
         model.encoder(easy_table(30))
