@@ -103,7 +103,7 @@ def _due(scores: pd.DataFrame, what: str, within: str, counted: str) -> dict[str
     everyone = scores.groupby(within, observed=True)[counted].nunique()
     each = scores.groupby([within, what], observed=True)[counted].nunique()
     due: dict[str, set[int]] = {str(name): set() for name in everyone.index}
-    for (name, value), number in each.items():  # type: ignore[misc]
+    for name, value, number in each.rename("cells").reset_index().itertuples(index=False, name=None):
         if 2 * number >= everyone[name]:
             due[str(name)].add(int(value))
     return due

@@ -245,7 +245,7 @@ def dataset_means(scores: pd.DataFrame, value: str = "gain_test", policy: Policy
     outside = sorted(set(map(str, scores["dataset"].unique())) - set(grid.datasets))
     scores = scores[grid.holds(scores)]
     groups = scores.groupby(["dataset", "method"], observed=True)
-    shape = {"index": grid.datasets, "columns": names}
+    shape: Any = {"index": grid.datasets, "columns": names}
     ok = as_matrix(groups[value].count(), fill_value=0).reindex(**shape, fill_value=0)
     ran = as_matrix(groups.size(), fill_value=0).reindex(**shape, fill_value=0)
     due = np.outer([len(grid.folds[name]) for name in grid.datasets], [len(grid.seeds[name]) for name in names])
