@@ -38,7 +38,7 @@ def measure(bundle: Path, sample: int, seed: int) -> None:
     for metric in ("roc_auc", "log_loss", "accuracy"):
         for stage in ("zero_shot", "tuned"):
             name = f"{stage}_test_{metric}"
-            gaps = np.array([rerun.gaps[name] for rerun in result.reruns if name in rerun.gaps])
+            gaps = np.array([abs(rerun.gaps[name]) for rerun in result.reruns if name in rerun.gaps])
             exact = int((gaps <= 1e-6).sum())
             print(f"| {name} | {len(gaps)} | {exact} | {np.median(gaps):.1e} | {gaps.max():.1e} |", flush=True)
 

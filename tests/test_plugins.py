@@ -23,7 +23,9 @@ from tabgen.errors import PluginError, UnknownNameError
 from tabgen.plugins import PluginChoice, Plugins, Source, get_plugins, load_plugins, load_sources
 
 SPECS = {name: spec for name, spec in vars(hookspecs).items() if name.startswith("tabgen_")}
-BUILT_IN_NAMES = ["tabgen.references", "tabgen.models", "tabgen.datasets", "tabgen.metrics", "tabgen.engines"]
+BUILT_IN_NAMES = [
+    f"tabgen.{name}" for name in ("references", "made_elsewhere", "models", "datasets", "metrics", "engines")
+]
 
 GENERATOR = """
 import tabgen

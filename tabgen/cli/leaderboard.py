@@ -86,7 +86,7 @@ def verify(
     seconds: float = typer.Option(600.0, "--seconds", min=1, help="Wall time of a cell at most."),
     memory: float = typer.Option(6000.0, "--memory", min=300, help="Memory of a cell at most, in MB."),
 ) -> None:
-    """Run random cells of a bundle again and compare their scores. Exit code 1: not all came out the same."""
+    """Run random cells of a bundle again and compare their scores. Exit code 1: it is not verified."""
     import secrets
 
     from tabgen.cli.listings import load
@@ -114,8 +114,10 @@ def verify(
         told=told,
     )
     for reason, count in sorted(result.out_of_reach.items()):
-        typer.echo(f"cannot be run here: {count:,} of {len(rows):,} cells: {reason}")
-    typer.echo(f"{result.sentence()} (drawn with --seed {drawn_by})")
+        typer.echo(f"not verified: {count:,} of {len(rows):,} rows cannot be run here: {reason}")
+    for objection in result.objections():
+        typer.echo(f"DIFFERS: {objection}")
+    typer.echo(result.sentence())
     if not result.passed:
         raise typer.Exit(1)
 

@@ -6,7 +6,7 @@ Whatever is within them can be read, checked, merged, ranked and built in bounde
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -133,18 +133,16 @@ def _check_shape(row: Row, line: str) -> None:
 
 
 def _check_numbers(name: str, value: Any, line: str) -> None:
-    within: Iterable[float]
-    if isinstance(value, list) and all(type(number) is float for number in value):
-        within = {max(map(abs, value), default=0.0)}  # curves: many numbers, and none an integer
-    else:
-        within = _numbers(value, line, name)
+    curve = isinstance(value, list) and all(type(number) is float for number in value)
+    # a curve has many numbers and no integer: its largest stands for all
+    within = [max(map(abs, value), default=0.0)] if curve else _numbers(value, line, name)
     for number in within:
         if isinstance(number, int) and abs(number) >= MOST_INTEGER:
             raise DataError(f"{line}: {name} holds an integer of {len(str(abs(number)))} digits; 15 are read.")
     top = value if isinstance(value, list) else [value]
     if len(top) > LONGEST_LIST:
         raise DataError(f"{line}: {name} has {len(top):,} entries; at most {LONGEST_LIST:,} are read.")
-    for number in within if isinstance(within, set) else top:
+    for number in within if curve else top:
         if isinstance(number, float) and abs(number) > MOST_NUMBER:
             raise DataError(f"{line}: {name} = {number:g} is beyond {MOST_NUMBER:g}.")
 

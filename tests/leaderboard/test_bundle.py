@@ -583,7 +583,7 @@ def test_every_key_of_a_planned_cell_is_described(built_in: Plugins) -> None:
     suite = Suite("quick", "", "1", lambda: quick_datasets()[:1])
     cell = plan(Experiment(suite, parse_methods(["jitter"], built_in), folds=2, recipe={"name": "nano"}), built_in)[0]
     undescribed = set(cell.to_dict()) - set(json_schema()["properties"])
-    assert undescribed == {"path"}
+    assert undescribed == {"path", "rows_path"}
 
 
 def test_evil_names_pass_as_text() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from leaderboard_rows import EVIL, PROVENANCE, fail, make_rows, store_rows, with_key
@@ -16,7 +17,6 @@ from typer.testing import CliRunner
 
 from tabgen.cli import app
 from tabgen.datasets import Dataset, Suite
-from tabgen.environment import provenance
 from tabgen.errors import DataError, ExperimentError
 from tabgen.experiment import Experiment, parse_methods
 from tabgen.leaderboard.boards import embed, make_boards
@@ -25,7 +25,15 @@ from tabgen.leaderboard.manifest import MANIFEST
 from tabgen.leaderboard.pages import link, slug
 from tabgen.leaderboard.serve import LOOPBACK, make_server
 from tabgen.leaderboard.site import build_site, scaling_curves
-from tabgen.leaderboard.verify import CLOSE, compare, verify
+from tabgen.leaderboard.verify import (
+    MOST_UNVERIFIED,
+    TOLERANCE,
+    Verification,
+    compare,
+    signed_differences,
+    tolerance_of,
+    verify,
+)
 from tabgen.outcome import Cell
 from tabgen.plugins import PluginChoice, Plugins
 from tabgen.runner import QuietWatcher, run_experiment
@@ -403,25 +411,73 @@ def rerun(rows: list[Row], plugins: Plugins) -> Any:
 
 def test_true_rows_are_reproduced_exactly(computed: list[Row], built_in: Plugins) -> None:
     result = rerun(computed, built_in)
-    assert result.passed and result.sentence() == "reproduced 2/2"
-    assert max(gap for each in result.reruns for gap in each.gaps.values()) <= 1e-6
+    assert result.passed and result.sentence() == "reproduced 2/2 of 2 drawn from 6 rows with --seed 0"
+    assert max(abs(gap) for each in result.reruns for gap in each.gaps.values()) <= 1e-6
 
 
 def test_a_forged_score_is_found(computed: list[Row], built_in: Plugins) -> None:
-    forged = [row | {"tuned_test_roc_auc": row["tuned_test_roc_auc"] + 1e-4} for row in computed]
+    forged = [row | {"tuned_test_roc_auc": row["tuned_test_roc_auc"] + 0.002} for row in computed]
     result = rerun(forged, built_in)
-    assert not result.passed and result.sentence() == "reproduced 0/2"
+    assert not result.passed and result.sentence().startswith("reproduced 0/2")
     assert "tuned_test_roc_auc" in result.reruns[0].detail
 
 
-def test_a_claim_of_other_hardware_buys_the_documented_tolerance_and_no_more() -> None:
-    row, found = make_rows()[2], make_rows()[2]
-    here = {**provenance(), "processor": "another processor"}
-    found["tuned_test_roc_auc"] = row["tuned_test_roc_auc"] + 0.9 * CLOSE
-    assert compare(row, found, here).reproduced
-    assert not compare(row, found, PROVENANCE).reproduced
-    found["tuned_test_roc_auc"] = row["tuned_test_roc_auc"] + 1.1 * CLOSE
-    assert not compare(row, found, here).reproduced
+def test_what_a_row_claims_of_its_hardware_buys_nothing() -> None:
+    row, found = make_rows()[2], make_rows()[2] | {"device": "cpu"}
+    row |= {"device": "cuda", "provenance": {**PROVENANCE, "processor": "another", "torch": "9.9"}}
+    found["tuned_test_roc_auc"] = row["tuned_test_roc_auc"] + 0.9 * TOLERANCE["cpu"]
+    assert compare(row, found).reproduced
+    found["tuned_test_roc_auc"] = row["tuned_test_roc_auc"] + 1.1 * TOLERANCE["cpu"]
+    assert not compare(row, found).reproduced
+    assert compare(row, found | {"device": "cuda"}).reproduced  # the verifier's own device decides
+    assert tolerance_of("tuned_test_accuracy", "cpu") == 0.01 and tolerance_of("tuned_test_log_loss", "cpu") == 0.001
+
+
+def shifted(shift: float, cells: int = 8, noise: float = 0.0) -> Verification:
+    rng = np.random.default_rng(0)
+    reruns = []
+    for row in make_rows(datasets=cells, folds=2)[2::10]:
+        claimed = row | {"tuned_test_roc_auc": row["tuned_test_roc_auc"] + shift + rng.normal(0, noise)}
+        reruns.append(compare(claimed, row | {"device": "cpu"}))
+    return Verification(80, cells, 1, reruns, {})
+
+
+def test_a_board_that_adds_a_little_to_every_score_is_caught() -> None:
+    assert not shifted(0.0095).passed
+    small = shifted(0.0005, noise=0.0001)
+    assert all(each.reproduced for each in small.reruns)  # every cell by itself is within the tolerance
+    assert not small.passed
+    assert "claims of roc_auc lie +0.00" in small.objections()[0] and "Student" in small.objections()[0]
+    assert not shifted(-0.0005).passed
+    assert shifted(0.0).passed
+    assert shifted(0.0, noise=0.0001).passed
+    assert shifted(1e-7).passed  # arithmetic noise is no claim
+
+
+def test_the_test_of_the_mean_is_scipy_s() -> None:
+    from scipy.stats import ttest_1samp
+
+    gaps = [0.0004, -0.0001, 0.0003, 0.0002, 0.0005]
+    (bias,) = signed_differences([{"tuned_test_roc_auc": gap, "zero_shot_test_roc_auc": 0.5} for gap in gaps])
+    assert bias.p == pytest.approx(ttest_1samp(gaps, 0).pvalue) and bias.mean == pytest.approx(np.mean(gaps))
+
+
+def test_more_rows_out_of_reach_than_stated_fail_although_all_others_came_out(
+    computed: list[Row], built_in: Plugins
+) -> None:
+    hidden = [with_key(row | {"model": "a-model-of-mine"}) for row in computed[:1]]
+    result = verify(hidden + computed[1:], built_in, PluginChoice(external=False), sample=6, seed=0)
+    assert (result.drawn, len(result.reruns)) == (6, 5)
+    assert result.sentence() == "reproduced 5/5, 1 not verified of 6 drawn from 6 rows with --seed 0"
+    assert result.unverified == pytest.approx(1 / 6) and result.unverified <= MOST_UNVERIFIED and result.passed
+    many = Verification(6, 6, 0, result.reruns, {"the model is not installed": 2})
+    assert not many.passed and "33% of all rows" in many.objections()[0]
+
+
+def test_a_key_that_comes_twice_is_never_verified(computed: list[Row], built_in: Plugins) -> None:
+    twin = computed[0] | {"tuned_test_roc_auc": 0.99}
+    result = verify([computed[0], twin], built_in, PluginChoice(external=False), sample=2, seed=0)
+    assert not result.passed and result.out_of_reach == {"its key comes more than once": 2}
 
 
 @pytest.mark.parametrize(
