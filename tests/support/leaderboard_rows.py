@@ -78,6 +78,7 @@ def make_row(
         "method": method,
         "generator": generator,
         "rows_of": generator,
+        "rows_sha256": None,
         "plugin": None if baseline else "tabgen.references",
         "plugin_version": None if baseline else "0.1.0",
         "mixing": mixing,
