@@ -11,7 +11,7 @@ from sklearn.isotonic import IsotonicRegression
 
 from tabgen.statistics.significance import holm, signed_rank
 
-RULER = "corrupted"
+RULER, REAL = "corrupted", "real"
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,8 @@ class Resolution:
 def read_ruler(outcomes: pd.DataFrame, matrix: pd.DataFrame, alpha: float) -> Resolution | None:
     """The resolution of a pool that holds at least three doses of the ruler, of broken labels if there are any.
 
+    The real rows as they are stand for the dose 0 where it was not run.
+
     Parameters
     ----------
     outcomes : DataFrame
@@ -66,6 +68,8 @@ def read_ruler(outcomes: pd.DataFrame, matrix: pd.DataFrame, alpha: float) -> Re
     if not long_enough:
         return None
     what = "labels" if "labels" in long_enough else sorted(long_enough)[0]
+    if REAL in matrix.columns:
+        long_enough[what].setdefault(0.0, REAL)
     shares = sorted(long_enough[what])
     gains = matrix[[long_enough[what][share] for share in shares]].to_numpy(dtype=float)
     p = holm([signed_rank(gains[:, column] - gains[:, 0]).p for column in range(1, len(shares))])

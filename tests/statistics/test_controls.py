@@ -66,6 +66,15 @@ def test_the_ruler_gives_order_detection_and_places() -> None:
     assert ruler.places["real"] == 0.0
 
 
+def test_the_real_rows_stand_for_the_dose_that_breaks_nothing() -> None:
+    doses = {name: gain for name, gain in DOSES.items() if name != "corrupted:share=0.0"}
+    ruler = read_ruler(*pool_of({"real": 0.0, **doses}), alpha=0.05)
+    assert ruler is not None
+    assert ruler.doses == [0.0, 0.05, 0.1, 0.35, 1.0]
+    assert ruler.detected == 0.05
+    assert "real" not in ruler.places
+
+
 def test_a_blunt_arm_detects_large_doses_only() -> None:
     ruler = read_ruler(*pool_of(DOSES, spread=5.0, datasets=10), alpha=0.05)
     assert ruler is not None
