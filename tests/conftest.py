@@ -17,6 +17,7 @@ torch.set_num_threads(1)
 
 SLOW = (
     "cli/",
+    "docs/",
     "engines/",
     "host/",
     "leaderboard/test_leaderboard.py",

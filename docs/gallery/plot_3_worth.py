@@ -12,10 +12,10 @@ import tabgen
 
 result = tabgen.compare(
     suite="quick",
-    methods=["real", "bootstrap", "jitter", "mixup", "independent", "corrupted:share=0.2"],
+    methods=["real", "bootstrap", "mixup", "independent"],
     arms=["context"],
     folds=2,
-    max_train_rows=[150],
+    max_train_rows=[100],
     fidelity=False,
     output=tempfile.mkdtemp(),
 )

@@ -83,7 +83,7 @@ def print_answer(answer: Answer, outcomes: pd.DataFrame, console: Console) -> No
     for candidate in answer.candidates[:SHOWN]:
         test = candidate.test
         table.add_row(
-            use_of(candidate),
+            use_of(candidate) + (" (control)" if candidate.control else ""),
             f"{candidate.before:.3f}",
             f"{candidate.after:.3f}",
             f"{test.low:+.3f} .. {test.high:+.3f}" if test else "",

@@ -134,6 +134,8 @@ def test_a_new_plugin_installs_into_a_fresh_environment_and_joins_a_run(tmp_path
             "2",
             "--methods",
             "zero-shot,my-method",
+            "--seeds",
+            "1",
             "--model",
             FIXTURE,
             "-o",

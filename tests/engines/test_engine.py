@@ -42,7 +42,7 @@ def cells(plugins: Plugins, teaching: Dataset, two_steps: dict[str, Any]) -> dic
             "zero-shot",
             "real",
             "bootstrap",
-            *(n for n in plugins.generators if n not in ("jitter", "independent", "bootstrap")),
+            *(n for n in plugins.generators if n not in ("jitter", "independent", "bootstrap", "file")),
         ],
         plugins,
     )

@@ -204,7 +204,7 @@ def test_without_the_environment_it_is_left_out_or_named(
 def test_run_says_once_what_it_leaves_out(choice: PluginChoice, tmp_path: Path) -> None:
     small_frame().to_csv(tmp_path / "t.csv", index=False)
     words = ["--no-external-plugins", "--plugin", choice.files[0], "run", "--data", str(tmp_path / "t.csv")]
-    words += ["--target", "y", "--folds", "2", "--dry-run", "-o", str(tmp_path / "run")]
+    words += ["--target", "y", "--folds", "2", "--seeds", "1", "--dry-run", "-o", str(tmp_path / "run")]
     result = CliRunner().invoke(app, words, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     assert result.output.count("left out: far, whose environment is not built yet: tabgen --plugin") == 1

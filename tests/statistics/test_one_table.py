@@ -126,7 +126,7 @@ def test_chance_is_rarely_recommended() -> None:
     """Differences of folds that share rows, without any true difference, over five uses: at most alpha are used."""
     rng = np.random.default_rng(7)
     used = 0
-    runs = 400
+    runs = 200
     for _ in range(runs):
         # a shared part of variance rho, as the overlap of training sets makes it
         gains = {}
