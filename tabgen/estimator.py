@@ -32,7 +32,7 @@ from tabgen.randomness import seeded
 from tabgen.table import Schema, Table
 
 AUTO = ("mixup", "cutmix", "jitter", "smote-nc")
-"""The generators that "auto" tries, where they are installed: each fits in well under a second."""
+"""The generators that "auto" tries, where they are installed: cheap ones, for any table."""
 RECIPE = "nano"
 """How candidates are fine-tuned, unless a generator's name says otherwise (``mixup:recipe=mitra-v2``)."""
 FORMAT = 1
@@ -44,9 +44,9 @@ class GeneratorAugmentedClassifier(ClassifierMixin, BaseEstimator):  # type: ign
 
     ``fit`` holds out a fifth of the rows, stratified, and scores the model's log-loss on them: with the other real
     rows alone as its context (zero-shot), and with every candidate, a generator fitted on those rows and one use of
-    what it draws. The best is kept and made anew with all rows; where no candidate is better than the real rows alone, they
-    are kept alone. So nothing is returned that is worse on validation than the zero-shot model. The best of several
-    looks better on the rows that chose it than it is: ``validation_scores_`` are for choosing, not for reporting.
+    what it draws. The best is kept and made anew with all rows; where no candidate is better than the real rows alone,
+    they are kept alone. So nothing is returned that is worse on validation than the zero-shot model. The best of
+    several looks better on the rows that chose it than it is: ``validation_scores_`` are for choosing, not reporting.
 
     Parameters
     ----------
@@ -177,7 +177,8 @@ class GeneratorAugmentedClassifier(ClassifierMixin, BaseEstimator):  # type: ign
     def save(self, path: str | Path) -> None:
         """Write what was fitted to a folder: JSON, Parquet (the rows it predicts from) and safetensors (the weights).
 
-        The folder holds the real rows, whatever the use: they say how the model reads a table.
+        The folder holds the real rows, whatever the use: they say how the model reads a table. A ``random_state`` that
+        is no number is not kept.
 
         Raises
         ------
@@ -195,8 +196,7 @@ class GeneratorAugmentedClassifier(ClassifierMixin, BaseEstimator):  # type: ign
             )
         if self.classes_.dtype.kind not in CLASS_KINDS:
             raise EstimatorError(f"classes of type {self.classes_.dtype} are not saved; make them texts or numbers.")
-        if folder.exists() and not (folder / FACTS).is_file() and (folder.is_file() or any(folder.iterdir())):
-            raise DataError(f"{folder} holds something else; name a new folder, or one of a saved estimator.")
+        check_folder(folder)
         synthetic = predictor.synthetic
         saved = _Saved(
             format=FORMAT,
@@ -205,7 +205,7 @@ class GeneratorAugmentedClassifier(ClassifierMixin, BaseEstimator):  # type: ign
             arm=self.arm,
             model=self.model,
             ratio=float(self.ratio),
-            random_state=None if isinstance(self.random_state, np.random.RandomState) else self.random_state,
+            random_state=int(self.random_state) if isinstance(self.random_state, int | np.integer) else None,
             classes=self.classes_.tolist(),
             classes_type=self.classes_.dtype.str,
             columns=self._columns,
@@ -260,6 +260,13 @@ class GeneratorAugmentedClassifier(ClassifierMixin, BaseEstimator):  # type: ign
         made.generator_, made.arm_ = saved.generator_kept, saved.arm_kept
         made.validation_scores_, made.failures_ = saved.validation_scores, saved.failures
         return made
+
+    @property
+    def schema_(self) -> Schema:
+        """How the features were read; the target's classes in it are positions in ``classes_``."""
+        check_is_fitted(self)
+        schema: Schema = self._predictor.real.schema
+        return schema
 
     def _checked(self, X: Any, y: Any) -> np.ndarray[Any, Any]:
         """The labels, once scikit-learn's own checks of both are passed; sets the attributes about features."""
@@ -352,6 +359,12 @@ class GeneratorAugmentedClassifier(ClassifierMixin, BaseEstimator):  # type: ign
 
 CLASS_KINDS = "biufUO"
 """Types of classes that are saved, as numpy's kinds."""
+
+
+def check_folder(folder: Path) -> None:
+    """Raise :class:`DataError` where :meth:`GeneratorAugmentedClassifier.save` would write over something else."""
+    if folder.exists() and not (folder / FACTS).is_file() and (folder.is_file() or any(folder.iterdir())):
+        raise DataError(f"{folder} holds something else; name a new folder, or one of a saved estimator.")
 
 
 class _Saved(BaseModel):
