@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tabgen.api import compare, generate
     from tabgen.errors import Unsupported
+    from tabgen.estimator import GeneratorAugmentedClassifier
     from tabgen.generator import FitContext, Generator, GeneratorInfo, Limits
     from tabgen.marker import hookimpl
     from tabgen.randomness import seeded
@@ -23,6 +24,7 @@ __all__ = [
     "Column",
     "FitContext",
     "Generator",
+    "GeneratorAugmentedClassifier",
     "GeneratorInfo",
     "Limits",
     "Schema",
@@ -43,6 +45,7 @@ _HOMES = {
     "seeded": "tabgen.randomness",
     "share_rows": "tabgen.shares",
     "Unsupported": "tabgen.errors",
+    "GeneratorAugmentedClassifier": "tabgen.estimator",
     "Column": "tabgen.table",
     "Schema": "tabgen.table",
     "Table": "tabgen.table",

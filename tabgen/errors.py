@@ -52,6 +52,10 @@ class ExperimentError(TabgenError):
     """An experiment that cannot be planned as written."""
 
 
+class EstimatorError(TabgenError, ValueError):
+    """What the scikit-learn estimator cannot be fitted with; a ValueError too, as scikit-learn's users expect."""
+
+
 class StoreError(TabgenError):
     """A store that cannot be opened, read or written."""
 

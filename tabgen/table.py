@@ -286,6 +286,43 @@ class Table:
             raise InvalidOutput(f"{source}: the target '{target.name}' is missing in some rows.")
         return Table(pd.DataFrame(data).reset_index(drop=True), self.schema)
 
+    def questions(self, frame: pd.DataFrame, source: str = "the rows to predict") -> Table:
+        """Read rows to predict, whose label nobody knows: what this table lacks is let in where a model can read it.
+
+        Other columns are left out. Numbers of integer columns may be fractions; a level that this table does not
+        have is as a missing one. Every label of the result is missing.
+
+        Parameters
+        ----------
+        frame : pandas.DataFrame
+            With this table's feature columns, in any order.
+        source : str
+            What errors call it.
+
+        Raises
+        ------
+        TableError
+            If a column is not there, or holds what its kind cannot hold.
+        """
+        frame = frame.rename(columns=str)
+        absent = [name for name in self.schema.names if name not in frame.columns]
+        if absent:
+            raise TableError(
+                f"{source} lack the columns {', '.join(map(repr, absent))}, which the model was fitted on."
+            )
+        columns = tuple(Column(c.name, "numeric") if c.kind == "integer" else c for c in self.schema.columns)
+        data: dict[str, pd.Series[Any]] = {}
+        for column in columns:
+            values = frame[column.name].reset_index(drop=True)
+            if column.is_discrete:
+                positions = _positions(values, column.levels)
+                data[column.name] = _categories(values, np.where(positions < 0, MISSING, positions), column.levels)
+            else:
+                data[column.name] = _fit_column(values, column, source, TableError)
+        unknown = pd.Series(np.full(len(frame), MISSING), name=self.schema.target)
+        data[self.schema.target] = _categories(unknown, np.full(len(frame), MISSING, np.intp), self.schema.classes)
+        return Table(pd.DataFrame(data), Schema(columns, self.schema.target, self.schema.classes))
+
     def to_matrix(self) -> np.ndarray[Any, np.dtype[np.float64]]:
         """The features as numbers, for models that know nothing else: float64 (rows, features).
 

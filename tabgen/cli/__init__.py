@@ -13,6 +13,7 @@ from tabgen.cli import (
     check,
     doctor,
     export_folds,
+    fit,
     generate,
     graph,
     leaderboard,
@@ -22,6 +23,7 @@ from tabgen.cli import (
     new,
     plan,
     plugins,
+    predict,
     pretrain,
     pretrain_scale,
     rank,
@@ -65,6 +67,8 @@ app.command("rank")(rank.rank)
 app.command("multiverse")(multiverse.multiverse)
 app.command("plan")(plan.plan)
 app.command("generate")(generate.generate)
+app.command("fit")(fit.fit)
+app.command("predict")(predict.predict)
 app.command("look")(look.look)
 app.command("export-folds")(export_folds.export_folds)
 app.command("cache")(cache.cache)

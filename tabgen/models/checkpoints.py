@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from tabgen.errors import ModelError, Unsupported
@@ -39,13 +39,13 @@ class Tab2DModel(FoundationModel):
         self.max_columns = MAX_COLUMNS
         self.checkpoint_hash = checkpoint_hash
         self.device = device
-        self._texts = texts
+        self.texts = texts
 
     def encoder(self, context: Table) -> TableEncoder:
         n_classes = len(context.schema.classes)
         if n_classes > self.max_classes:
             raise Unsupported(f"the model takes at most {self.max_classes} classes; the table has {n_classes}.")
-        return TableEncoder(context, self.max_columns, self._texts, self.module.config.many_levels)
+        return TableEncoder(context, self.max_columns, self.texts, self.module.config.many_levels)
 
     def logits(
         self,
@@ -98,3 +98,11 @@ def load_directory(folder: Path, device: str = "cpu", texts: type[TextParts] = T
     except (SafetensorError, RuntimeError) as error:
         raise ModelError(f"the weights in {weights} do not fit its config.json: {error}") from error
     return Tab2DModel(module.eval(), checkpoint_hash(folder), device, texts)
+
+
+def save_directory(model: Tab2DModel, folder: Path) -> None:
+    """Write the model's present weights as :func:`load_directory` reads them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(model.module.config.to_dict(), indent=2))
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.module.state_dict().items()}
+    save_file(weights, folder / "model.safetensors")

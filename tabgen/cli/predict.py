@@ -1,0 +1,46 @@
+"""`tabgen predict`: classes and probabilities for new rows, by a classifier that `tabgen fit` wrote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from tabgen.cli import tables
+
+
+def predict(
+    folder: Path = typer.Argument(..., metavar="FOLDER", help="What `tabgen fit` wrote."),
+    data: Path = typer.Option(..., "--data", help="Rows to predict, in a file as of `fit`; other columns are ignored."),
+    output: Path = typer.Option(..., "-o", "--output", help="File to write: .csv or .parquet."),
+    missing: list[str] = tables.MISSING,
+    delimiter: str = tables.DELIMITER,
+    decimal: str = tables.DECIMAL,
+    encoding: str = tables.ENCODING,
+    day_first: bool = tables.DAY_FIRST,
+) -> None:
+    """Predict the rows of a file: the likeliest class, and the probability of each, in the file's order."""
+    import pandas as pd
+
+    from tabgen.api import write_frame
+    from tabgen.errors import DataError, TableError
+    from tabgen.estimator import GeneratorAugmentedClassifier
+    from tabgen.reader import ReadOptions, read_frame
+
+    if output.suffix.lower() not in (".csv", ".parquet"):
+        raise DataError(f"{output} should end in .csv or .parquet.")
+    classifier = GeneratorAugmentedClassifier.load(folder)
+    schema = classifier.schema_
+    text, categories = ([c.name for c in schema.columns if c.kind == kind] for kind in ("text", "categorical"))
+    reading = tables.reading_of(missing, delimiter, decimal, encoding, day_first)
+    frame = read_frame(data, ReadOptions.from_dict(reading), text, categories)
+    names = [str(name) for name in classifier.feature_names_in_]
+    absent = [name for name in names if name not in frame.columns]
+    if absent:
+        raise TableError(f"{data} lacks the columns {', '.join(map(repr, absent))}, which {folder} was fitted on.")
+    probabilities = classifier.predict_proba(frame[names])
+    found = pd.DataFrame({schema.target: classifier.classes_[probabilities.argmax(axis=1)]})
+    for number, name in enumerate(classifier.classes_):
+        found[f"probability of {name}"] = probabilities[:, number]
+    write_frame(found, output)
+    typer.echo(f"{len(found)} rows: {output}")
