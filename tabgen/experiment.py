@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -188,6 +189,10 @@ def find_suite(name: str, plugins: Plugins) -> datasets.Suite:
     return plugins.suites[name]  # raises, with what there is
 
 
+MOST_CELLS = 1_000_000
+"""Of one plan, which is held in memory as a whole: 20 methods on 50 tables, ten folds a hundred times."""
+
+
 def plan(experiment: Experiment, plugins: Plugins) -> list[Cell]:
     """The cells of an experiment in the order they run: by dataset, fold, seed, draw, method.
 
@@ -200,6 +205,7 @@ def plan(experiment: Experiment, plugins: Plugins) -> list[Cell]:
         If there is nothing to run, two of its cells would be the same, or a generator's environment is not there.
     """
     _check(experiment)
+    _check_size(experiment)
     shared: dict[str, Any] = {
         "suite": experiment.suite.name,
         "n_folds": experiment.folds,
@@ -288,6 +294,21 @@ def _check(experiment: Experiment) -> None:
     twice = sorted({label for label in labels if labels.count(label) > 1})
     if twice:
         raise ExperimentError(f"a method is named twice: {', '.join(twice)}.")
+
+
+def _check_size(experiment: Experiment) -> None:
+    """Counts are multiplied before any is gone through."""
+    parts = {
+        "datasets": len(experiment.suite.datasets),
+        "folds": experiment.folds,
+        "seeds": len(experiment.seeds),
+        "draws": experiment.draws,
+        "methods": len(experiment.methods),
+        "training sizes": len(experiment.max_train_rows),
+    }
+    if math.prod(parts.values()) > MOST_CELLS:
+        told = " x ".join(f"{count:,} {what}" for what, count in parts.items())
+        raise ExperimentError(f"{told} are more than {MOST_CELLS:,} cells; split the experiment.")
 
 
 def _check_keys(cells: list[Cell]) -> None:

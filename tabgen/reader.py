@@ -81,9 +81,9 @@ class ReadOptions:
         if self.encoding is not None:
             try:
                 codecs.lookup(self.encoding)
-            except LookupError as error:
+            except (LookupError, ValueError) as error:  # a zero byte, half a character
                 raise DataError(
-                    f"there is no encoding '{self.encoding}'; utf-8, latin-1 and utf-16 are some."
+                    f"there is no encoding {self.encoding!r:.80}; utf-8, latin-1 and utf-16 are some."
                 ) from error
 
     def to_dict(self) -> dict[str, Any]:

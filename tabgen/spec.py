@@ -12,12 +12,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from tabgen import datasets
 from tabgen.arms import ARMS
 from tabgen.clock import Phase
+from tabgen.comparable import DRAWS
 from tabgen.errors import ExperimentError, UnknownNameError
 from tabgen.experiment import Experiment, Limits, default_methods, find_suite, parse_methods
 from tabgen.generator import BASELINES
 from tabgen.models import DEFAULT_MODEL
 from tabgen.models.recipes import RECIPES, Recipe, get_recipe
 from tabgen.plugins import Plugins
+from tabgen.text import clean
 
 PRESETS = Path(__file__).parent / "presets"
 
@@ -27,6 +29,7 @@ def _as_list(value: Any) -> Any:
 
 
 OneOrMore = BeforeValidator(_as_list)
+MOST_SEEDS = 100_000
 REPEATS = 3
 """Repeats of every fold of one table, where nothing else is said: folds of a suite repeat each other less."""
 QUICK_ARMS = [arm.name for arm in ARMS.values() if not arm.tunes]
@@ -35,7 +38,7 @@ QUICK_ARMS = [arm.name for arm in ARMS.values() if not arm.tunes]
 class ExperimentSpec(BaseModel):
     """What an experiment file may say; its fields are the flags of `tabgen run`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     suite: str | None = Field(None, description="A suite by name (core, quick), or a folder with a manifest.json.")
     data: Path | None = Field(None, description="One table instead of a suite (docs/tables.md).")
@@ -53,9 +56,9 @@ class ExperimentSpec(BaseModel):
         f" no fine-tuning: {', '.join(QUICK_ARMS)}.",
     )
     tuning_seeds: int = Field(2, ge=1, le=100, description="Fine-tuning runs of a cell; its scores are their means.")
-    draws: int = Field(1, ge=1, description="Fits and draws of every generator on each split.")
+    draws: int = Field(1, ge=1, le=DRAWS, description="Fits and draws of every generator on each split.")
     seeds: int | None = Field(
-        None, ge=1, description=f"Repeats of every fold with other seeds: 1; of `data` {REPEATS}."
+        None, ge=1, le=MOST_SEEDS, description=f"Repeats of every fold with other seeds: 1; of `data` {REPEATS}."
     )
     model: str = Field(DEFAULT_MODEL, description="A foundation model by name, or a directory with a checkpoint.")
     recipe: Annotated[list[str], OneOrMore] = Field(
@@ -145,7 +148,7 @@ class ExperimentSpec(BaseModel):
         for name, fields in self.recipes.items():
             if name in RECIPES:
                 raise ExperimentError(f"recipes.{name}: tabgen has a recipe of that name; choose another.")
-            if "base" not in fields:
+            if not isinstance(fields.get("base"), str):
                 raise ExperimentError(
                     f"recipes.{name} lacks base: the recipe it starts from, one of {', '.join(RECIPES)}."
                 )
@@ -179,6 +182,8 @@ def make_spec(values: dict[str, Any], where: str = "the experiment") -> Experime
     ExperimentError
         Naming the field, the value, and what is allowed.
     """
+    for key in ("data", "suite", "model"):
+        _check_path(values.get(key), f"{where}: {key}")
     try:
         return ExperimentSpec(**values)
     except ValidationError as error:
@@ -207,7 +212,7 @@ def read_spec(path: Path) -> dict[str, Any]:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ExperimentError(f"the experiment file {path} cannot be read: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # TOML's and UTF-8's errors, numbers of too many digits, depth
         raise ExperimentError(f"{path} is not TOML: {error}.") from error
     if isinstance(values.get("data"), str):
         values["data"] = path.parent / values["data"]
@@ -215,6 +220,16 @@ def read_spec(path: Path) -> dict[str, Any]:
         if isinstance(values.get(key), str) and values[key].startswith(("./", "../")):
             values[key] = str(path.parent / values[key])
     return values
+
+
+def _check_path(value: Any, where: str) -> None:
+    """What may be a path is one that a file system can be asked for."""
+    try:
+        Path(value if isinstance(value, str | Path) else "").stat()
+    except FileNotFoundError:
+        return
+    except (ValueError, OSError) as error:
+        raise ExperimentError(f"{where} = {clean(value, 60)!r} is no name and no path: {error}.") from error
 
 
 def read_preset(name: str) -> dict[str, Any]:

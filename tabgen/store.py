@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -47,12 +48,13 @@ class Store:
         self.folder = folder
         path = folder / FILE
         self._lock: IO[str] | None = None
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
         if write:
             self._lock = _take_lock(folder)
         elif not path.is_file():
             raise StoreError(f"there is no run in {folder}: it has no {FILE}. Start one with `tabgen run -o {folder}`.")
         try:
-            self._db = sqlite3.connect(path if write else f"{path.resolve().as_uri()}?mode=ro", uri=not write)
+            self._db = sqlite3.connect(path) if write else self._reader(path)
             if write and not self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                 self._db.execute("PRAGMA journal_mode=WAL")
                 self._db.executescript(CREATE)
@@ -75,6 +77,24 @@ class Store:
             self._db.close()
         if self._lock:
             self._lock.close()
+        if self._scratch:
+            self._scratch.cleanup()
+
+    def _reader(self, path: Path) -> sqlite3.Connection:
+        """A connection that only reads; SQLite writes beside a store with a journal, so it is copied where none can."""
+        db = _read_only(path)
+        try:
+            db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.OperationalError:
+            if os.access(path.parent, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+                raise
+            db.close()
+            self._scratch = tempfile.TemporaryDirectory()
+            for name in (FILE, f"{FILE}-wal"):
+                if (path.parent / name).is_file():
+                    shutil.copyfile(path.parent / name, Path(self._scratch.name) / name)
+            return _read_only(Path(self._scratch.name) / FILE)
+        return db
 
     def statuses(self) -> dict[str, str]:
         """Key -> status of everything stored."""
@@ -116,6 +136,10 @@ class Store:
             return self._db.execute(query).fetchall()
         except sqlite3.Error as error:
             raise _damaged(self.folder / FILE, error) from error
+
+
+def _read_only(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
 
 
 def _damaged(path: Path, error: Exception) -> StoreError:

@@ -28,6 +28,7 @@ SLOW = (
     "test_cell.py",
     "test_runner.py",
     "test_testing.py",
+    "test_tiny_runs.py",
 )
 """What starts servers, clusters, browsers or other interpreters, or trains: left out by `make fast`."""
 

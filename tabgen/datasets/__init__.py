@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tabgen.errors import DataError
 from tabgen.marker import hookimpl
+from tabgen.text import clean, is_text
 
 if TYPE_CHECKING:
     from tabgen.table import Table
@@ -102,8 +103,11 @@ def read_manifest(folder: Path) -> list[Dataset]:
         raise DataError(f"{folder} is no suite: it has no manifest.json.")
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        sound = is_text(entries)
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is not JSON: {error}") from error
+    if not sound:
+        raise DataError(f"{path} holds halves of characters (\\ud800 to \\udfff), which are no text.")
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise DataError(f"{path} should hold a list of objects, one per dataset.")
     if not entries:
@@ -123,10 +127,14 @@ def _read_entry(entry: dict[str, Any], where: str, folder: Path) -> Dataset:
     for key, kind in ENTRY_TYPES.items():
         if not isinstance(entry.get(key, kind()), kind):
             raise DataError(f"{where} has {key}={entry[key]!r} where a {kind.__name__} is due.")
-    file = (folder / entry["file"]).resolve()
+    try:
+        file = (folder / entry["file"]).resolve()
+        there = file.is_file()
+    except (ValueError, OSError, RuntimeError) as error:  # a zero byte, more than a file system takes, links in a ring
+        raise DataError(f"{where} names a file that cannot be: {clean(entry['file'], 60)!r} ({error}).") from error
     if not file.is_relative_to(folder.resolve()):
         raise DataError(f"{where}, '{entry['name']}', names the file {entry['file']}, which is outside the folder.")
-    if not file.is_file():
+    if not there:
         raise DataError(f"{where}, '{entry['name']}', names the file {entry['file']}, which is not there.")
     optional = entry.get("sha256"), entry.get("kinds", {}), entry.get("reading", {})
     return Dataset(entry["name"], file, entry["target"], *optional, entry)

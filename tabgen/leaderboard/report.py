@@ -13,6 +13,7 @@ from tabgen import figures
 from tabgen.arms import ARMS, FIRST_ARM
 from tabgen.comparable import Ranked
 from tabgen.environment import PACKAGES
+from tabgen.errors import StoreError
 from tabgen.freeze import Freeze, label_of, read_freeze
 from tabgen.leaderboard.pages import make_environment
 from tabgen.results import answers, closeness, default_arm, gains_side_by_side, load_results, next_line, reasons
@@ -60,8 +61,14 @@ def write_report(folder: Path, ranked: Sequence[Ranked]) -> Path:
     outcomes, freeze = load_results(folder), read_freeze(folder)
     path = folder / "report.html"
     scratch = folder / "report.html.new"
-    scratch.write_text(render(outcomes, ranked, folder.resolve().name, freeze), encoding="utf-8")
-    scratch.replace(path)
+    page = render(outcomes, ranked, folder.resolve().name, freeze)
+    try:
+        scratch.write_text(page, encoding="utf-8")
+        scratch.replace(path)
+    except OSError as error:
+        raise StoreError(
+            f"the report cannot be written into {folder}: {error.strerror}. Copy the folder to where you can write."
+        ) from error
     return path
 
 

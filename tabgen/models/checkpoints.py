@@ -22,6 +22,8 @@ from tabgen.models.tab2d import Tab2D, Tab2DConfig
 from tabgen.table import Table
 
 MAX_COLUMNS = 100
+MOST_SIZES = {"dim": 16_384, "dim_output": 10_000, "n_layers": 500, "n_heads": 1000}
+"""Of a configuration; Mitra has 512, 10, 12 and 4."""
 CELLS_PER_CHUNK = 40_000
 """Query cells (rows x columns) computed at once when predicting: bounds memory, changes no result."""
 
@@ -88,14 +90,17 @@ def load_directory(folder: Path, device: str = "cpu", texts: type[TextParts] = T
         dim, dim_output, n_layers, n_heads = (int(config[key]) for key in ("dim", "dim_output", "n_layers", "n_heads"))
         sizes = Tab2DConfig(dim, dim_output, n_layers, n_heads, many_levels=int(config.get("many_levels", 0)))
         task = str(config.get("task", "CLASSIFICATION")).upper().removeprefix("TASK.")
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ModelError(f"{folder / 'config.json'} is not a Tab2D configuration: {error!r}.") from error
     if task != "CLASSIFICATION":
         raise ModelError(f"{folder} holds a model for {task.lower()}; tabgen compares classifiers.")
-    module = Tab2D(sizes)
+    _check_sizes(sizes, folder / "config.json")
     try:
-        module.load_state_dict(load_file(weights))
-    except (SafetensorError, RuntimeError) as error:
+        state = load_file(weights)
+        _check_amount(state, sizes)
+        module = Tab2D(sizes)
+        module.load_state_dict(state)
+    except (SafetensorError, RuntimeError, ValueError, KeyError, OSError) as error:
         raise ModelError(f"the weights in {weights} do not fit its config.json: {error}") from error
     return Tab2DModel(module.eval(), checkpoint_hash(folder), device, texts)
 
@@ -106,3 +111,20 @@ def save_directory(model: Tab2DModel, folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps(model.module.config.to_dict(), indent=2))
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.module.state_dict().items()}
     save_file(weights, folder / "model.safetensors")
+def _check_amount(state: dict[str, Tensor], sizes: Tab2DConfig) -> None:
+    """Sizes that the weights do not have are refused before they take any memory."""
+    d, classes = sizes.dim, sizes.dim_output
+    due = sizes.n_layers * (24 * d * d + 26 * d) + 5 * d + 2 * classes * d + classes
+    found = sum(tensor.numel() for tensor in state.values())
+    if due != found:
+        raise ValueError(f"it holds {found:,} numbers, and a model of these sizes has {due:,}.")
+
+
+def _check_sizes(sizes: Tab2DConfig, path: Path) -> None:
+    for name, most in MOST_SIZES.items():
+        if not 1 <= (size := getattr(sizes, name)) <= most:
+            raise ModelError(f"{path} has {name} = {str(size)[:20]}; from 1 to {most:,} can be read.")
+    if sizes.dim % sizes.n_heads:
+        raise ModelError(f"{path} has dim = {sizes.dim}, which {sizes.n_heads} heads do not divide.")
+    if sizes.many_levels < 0:
+        raise ModelError(f"{path} has many_levels = {str(sizes.many_levels)[:20]}; 0 or more is due.")

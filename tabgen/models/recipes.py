@@ -9,6 +9,8 @@ from typing import Any
 from tabgen.errors import ExperimentError, UnknownNameError
 
 SMALL_TABLE = 16_384
+MOST = 1e15
+"""Of a number in a recipe: beyond it float64 no longer tells integers apart."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ RECIPES = {
 }
 
 
-def get_recipe(name: str, **overrides: Any) -> Recipe:
+def get_recipe(name: str, /, **overrides: Any) -> Recipe:
     """A recipe by name, with any field replaced.
 
     Raises
@@ -125,4 +127,25 @@ def get_recipe(name: str, **overrides: Any) -> Recipe:
         raise ExperimentError(
             f"a recipe has no field {', '.join(sorted(unknown))}; it has {', '.join(RECIPES[name].to_dict())}."
         )
+    for field, value in overrides.items():
+        _check_field(field, value, getattr(RECIPES[name], field))
     return replace(RECIPES[name], **overrides)
+
+
+def _check_field(name: str, value: Any, like: Any) -> None:
+    """A field's value is of the kind of the one that it replaces, finite and not below 0."""
+    many = isinstance(like, tuple)
+    if isinstance(like, str):
+        due, sound = "a text", isinstance(value, str)
+    elif many and not (isinstance(value, list | tuple) and len(value) == len(like)):
+        due, sound = f"{len(like)} numbers", False
+    else:
+        whole = isinstance(like, int)
+        due = "a whole number, 0 or more" if whole else "finite and 0 or more"
+        numbers = value if many else [value]
+        sound = all(
+            isinstance(each, int if whole else int | float) and not isinstance(each, bool) and 0 <= each <= MOST
+            for each in numbers
+        )
+    if not sound:
+        raise ExperimentError(f"a recipe's {name} is {due}; not {value!r:.80}.")
