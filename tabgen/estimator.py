@@ -140,7 +140,7 @@ class GeneratorAugmentedClassifier(ClassifierMixin, BaseEstimator):  # type: ign
         labels = self._checked(X, y)
         self.classes_, codes = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
-            raise EstimatorError(f"y holds only the class {self.classes_[0]!r}; a classifier needs at least two.")
+            raise EstimatorError(f"y holds only the class {self.classes_.tolist()[0]!r}; a classifier needs at least two.")
         registry = get_plugins(plugins)
         candidates = self._candidates(registry)
         table = self._table(X, y, codes, kinds)
@@ -199,7 +199,7 @@ class GeneratorAugmentedClassifier(ClassifierMixin, BaseEstimator):  # type: ign
         check_folder(folder)
         synthetic = predictor.synthetic
         saved = _Saved(
-            format=FORMAT,
+            format=FORMAT,  # type: ignore[arg-type]
             tabgen=own_version(),
             generator=self.generator,
             arm=self.arm,
@@ -211,7 +211,7 @@ class GeneratorAugmentedClassifier(ClassifierMixin, BaseEstimator):  # type: ign
             columns=self._columns,
             named=hasattr(self, "feature_names_in_"),
             generator_kept=self.generator_,
-            arm_kept=self.arm_,
+            arm_kept=self.arm_,  # type: ignore[arg-type]
             validation_scores=self.validation_scores_,
             failures=self.failures_,
             real=predictor.real.schema.to_dict(),

@@ -111,6 +111,8 @@ def save_directory(model: Tab2DModel, folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps(model.module.config.to_dict(), indent=2))
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.module.state_dict().items()}
     save_file(weights, folder / "model.safetensors")
+
+
 def _check_amount(state: dict[str, Tensor], sizes: Tab2DConfig) -> None:
     """Sizes that the weights do not have are refused before they take any memory."""
     d, classes = sizes.dim, sizes.dim_output
