@@ -97,6 +97,7 @@ CONFIGS: dict[str, tuple[Any, str]] = {
     "wider than the weights": ({"dim": 16_384}, "do not fit"),
     "more layers than any": ({"n_layers": 10**9}, "from 1 to 500"),
     "more layers than the weights": ({"n_layers": 4}, "do not fit"),
+    "a task that is half a character": ({"task": "\ud800"}, "holds a model for"),
     "negative levels": ({"many_levels": -1}, "many_levels = -1"),
 }
 
@@ -107,5 +108,6 @@ def test_odd_checkpoints_end_in_a_model_error(config: Any, message: str, tmp_pat
     sound = json.loads((FIXTURE / "config.json").read_text())
     changed = sound | config if isinstance(config, dict) else config
     (tmp_path / "config.json").write_text(changed if isinstance(changed, str) else json.dumps(changed))
-    with pytest.raises(ModelError, match=message):
+    with pytest.raises(ModelError, match=message) as told:
         load_directory(tmp_path)
+    str(told.value).encode()

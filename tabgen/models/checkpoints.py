@@ -20,6 +20,7 @@ from tabgen.models.levels import with_shares
 from tabgen.models.parts import TextParts
 from tabgen.models.tab2d import Tab2D, Tab2DConfig
 from tabgen.table import Table
+from tabgen.text import clean
 
 MAX_COLUMNS = 100
 MOST_SIZES = {"dim": 16_384, "dim_output": 10_000, "n_layers": 500, "n_heads": 1000}
@@ -93,7 +94,7 @@ def load_directory(folder: Path, device: str = "cpu", texts: type[TextParts] = T
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ModelError(f"{folder / 'config.json'} is not a Tab2D configuration: {error!r}.") from error
     if task != "CLASSIFICATION":
-        raise ModelError(f"{folder} holds a model for {task.lower()}; tabgen compares classifiers.")
+        raise ModelError(f"{folder} holds a model for {clean(task.lower(), 60)}; tabgen compares classifiers.")
     _check_sizes(sizes, folder / "config.json")
     try:
         state = load_file(weights)
@@ -101,7 +102,7 @@ def load_directory(folder: Path, device: str = "cpu", texts: type[TextParts] = T
         module = Tab2D(sizes)
         module.load_state_dict(state)
     except (SafetensorError, RuntimeError, ValueError, KeyError, OSError) as error:
-        raise ModelError(f"the weights in {weights} do not fit its config.json: {error}") from error
+        raise ModelError(f"the weights in {weights} do not fit its config.json: {clean(error, 500)}") from error
     return Tab2DModel(module.eval(), checkpoint_hash(folder), device, texts)
 
 
