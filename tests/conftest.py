@@ -25,6 +25,7 @@ SLOW = (
     "pretrain/",
     "test_cache.py",
     "test_cell.py",
+    "test_estimator.py",
     "test_runner.py",
     "test_testing.py",
 )
