@@ -140,7 +140,8 @@ class GeneratorAugmentedClassifier(ClassifierMixin, BaseEstimator):  # type: ign
         labels = self._checked(X, y)
         self.classes_, codes = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
-            raise EstimatorError(f"y holds only the class {self.classes_.tolist()[0]!r}; a classifier needs at least two.")
+            (only,) = self.classes_.tolist()
+            raise EstimatorError(f"y holds only the class {only!r}; a classifier needs at least two.")
         registry = get_plugins(plugins)
         candidates = self._candidates(registry)
         table = self._table(X, y, codes, kinds)

@@ -26,9 +26,9 @@ SLOW = (
     "pretrain/",
     "test_cache.py",
     "test_cell.py",
+    "test_estimator.py",
     "test_runner.py",
     "test_testing.py",
-    "test_tiny_runs.py",
 )
 """What starts servers, clusters, browsers or other interpreters, or trains: left out by `make fast`."""
 

@@ -7,12 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from leaderboard_rows import made_row
 from markupsafe import Markup
 from paths import FIXTURE, TABARENA
 from typer.testing import CliRunner
 
+from tabgen import GeneratorAugmentedClassifier
 from tabgen.cli import app
 from tabgen.cli.answer import so_far
 from tabgen.datasets import CORE
@@ -355,3 +357,36 @@ def test_rank_folds_what_is_undecided_and_all_unfolds_it(finished: Path) -> None
     assert {pair["verdict"] for pair in pool["pairs"]} <= {"better", "worse", "equal", "undecided"}
     assert pool["cheapest_halving"]["seconds"] > 0
     assert all("seconds" not in way for way in pool["components"]["halvings"])
+
+
+def test_a_classifier_is_fitted_saved_and_predicts_from_files(tmp_path: Path) -> None:
+    data, target = CORE / "teaching-assistants.parquet", _target("teaching-assistants")
+    words = ["--no-external-plugins", "fit", "--data", data, "--target", target, "--model", FIXTURE]
+    fitted = tabgen(*words, "--generator", "jitter", "--arm", "augmented", "--seed", "1", "-o", tmp_path / "it")
+    assert "jitter/augmented" in fitted.stdout
+    assert "zero-shot" in fitted.stdout
+    assert "it holds your rows" in fitted.stdout.replace("\n", " ")
+
+    frame = pd.read_parquet(data)
+    rows = frame.drop(columns=target).head(20).assign(remark="not a feature")
+    rows.to_csv(tmp_path / "new.csv", index=False)
+    tabgen("predict", tmp_path / "it", "--data", tmp_path / "new.csv", "-o", tmp_path / "out.csv")
+    found = pd.read_csv(tmp_path / "out.csv")
+    probabilities = found.filter(like="probability of ")
+    assert list(found) == [target, *(f"probability of {c}" for c in sorted(frame[target].unique()))]
+    assert len(found) == 20
+    assert probabilities.sum(axis=1).to_numpy() == pytest.approx(1)
+    likeliest = probabilities.idxmax(axis=1).str.removeprefix("probability of ")
+    assert list(likeliest) == list(found[target].astype(str))
+    expected = GeneratorAugmentedClassifier.load(tmp_path / "it").predict_proba(rows.drop(columns="remark"))
+    assert probabilities.to_numpy() == pytest.approx(expected, abs=1e-6)
+
+    short = rows.drop(columns=rows.columns[0])
+    short.to_csv(tmp_path / "short.csv", index=False)
+    lacking = tabgen("predict", tmp_path / "it", "--data", tmp_path / "short.csv", "-o", tmp_path / "out.csv", ok=False)
+    assert f"short.csv lacks the columns '{rows.columns[0]}'" in lacking.stderr
+    nothing = tabgen("predict", tmp_path / "no", "--data", tmp_path / "new.csv", "-o", tmp_path / "out.csv", ok=False)
+    assert "no saved estimator: it has no estimator.json" in nothing.stderr
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").write_text("mine")
+    assert "holds something else" in tabgen(*words, "-o", tmp_path / "full", ok=False).stderr
