@@ -67,7 +67,7 @@ class GeneratorAugmentedClassifier(ClassifierMixin, BaseEstimator):  # type: ign
     ----------
     classes_ : ndarray, shape (classes,)
     n_features_in_ : int
-    feature_names_in_ : ndarray, shape (n_features_in_,)
+    feature_names_in_ : ndarray, shape (features,)
         Where ``X`` was a DataFrame whose column names are texts.
     generator_ : str or None
         The generator that was kept; None for the real rows alone.
