@@ -29,7 +29,7 @@ from tabgen.models.recipes import Recipe
 from tabgen.outcome import Cell, Result, hash_of, split_identity
 from tabgen.plugins import Plugins
 from tabgen.randomness import same_start, spawned
-from tabgen.splits import Split, split
+from tabgen.splits import Split, split_table
 from tabgen.synthesis import Synthesis
 from tabgen.table import Table
 from tabgen.worth import ORDERS, SIZES, LearningCurve, learning_curve
@@ -91,8 +91,7 @@ def run_cell(
     same_start(seeds["torch"])
     with clock.phase("load"):
         table = Dataset(cell.dataset, Path(cell.path), cell.target, cell.sha256, cell.kinds, cell.reading).load()
-        caps = (cell.max_train_rows, cell.max_test_rows)
-        parts = split(table.labels, cell.fold, cell.n_folds, cell.seed, *caps, table.copies)
+        parts = split_table(table, cell.fold, cell.n_folds, cell.seed, cell.max_train_rows, cell.max_test_rows)
         model = _load_model(cell, plugins, device)
         train = table.take(parts.train).observed()
         encoder = model.encoder(train)

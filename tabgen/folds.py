@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 
 from tabgen.datasets import Dataset
 from tabgen.errors import DataError, Unsupported
-from tabgen.splits import split
+from tabgen.splits import split_table
 from tabgen.table import Column, Table
 
 MANIFEST = "manifest.json"
@@ -74,7 +74,7 @@ def place_of(dataset: str, fold: int, seed: int) -> Path:
 
 def training_rows(table: Table, fold: int, n_folds: int, seed: int, max_train_rows: int | None) -> Table:
     """The rows that a generator is fitted on in this fold, as a run has them."""
-    return table.take(split(table.labels, fold, n_folds, seed, max_train_rows).train).observed()
+    return table.take(split_table(table, fold, n_folds, seed, max_train_rows).train).observed()
 
 
 def export_folds(

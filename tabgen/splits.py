@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tabgen.errors import ExperimentError, Unsupported
+
+if TYPE_CHECKING:
+    from tabgen.table import Table
 
 Rows = np.ndarray[Any, np.dtype[np.intp]]
 VALIDATION_SHARE = 0.2
@@ -28,6 +31,18 @@ class Split:
         for part in (self.train, self.validation, self.test):
             digest.update(np.int64(len(part)).tobytes() + part.astype(np.int64).tobytes())
         return digest.hexdigest()
+
+
+def split_table(
+    table: Table,
+    fold: int,
+    n_folds: int,
+    seed: int,
+    max_train_rows: int | None = None,
+    max_test_rows: int | None = None,
+) -> Split:
+    """The split of a table as every cell has it: :func:`split` of its labels, with its copies together."""
+    return split(table.labels, fold, n_folds, seed, max_train_rows, max_test_rows, table.copies)
 
 
 def split(

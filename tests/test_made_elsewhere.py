@@ -90,6 +90,16 @@ def test_the_training_rows_are_exported_and_no_other(heart: Dataset, exported: P
             refuse_unseen(table.take(parts.test), rows, table.take(parts.test), "the test rows")
 
 
+def test_a_table_with_copies_is_exported_as_it_is_run(built_in: Plugins, teaching: Dataset, tmp_path: Path) -> None:
+    """A run deals copies of a row as one; rows exported by any other split would be of no fold of it."""
+    copies = teaching.load().copies
+    assert len(np.unique(copies)) < len(copies)
+    export_folds([teaching], tmp_path / "folds", 2, max_train_rows=100)
+    path = make(tmp_path / "folds", "mine")
+    for cell in cells_of(built_in, teaching, path):
+        assert run_cell(cell, built_in).status == "ok"
+
+
 def test_every_kind_of_column_comes_back_as_it_was(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(
