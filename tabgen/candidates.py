@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,9 +12,9 @@ from tabgen.errors import EstimatorError
 from tabgen.experiment import Method
 from tabgen.generator import FitContext
 from tabgen.host.elsewhere import make_where_it_runs
-from tabgen.metrics import SMALLEST_PROBABILITY, Labels, Probabilities
+from tabgen.metrics import Probabilities, log_loss
 from tabgen.models.base import Encoded, FoundationModel
-from tabgen.models.finetune import fine_tune
+from tabgen.models.finetune import fine_tune, weights_of
 from tabgen.models.recipes import Recipe
 from tabgen.plugins import Plugins
 from tabgen.randomness import spawned
@@ -26,8 +25,6 @@ from tabgen.table import Table
 ARMS = ("augmented", "context", "fine-tune")
 """The uses that are tried, of those in ``tabgen.arms``: weights that nothing chose are no answer for one table."""
 ZERO_SHOT = "zero-shot"
-MOST_CONTEXT = 8192
-"""Rows of a context with synthetic ones at most, as in a cell."""
 HOLD_OUT_FOLDS = 5
 """One of so many parts of the rows is held out."""
 FIT, SAMPLE, TUNE = 1, 2, 3
@@ -69,8 +66,7 @@ class Predictor:
         self.context = self.encoded(real)
         if self.synthetic is not None:
             drawn = self.encoded(self.synthetic)
-            both = stacked(self.context, drawn) if arm == "augmented" else drawn
-            self.context = Encoded(both.x[:MOST_CONTEXT], both.y[:MOST_CONTEXT], both.levels)
+            self.context = (self.context.stacked(drawn) if arm == "augmented" else drawn).as_context()
 
     def encoded(self, table: Table) -> Encoded:
         """Rows as the model reads them, by the real ones."""
@@ -80,17 +76,6 @@ class Predictor:
         """Class probabilities of rows: (rows, classes)."""
         x, y, levels = self.context
         return self.model.predict(x, y, self._encoder.encode(table), self.n_classes, levels)
-
-
-def stacked(one: Encoded, other: Encoded) -> Encoded:
-    """Rows of one encoder, below one another."""
-    return Encoded(torch.cat([one.x, other.x]), torch.cat([one.y, other.y]), one.levels)
-
-
-def log_loss(labels: Labels, probabilities: Probabilities) -> float:
-    """Mean log-loss in nats, as fine-tuning validates by it."""
-    true = probabilities[np.arange(len(labels)), labels]
-    return float(-np.log(np.clip(true, SMALLEST_PROBABILITY, 1)).mean())
 
 
 def hold_out(table: Table, seed: int) -> tuple[Table, Table]:
@@ -127,7 +112,7 @@ class Bench:
         self._load_model, self._plugins, self._recipe = load_model, plugins, recipe
         self._ratio, self._seed = ratio, seed
         self.model = load_model()
-        self._start = _weights(self.model)
+        self._start = weights_of(self.model.module)
 
     def draw(self, method: Method, table: Table) -> Table:
         """Rows of a generator that is fitted on ``table``.
@@ -183,7 +168,7 @@ class Bench:
 
         def keep(step: int) -> None:
             if step == steps:  # no rows are held out now: it is not for the loop to say which step is best
-                kept.update(_weights(self.model))
+                kept.update(weights_of(self.model.module))
 
         fine_tune(
             self.model,
@@ -202,10 +187,6 @@ class Bench:
     def _offered(self, method: Method, predictor: Predictor, synthetic: Table) -> tuple[Encoded, Recipe]:
         """What steps of fine-tuning learn from, and how."""
         drawn = predictor.encoded(synthetic)
-        pool = stacked(predictor.context, drawn) if method.mixing == "augment" else drawn
+        pool = predictor.context.stacked(drawn) if method.mixing == "augment" else drawn
         recipe = self._recipe if method.recipe is None else Recipe(**method.recipe)
         return pool, recipe.for_table(predictor.n_classes, len(predictor.real)).for_rows(len(pool.y))
-
-
-def _weights(model: FoundationModel) -> dict[str, Any]:
-    return {name: tensor.detach().clone() for name, tensor in model.module.state_dict().items()}

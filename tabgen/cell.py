@@ -24,7 +24,7 @@ from tabgen.host.client import Host, HostHere
 from tabgen.made_elsewhere import FILE, FileHost
 from tabgen.metrics import Labels, Metric, Probabilities, roc_auc
 from tabgen.models.base import Encoded, Encoder, FoundationModel
-from tabgen.models.finetune import DrawTable, FineTuned, fine_tune
+from tabgen.models.finetune import DrawTable, FineTuned, fine_tune, weights_of
 from tabgen.models.recipes import Recipe
 from tabgen.outcome import Cell, Result, hash_of, split_identity
 from tabgen.plugins import Plugins
@@ -35,8 +35,6 @@ from tabgen.table import Table
 from tabgen.worth import ORDERS, SIZES, LearningCurve, learning_curve
 
 PURPOSES = ("split", "fit", "sample", "finetune", "torch", "curve")
-MOST_CONTEXT = 8192
-"""Rows of a context at most; the rest of a larger sample is left out, and the outcome says how many there were."""
 Tensor = torch.Tensor
 
 
@@ -171,7 +169,7 @@ def _tune(
     steps, primary = fixed_steps(recipe.steps)
     fixed = "fixed-steps" in cell.arms
     evaluate = replace(recipe, evaluate_every=math.gcd(recipe.evaluate_every, *steps)) if fixed else recipe
-    start = {name: tensor.clone() for name, tensor in model.module.state_dict().items()}
+    start = weights_of(model.module)
     runs: list[dict[str, float]] = []
     first: FineTuned | None = None
     kept = []
@@ -408,7 +406,7 @@ class SyntheticRows:
             return self.real if self.augment and step % 2 == 0 else self._draw(step)
         if self._table is None:
             drawn = self._encoded(self.sample)[0]
-            self._table = _stacked(self.real, drawn) if self.augment else drawn
+            self._table = self.real.stacked(drawn) if self.augment else drawn
         return self._table
 
     def as_context(self, stage: str, with_real: bool) -> dict[str, Any]:
@@ -418,8 +416,7 @@ class SyntheticRows:
         if encoder is not self.encoder:  # the draw has other columns: everything is seen through them
             real = Encoded(encoder.encode(self.synthesis.train), self.real.y, encoder.levels)
             held_out = {part: encoder.encode(rows) for part, rows in self.scorer.held_out.items()}
-        x, y, levels = _stacked(real, drawn) if with_real else drawn
-        context = Encoded(x[:MOST_CONTEXT], y[:MOST_CONTEXT], levels)
+        context = (real.stacked(drawn) if with_real else drawn).as_context()
         return self.scorer.scores(stage, context, held_out) | {f"n_{stage}": len(context.y)}
 
     def _draw(self, step: int) -> Encoded:
@@ -431,11 +428,6 @@ class SyntheticRows:
             lacks = len(sample.schema.columns) < len(self.synthesis.train.schema.columns)
             encoder = self.model.encoder(sample) if lacks else self.encoder
             return Encoded(encoder.encode(sample), torch.from_numpy(sample.labels), encoder.levels), encoder
-
-
-def _stacked(one: Encoded, other: Encoded) -> Encoded:
-    """Rows of one encoder, below one another."""
-    return Encoded(torch.cat([one.x, other.x]), torch.cat([one.y, other.y]), one.levels)
 
 
 def _fidelity(train: Table, holdout: Table, sample: Table, seed: int, notes: dict[str, Any]) -> dict[str, float]:

@@ -19,10 +19,11 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tabgen.arrow import from_arrow, to_arrow
-from tabgen.candidates import ARMS, ZERO_SHOT, Bench, Candidate, Predictor, hold_out, log_loss
+from tabgen.candidates import ARMS, ZERO_SHOT, Bench, Candidate, Predictor, hold_out
 from tabgen.environment import own_version
 from tabgen.errors import DataError, EstimatorError, TabgenError, TableWarning, UnknownNameError, Unsupported
 from tabgen.experiment import parse_method
+from tabgen.metrics import log_loss
 from tabgen.models import DEFAULT_MODEL
 from tabgen.models.checkpoints import Tab2DModel, load_directory, save_directory
 from tabgen.models.parts import SentenceParts, TextParts

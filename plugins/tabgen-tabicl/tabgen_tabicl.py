@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tabgen import hookimpl
-from tabgen.errors import ModelError, Unsupported
+from tabgen.errors import ModelError
 from tabgen.models.base import FoundationModel, ModelInfo
 
 if TYPE_CHECKING:
@@ -57,9 +57,7 @@ class TabICLModel(FoundationModel):
     def encoder(self, context: Table) -> TableEncoder:
         from tabgen.models.encoding import TableEncoder
 
-        n_classes = len(context.schema.classes)
-        if n_classes > self.max_classes:
-            raise Unsupported(f"the model takes at most {self.max_classes} classes; the table has {n_classes}.")
+        self.check_classes(context)
         return TableEncoder(context, self.max_columns)
 
     def logits(

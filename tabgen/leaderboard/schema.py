@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from tabgen.errors import DataError
 from tabgen.outcome import Cell, Result
-from tabgen.text import clean
+from tabgen.text import clean, is_text
 
 SCHEMA_VERSION = 1
 """Raised whenever a column changes its meaning or goes; new columns leave it as it is."""
@@ -181,8 +181,8 @@ def strict_json(text: str, where: str) -> Any:
 
     try:
         data = json.loads(text, object_pairs_hook=unique, parse_constant=refuse, parse_float=finite, parse_int=whole)
-        if "\\ud" in text.lower():
-            json.dumps(data, ensure_ascii=False).encode()  # a surrogate without its other half is no text
+        if "\\ud" in text.lower() and not is_text(data):
+            raise ValueError("a text holds half of a character")
         return data
     except (ValueError, RecursionError) as error:
         raise DataError(f"{where} cannot be read as JSON: {error}.") from error

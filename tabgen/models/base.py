@@ -7,11 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tabgen.errors import Unsupported
+
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
 
     from tabgen.table import Table
+
+
+MOST_CONTEXT = 8192
+"""Rows of a context with synthetic ones at most; the rest is left out."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,16 @@ class Encoded(NamedTuple):
     y: Tensor
     levels: tuple[int, ...] = ()
 
+    def stacked(self, other: Encoded) -> Encoded:
+        """These rows and, below them, others of the same encoder."""
+        import torch
+
+        return Encoded(torch.cat([self.x, other.x]), torch.cat([self.y, other.y]), self.levels)
+
+    def as_context(self) -> Encoded:
+        """The first of these rows, as many as a context with synthetic ones holds."""
+        return Encoded(self.x[:MOST_CONTEXT], self.y[:MOST_CONTEXT], self.levels)
+
 
 class Encoder(ABC):
     """Turns tables into the model's input; fitted once, on the context rows only.
@@ -94,6 +110,12 @@ class FoundationModel(ABC):
     max_columns: int
     checkpoint_hash: str
     device: str
+
+    def check_classes(self, context: Table) -> None:
+        """Raise :class:`tabgen.errors.Unsupported` if the table has more classes than the model takes."""
+        n_classes = len(context.schema.classes)
+        if n_classes > self.max_classes:
+            raise Unsupported(f"the model takes at most {self.max_classes} classes; the table has {n_classes}.")
 
     @abstractmethod
     def encoder(self, context: Table) -> Encoder:

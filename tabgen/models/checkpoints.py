@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from tabgen.errors import ModelError, Unsupported
+from tabgen.errors import ModelError
 from tabgen.models.base import FoundationModel
 from tabgen.models.encoding import TableEncoder
 from tabgen.models.files import checkpoint_hash
@@ -45,9 +45,7 @@ class Tab2DModel(FoundationModel):
         self.texts = texts
 
     def encoder(self, context: Table) -> TableEncoder:
-        n_classes = len(context.schema.classes)
-        if n_classes > self.max_classes:
-            raise Unsupported(f"the model takes at most {self.max_classes} classes; the table has {n_classes}.")
+        self.check_classes(context)
         return TableEncoder(context, self.max_columns, self.texts, self.module.config.many_levels)
 
     def logits(

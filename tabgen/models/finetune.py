@@ -173,7 +173,7 @@ def fine_tune(
 
     x_held_out, y_held_out = validation if watched is None else map(torch.cat, zip(validation, watched, strict=True))
     n_validation = len(validation[1])
-    result = FineTuned(_copy(module), 0)
+    result = FineTuned(weights_of(module), 0)
 
     def predict(step: int) -> np.ndarray[Any, Any]:
         """Note the losses of the present weights."""
@@ -213,7 +213,7 @@ def fine_tune(
             probabilities = predict(step)
             if result.validation_losses[-1] < best_loss and not stopped:
                 best_loss, result.best_step = result.validation_losses[-1], step
-                result.weights, result.probabilities = _copy(module), probabilities
+                result.weights, result.probabilities = weights_of(module), probabilities
             stopped = stopped or step - result.best_step >= recipe.patience
         seconds.append(time.perf_counter() - began)
         after_step(step)
@@ -225,5 +225,6 @@ def fine_tune(
     return result
 
 
-def _copy(module: torch.nn.Module) -> dict[str, Tensor]:
+def weights_of(module: torch.nn.Module) -> dict[str, Tensor]:
+    """A copy of a module's weights, to be put back with ``load_state_dict``."""
     return {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
