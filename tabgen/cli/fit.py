@@ -56,4 +56,5 @@ def fit(
     for name, loss in scores:
         console.print(f"  {loss:.4f}  {name}", highlight=False, markup=False)
     kept = "the real rows alone" if classifier.generator_ is None else f"{classifier.generator_}, {classifier.arm_}"
-    console.print(f"Kept: {kept}. Written to {output}; it holds your rows.", highlight=False, markup=False)
+    told = f"Kept: {kept}. Written to {output}; it holds your rows."
+    console.print(told, highlight=False, markup=False, soft_wrap=True)

@@ -365,7 +365,7 @@ def test_a_classifier_is_fitted_saved_and_predicts_from_files(tmp_path: Path) ->
     fitted = tabgen(*words, "--generator", "jitter", "--arm", "augmented", "--seed", "1", "-o", tmp_path / "it")
     assert "jitter/augmented" in fitted.stdout
     assert "zero-shot" in fitted.stdout
-    assert "it holds your rows" in fitted.stdout.replace("\n", " ")
+    assert "it holds your rows" in fitted.stdout
 
     frame = pd.read_parquet(data)
     rows = frame.drop(columns=target).head(20).assign(remark="not a feature")
