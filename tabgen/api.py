@@ -217,6 +217,7 @@ def write_frame(frame: pd.DataFrame, path: Path) -> None:
     DataError
         For another ending.
     """
+    check_ending(path)
     plain = frame.assign(
         **{
             name: frame[name].astype(object) if frame[name].isna().any() else frame[name].astype(object).infer_objects()
@@ -231,7 +232,11 @@ def write_frame(frame: pd.DataFrame, path: Path) -> None:
         if "\r" in text:  # a value that holds the half of a line end is quoted only where lines end in both halves
             text = plain.assign(**marked).to_csv(index=False, lineterminator="\r\n")
         path.write_text(text.replace(mark, '""'), encoding="utf-8", newline="")
-    elif path.suffix.lower() == ".parquet":
-        plain.to_parquet(path, index=False)
     else:
+        plain.to_parquet(path, index=False)
+
+
+def check_ending(path: Path) -> None:
+    """Raise :class:`tabgen.errors.DataError` for a file that :func:`write_frame` does not write."""
+    if path.suffix.lower() not in (".csv", ".parquet"):
         raise DataError(f"{path} should end in .csv or .parquet.")

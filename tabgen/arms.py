@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -37,6 +37,11 @@ ARMS = {
 }
 FIRST_ARM = "fine-tune"
 """The paper's."""
+
+
+def first_shown(measured: Sequence[str]) -> str:
+    """The arm that is shown first: rows as context, which tells generators apart best, or else the first measured."""
+    return "context" if "context" in measured else measured[0]
 
 
 def tunes(names: Iterable[str]) -> bool:

@@ -43,11 +43,17 @@ class Pool:
 
 @dataclass(frozen=True)
 class Ranked:
-    """A pool under one arm, and its ranking; None where no cell has a score there."""
+    """A pool under one arm, and its ranking; None where no cell has a score there. ``whole``: the pool in all arms."""
 
     pool: Pool
     arm: str
     ranking: Ranking | None
+    whole: Pool
+
+
+def whole_pools(ranked: Sequence[Ranked]) -> list[Pool]:
+    """The pools that were ranked, each once and in all its arms."""
+    return list({id(each.whole): each.whole for each in ranked}.values())
 
 
 def pools(outcomes: pd.DataFrame) -> list[Pool]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from tabgen.comparable import pools
 from tabgen.errors import ExperimentError
 from tabgen.results import answers, default_arm, rank_pools
 
@@ -55,7 +56,7 @@ class Comparison:
     @cached_property
     def answer(self) -> Answer | None:
         """What to do with the table, where there is one table and one pool."""
-        found = answers(self._outcomes)
+        found = answers(pools(self._outcomes))
         return found[0][1] if len(found) == 1 else None
 
     @property

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from tabgen.arms import ARMS
 from tabgen.errors import ExperimentError, StoreError, UnknownNameError
+from tabgen.generator import BASELINES
 from tabgen.outcome import hash_of
 
 if TYPE_CHECKING:
     from tabgen.statistics import Pair, Ranking
 
 FILE, LOOKS = "freeze.json", "looks.jsonl"
-POLICIES = ("complete", "worst", "baseline")
+REGION = 0.1
+"""Half-width of practical equality in points, where nothing else was frozen."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def make_freeze(
     metric: str = "roc_auc",
     policy: str = "complete",
     contrasts: Sequence[tuple[str, str]] = (),
-    region: float = 0.1,
+    region: float = REGION,
     alpha: float = 0.05,
     outcomes_before: int = 0,
 ) -> Freeze:
@@ -115,13 +117,15 @@ def make_freeze(
     ExperimentError
         If a contrast names a method that is not planned, or a value is out of range.
     """
+    from tabgen.statistics import POLICIES
+
     if arm not in ARMS:
         raise UnknownNameError("arm", arm, ARMS)
     if policy not in POLICIES:
         raise UnknownNameError("policy", policy, POLICIES)
     if not region >= 0 or not 0 < alpha < 1:
         raise ExperimentError(f"region={region}, alpha={alpha}: a region is at least 0 points, alpha between 0 and 1.")
-    pairs = list(contrasts) or [(name, "real") for name in methods if name not in ("real", "zero-shot")]
+    pairs = list(contrasts) or [(name, "real") for name in methods if name not in BASELINES]
     for name in [name for pair in pairs for name in pair]:
         if name not in methods:
             raise UnknownNameError("planned method", name, methods)
@@ -164,6 +168,11 @@ def read_freeze(folder: Path) -> Freeze | None:
     if freeze.hash != told:
         raise StoreError(f"{path} was changed after it was frozen: its hash is not that of its content; restore it.")
     return freeze
+
+
+def region_of(freeze: Freeze | None) -> float:
+    """The region of practical equality that an analysis has."""
+    return REGION if freeze is None else freeze.region
 
 
 @dataclass(frozen=True)

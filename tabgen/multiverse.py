@@ -13,9 +13,9 @@ from tabgen.comparable import arms_of, in_arm, pools
 from tabgen.errors import ExperimentError
 from tabgen.outcome import canonical_json
 from tabgen.statistics import POLICIES, StatisticsError, contrasts, dataset_means, higher_is_better, normalised_scores
+from tabgen.statistics.controls import REFERENCE
 from tabgen.statistics.verdicts import FEWEST_DATASETS
 
-REFERENCE = "real"
 #: What tells variants of one generator apart that are choices of the analyst, not other generators.
 DIMENSIONS = ("arm", "metric", "policy", "rows", "recipe", "mixing", "ratio")
 

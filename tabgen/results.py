@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
-from tabgen.arms import ARMS
+from tabgen.arms import ARMS, first_shown
 from tabgen.comparable import Pool, Ranked, arms_of, in_arm, pools
 from tabgen.errors import ExperimentError, StoreError, UnknownNameError
 from tabgen.store import Store
@@ -57,6 +57,7 @@ def rank_pools(
 ) -> list[Ranked]:
     """The ranking of every pool of these outcomes in every arm that it measured, or in these arms."""
     from tabgen.statistics import summary
+    from tabgen.statistics.verdicts import REFERENCES
 
     found = []
     for pool in pools(outcomes):
@@ -64,20 +65,20 @@ def rank_pools(
             part = in_arm(pool.outcomes, arm)
             ranking = None
             if has_scores(part):
-                references = ("real", "zero-shot") if ARMS[arm].tunes else ("real",)
+                references = REFERENCES if ARMS[arm].tunes else REFERENCES[:1]
                 ranking = summary(
                     part, metric, policy, alpha, region, references=references, higher_better=higher_better, arm=arm
                 )
             if len(part):
-                found.append(Ranked(replace(pool, outcomes=part), arm, ranking))
+                found.append(Ranked(replace(pool, outcomes=part), arm, ranking, pool))
     return found
 
 
-def answers(outcomes: pd.DataFrame, alpha: float = 0.05) -> list[tuple[Pool, Answer]]:
-    """For every pool of one table: what to do with it."""
+def answers(of: Iterable[Pool], alpha: float = 0.05) -> list[tuple[Pool, Answer]]:
+    """For every pool of one table, all its arms: what to do with it."""
     from tabgen.statistics import answer
 
-    found = ((pool, answer(pool.outcomes, alpha=alpha)) for pool in pools(outcomes))
+    found = ((pool, answer(pool.outcomes, alpha=alpha)) for pool in of)
     return [(pool, each) for pool, each in found if each is not None]
 
 
@@ -102,9 +103,8 @@ def next_line(answer: Answer, outcomes: pd.DataFrame) -> str:
 
 
 def default_arm(outcomes: pd.DataFrame) -> str:
-    """The arm that is shown first: rows as context, which tells generators apart best, or else the first measured."""
-    measured = arms_of(outcomes)
-    return "context" if "context" in measured else measured[0]
+    """The arm of these outcomes that is shown first."""
+    return first_shown(arms_of(outcomes))
 
 
 def has_scores(outcomes: pd.DataFrame) -> bool:

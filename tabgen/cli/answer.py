@@ -52,10 +52,11 @@ def so_far(rows: list[dict[str, Any]]) -> str:
     """One line on what these outcomes show; empty while there is nothing to compare."""
     import pandas as pd
 
+    from tabgen.comparable import pools
     from tabgen.results import answers
     from tabgen.statistics.one_table import use_of
 
-    found = next((answer for _, answer in answers(pd.DataFrame(rows))), None)
+    found = next((answer for _, answer in answers(pools(pd.DataFrame(rows)))), None)
     uses = [candidate for candidate in found.candidates if not candidate.control] if found else []
     if not found or not uses:
         return ""

@@ -49,10 +49,7 @@ def generate(
         from tabgen.errors import ExperimentError
 
         raise ExperimentError(f"'{generator}' is a baseline, not a generator; see `tabgen generators`.")
-    if output.suffix.lower() not in (".csv", ".parquet"):
-        from tabgen.errors import DataError
-
-        raise DataError(f"{output} should end in .csv or .parquet.")
+    api.check_ending(output)
     console = Console()
     began = time.perf_counter()
     with console.status(f"fitting {method.generator} on {data}"):

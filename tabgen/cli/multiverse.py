@@ -30,7 +30,7 @@ def multiverse(
 
     from tabgen.cli.listings import load
     from tabgen.cli.plan import pair_of
-    from tabgen.freeze import read_freeze
+    from tabgen.freeze import read_freeze, region_of
     from tabgen.multiverse import multiverse as universes_of
     from tabgen.multiverse import to_dict
     from tabgen.results import load_results
@@ -39,7 +39,7 @@ def multiverse(
     named = [pair_of(text) for text in contrasts.split(",") if text.strip()]
     named += [pair for freeze in freezes for pair in freeze.contrasts if pair not in named]
     if region is None:
-        region = freezes[0].region if freezes else 0.1
+        region = region_of(freezes[0] if freezes else None)
     metrics = load(context).metrics
     directions = {name: metrics[name].higher_is_better for name in metrics}
     universes = universes_of(load_results(*folders), named, alpha=alpha, region=region, directions=directions)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from tabgen.cli.names import split_methods
+from tabgen.cli.flags import given_fields, read_values, split_methods
 
 
 def plan(
@@ -45,30 +45,30 @@ def plan(
     """
     from rich.console import Console
 
+    from tabgen.arms import first_shown
     from tabgen.cli.listings import load
-    from tabgen.cli.run import given_flags, print_plan, read_values, split_words
+    from tabgen.cli.run import print_plan, stored_outcomes
     from tabgen.errors import ExperimentError
     from tabgen.experiment import plan as plan_cells
     from tabgen.freeze import make_freeze
     from tabgen.spec import make_spec
-    from tabgen.store import FILE, Store
 
     plugins = load(context)
-    given = given_flags(
+    given = given_fields(
         context,
         suite=suite,
         data=data,
         target=target,
-        methods=split_methods(methods),
-        mixing=split_words(mixing),
+        methods=methods,
+        mixing=mixing,
         folds=folds,
-        arms=split_words(arms),
+        arms=arms,
         tuning_seeds=tuning_seeds,
         draws=draws,
         seeds=seeds,
         model=model,
-        recipe=split_methods(recipe),
-        max_train_rows=split_words(max_train_rows),
+        recipe=recipe,
+        max_train_rows=max_train_rows,
         max_test_rows=max_test_rows,
     )
     values = read_values(experiment_file, preset, given)
@@ -80,20 +80,16 @@ def plan(
     print_plan(cells, output, os.cpu_count() or 1, console)
     if not freeze:
         return
-    before = 0
-    if (output / FILE).is_file():
-        with Store(output) as store:
-            before = sum(1 for _ in store.outcomes())
     frozen = make_freeze(
         [cell.key for cell in cells],
         [method.label for method in experiment.methods],
-        arm=arm or ("context" if "context" in experiment.arms else experiment.arms[0]),
+        arm=arm or first_shown(experiment.arms),
         metric=metric,
         policy=policy,
         contrasts=[pair_of(text) for text in split_methods(contrasts)],
         region=region,
         alpha=alpha,
-        outcomes_before=before,
+        outcomes_before=len(stored_outcomes(output)),
     )
     path = frozen.write(output)
     console.print(

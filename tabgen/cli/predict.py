@@ -22,13 +22,12 @@ def predict(
     """Predict the rows of a file: the likeliest class, and the probability of each, in the file's order."""
     import pandas as pd
 
-    from tabgen.api import write_frame
-    from tabgen.errors import DataError, TableError
+    from tabgen.api import check_ending, write_frame
+    from tabgen.errors import TableError
     from tabgen.estimator import GeneratorAugmentedClassifier
     from tabgen.reader import ReadOptions, read_frame
 
-    if output.suffix.lower() not in (".csv", ".parquet"):
-        raise DataError(f"{output} should end in .csv or .parquet.")
+    check_ending(output)
     classifier = GeneratorAugmentedClassifier.load(folder)
     schema = classifier.schema_
     text, categories = ([c.name for c in schema.columns if c.kind == kind] for kind in ("text", "categorical"))

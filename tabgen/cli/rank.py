@@ -44,21 +44,19 @@ def rank(
     from rich.console import Console
 
     from tabgen.arms import ARMS
+    from tabgen.cli.flags import on_command_line, split_methods
     from tabgen.cli.listings import load
-    from tabgen.cli.names import split_methods
-    from tabgen.cli.run import given_flags
-    from tabgen.comparable import arms_of
+    from tabgen.comparable import arms_of, whole_pools
     from tabgen.errors import ExperimentError, UnknownNameError
-    from tabgen.freeze import count_look, label_of, read_freeze
+    from tabgen.freeze import count_look, label_of, read_freeze, region_of
     from tabgen.results import answers, default_arm, keep, load_results, rank_pools, reasons
 
     everything_there = load_results(*folders)
     freeze = read_freeze(folders[0]) if len(folders) == 1 else None
     if freeze is not None:  # what was frozen is shown unless another ranking is asked for
-        asked = given_flags(context, metric=metric, policy=policy, alpha=alpha)
-        metric = metric if "metric" in asked else freeze.metric
-        policy = policy if "policy" in asked else freeze.policy
-        alpha = alpha if "alpha" in asked else freeze.alpha
+        metric = metric if on_command_line(context, "metric") else freeze.metric
+        policy = policy if on_command_line(context, "policy") else freeze.policy
+        alpha = alpha if on_command_line(context, "alpha") else freeze.alpha
         arm = arm or freeze.arm
     outcomes = keep(everything_there, suite, split_methods(methods) or None, max_train_rows)
     if arm and arm not in ARMS:
@@ -70,8 +68,7 @@ def rank(
     higher_better = metrics[metric].higher_is_better if metric in metrics else None
     plain = as_json or as_csv or as_latex
     arms = [shown] if arm or plain else None
-    region = 0.1 if freeze is None else freeze.region
-    ranked = rank_pools(outcomes, metric, policy, alpha, arms, higher_better, region)  # type: ignore[arg-type]
+    ranked = rank_pools(outcomes, metric, policy, alpha, arms, higher_better, region_of(freeze))  # type: ignore[arg-type]
     filters = {"suite": suite, "methods": methods, "max-train-rows": max_train_rows}
     named = [name for name, value in filters.items() if value]
     keys = set(everything_there["key"])
@@ -79,7 +76,7 @@ def rank(
     if plain and not any(each.ranking for each in ranked):
         raise ExperimentError(f"no cell has a score to rank: {reasons(outcomes)['reason'].iloc[0]}")
     if as_json:
-        of_pool = {pool.name: answer.to_dict() for pool, answer in answers(outcomes, alpha)}
+        of_pool = {pool.name: answer.to_dict() for pool, answer in answers(whole_pools(ranked), alpha)}
         data = [
             {"name": each.pool.name, "max_train_rows": each.pool.max_train_rows}
             | each.ranking.to_dict(times=False)
@@ -133,9 +130,10 @@ def print_outcomes(
 ) -> None:
     """The ranking of several tables; of one, which ranks nothing, the answer."""
     from tabgen.cli.answer import print_answer
+    from tabgen.comparable import whole_pools
     from tabgen.results import answers, closeness
 
-    found = answers(outcomes, alpha)
+    found = answers(whole_pools(ranked), alpha)
     if len(found) < len({each.pool.name for each in ranked}):
         print_ranked(ranked, outcomes, arm, console, everything)
         return

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from tabgen.cli import tables
-from tabgen.cli.names import split_methods
+from tabgen.cli.flags import given_fields, read_values, split_words
 from tabgen.errors import ExperimentError
 
 if TYPE_CHECKING:
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from tabgen.outcome import Cell
     from tabgen.plugins import Plugins
     from tabgen.runner import Watcher
-
-
-OF_A_TABLE = ("suite", "data", "target", "kinds", "drop", "reading")
 
 
 def run(
@@ -99,25 +96,25 @@ def run(
     for status in again:
         if status not in RETRYABLE:
             raise ExperimentError(f"--retry takes {', '.join(RETRYABLE)}; not '{status}'.")
-    given = given_flags(
+    given = given_fields(
         context,
         suite=suite,
         data=data,
         target=target,
-        methods=split_methods(methods),
-        mixing=split_words(mixing),
+        methods=methods,
+        mixing=mixing,
         folds=folds,
-        arms=split_words(arms),
+        arms=arms,
         tuning_seeds=tuning_seeds,
         draws=draws,
         seeds=seeds,
         model=model,
-        recipe=split_methods(recipe),
-        max_train_rows=split_words(max_train_rows),
+        recipe=recipe,
+        max_train_rows=max_train_rows,
         max_test_rows=max_test_rows,
         seconds=seconds,
         memory=memory,
-        phase_seconds=dict(part.partition("=")[::2] for part in split_words(phase_seconds)),
+        phase_seconds=phase_seconds,
         fidelity=fidelity,
     )
     given |= {
@@ -142,7 +139,7 @@ def run(
         return
     watcher: Watcher = make_watcher(console)
     if len(experiment.suite.datasets) == 1:
-        watcher = AnsweringWatcher(watcher, _stored(output))
+        watcher = AnsweringWatcher(watcher, stored_outcomes(output))
     summary = run_experiment(
         experiment,
         output,
@@ -167,12 +164,11 @@ def run(
 def _show(folder: Path, report: bool, console: Console) -> None:
     """What the outcomes of a folder say, and its report."""
     from tabgen.cli.rank import print_outcomes
-    from tabgen.freeze import read_freeze
+    from tabgen.freeze import read_freeze, region_of
     from tabgen.results import default_arm, load_results, rank_pools
 
     outcomes = load_results(folder)
-    freeze = read_freeze(folder)
-    ranked = rank_pools(outcomes) if freeze is None else rank_pools(outcomes, region=freeze.region)
+    ranked = rank_pools(outcomes, region=region_of(read_freeze(folder)))
     print_outcomes(ranked, outcomes, default_arm(outcomes), console)
     if report:
         from tabgen.leaderboard.report import write_report
@@ -180,7 +176,7 @@ def _show(folder: Path, report: bool, console: Console) -> None:
         console.print(f"Report: {write_report(folder, ranked)}", soft_wrap=True, highlight=False)
 
 
-def _stored(folder: Path) -> list[dict[str, Any]]:
+def stored_outcomes(folder: Path) -> list[dict[str, Any]]:
     """The outcomes that a run folder holds already."""
     from tabgen.store import FILE, Store
 
@@ -188,27 +184,6 @@ def _stored(folder: Path) -> list[dict[str, Any]]:
         return []
     with Store(folder) as store:
         return list(store.outcomes())
-
-
-def given_flags(context: typer.Context, **flags: Any) -> dict[str, Any]:
-    """The flags that stand on the command line: the others must not override a file."""
-    return {
-        name: value
-        for name, value in flags.items()
-        if (source := context.get_parameter_source(name)) is not None and source.name == "COMMANDLINE"
-    }
-
-
-def read_values(experiment_file: Path | None, preset: str, given: dict[str, Any]) -> dict[str, Any]:
-    """The values of the file or the preset, if one is named, under the flags that are given."""
-    from tabgen.spec import read_preset, read_spec
-
-    if experiment_file and preset:
-        raise ExperimentError("name an experiment file or a --preset, not both.")
-    values = read_spec(experiment_file) if experiment_file else read_preset(preset) if preset else {}
-    if {"suite", "data"} & set(given):  # another source of tables takes the file's place
-        values = {key: value for key, value in values.items() if key not in OF_A_TABLE}
-    return values | given
 
 
 def _say_what_is_left_out(plugins: Plugins) -> None:
@@ -222,16 +197,11 @@ def _say_what_is_left_out(plugins: Plugins) -> None:
         typer.secho(text, fg="yellow", err=True)
 
 
-def split_words(text: str) -> list[str]:
-    """The words of a comma-separated flag."""
-    return [word.strip() for word in text.split(",") if word.strip()]
-
-
 def print_plan(cells: list[Cell], folder: Path, workers: int, console: Console) -> None:
     """Cells by method, how many are done, and the time left by the outcomes that the folder holds."""
     from statistics import median
 
-    done = {outcome["key"]: outcome for outcome in _stored(folder)}
+    done = {outcome["key"]: outcome for outcome in stored_outcomes(folder)}
     left_seconds, unknown = 0.0, 0
     for method in dict.fromkeys(cell.method for cell in cells):
         mine = [cell for cell in cells if cell.method == method]

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from tabgen import figures
 from tabgen.arms import ARMS, FIRST_ARM
-from tabgen.comparable import Ranked
+from tabgen.comparable import Ranked, whole_pools
 from tabgen.environment import PACKAGES
 from tabgen.errors import StoreError
 from tabgen.freeze import Freeze, label_of, read_freeze
@@ -100,7 +100,7 @@ def render(outcomes: pd.DataFrame, ranked: Sequence[Ranked], title: str, freeze:
                     "answer": answer,
                     "next": next_line(answer, pool.outcomes),
                 }
-                for pool, answer in answers(outcomes)
+                for pool, answer in answers(whole_pools(ranked))
             ],
             by_arm=[
                 (name, gains_side_by_side([each for each in scored if each.pool.name == name], "arm"))

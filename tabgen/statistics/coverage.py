@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-BASELINES = ("real", "zero-shot")
+from tabgen.generator import BASELINES
+
 LEAST_COVERAGE = 0.8
 """Share of the grid's datasets that a method needs to be ranked, or all but one; below it is listed as incomplete."""
 

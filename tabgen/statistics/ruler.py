@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 from sklearn.isotonic import IsotonicRegression
 
+from tabgen.statistics.controls import REFERENCE
 from tabgen.statistics.significance import holm, signed_rank
 
-RULER, REAL = "corrupted", "real"
+RULER = "corrupted"
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,8 @@ def read_ruler(outcomes: pd.DataFrame, matrix: pd.DataFrame, alpha: float) -> Re
     if not long_enough:
         return None
     what = "labels" if "labels" in long_enough else sorted(long_enough)[0]
-    if REAL in matrix.columns:
-        long_enough[what].setdefault(0.0, REAL)
+    if REFERENCE in matrix.columns:
+        long_enough[what].setdefault(0.0, REFERENCE)
     shares = sorted(long_enough[what])
     gains = matrix[[long_enough[what][share] for share in shares]].to_numpy(dtype=float)
     p = holm([signed_rank(gains[:, column] - gains[:, 0]).p for column in range(1, len(shares))])
