@@ -10,7 +10,6 @@ from tabgen import FitContext, Generator, GeneratorInfo, hookimpl
 
 if TYPE_CHECKING:
     import numpy as np
-    import pandas as pd
 
     from tabgen import Column, Table
 
@@ -93,7 +92,8 @@ class SeqTrees(Generator):
         features = list(table.schema.columns)
         self._order: list[Column] = [target, *features] if self.visit == "target-first" else [*features, target]
         self._table = table
-        self._real = {column.name: _as_numbers(column, table.frame[column.name]) for column in self._order}
+        self._real = dict(zip(table.schema.names, table.to_matrix().T, strict=True))
+        self._real[target.name] = table.labels.astype(np.float64)
         self._trees: dict[str, _Leaves | None] = {}
         self._holes: dict[str, _Leaves | None] = {}
         rng = np.random.default_rng(context.seed)
@@ -105,9 +105,8 @@ class SeqTrees(Generator):
             if len(known) < len(y):
                 self._holes[column.name] = self._grow(x, np.isnan(y) * 1.0, np.arange(len(y)), True, rng)
 
-    def sample(self, n_rows: int, seed: int) -> pd.DataFrame:
+    def sample(self, n_rows: int, seed: int) -> Table:
         import numpy as np
-        import pandas as pd
 
         rng = np.random.default_rng(seed)
         drawn: dict[str, np.ndarray[Any, Any]] = {}
@@ -118,15 +117,9 @@ class SeqTrees(Generator):
             if name in self._holes:
                 values[self._draw(self._holes[name], x, np.isnan(y) * 1.0, rng) == 1.0] = np.nan
             drawn[name] = values.round() if column.kind == "integer" else values
-        data: dict[str, Any] = {}
-        for column in self._order:
-            dtype: Any = self._table.frame[column.name].dtype
-            values = drawn[column.name]
-            if column.is_discrete:
-                data[column.name] = pd.Categorical.from_codes(np.nan_to_num(values, nan=-1).astype(int), dtype=dtype)
-            else:
-                data[column.name] = values.astype(dtype)
-        return pd.DataFrame(data, index=range(n_rows))
+        schema = self._table.schema
+        features = np.column_stack([drawn[name] for name in schema.names])
+        return schema.from_matrix(features, drawn[schema.target].astype(int))
 
     def _predictors(
         self, columns: list[Column], values: dict[str, np.ndarray[Any, Any]], n_rows: int | None = None
@@ -193,17 +186,6 @@ class SeqTrees(Generator):
                 noise = 0.9 * inside.std() * len(inside) ** -0.2 * rng.standard_normal(mine.sum())
                 values[mine] = np.clip(values[mine] + noise, inside.min(), inside.max())
         return values
-
-
-def _as_numbers(column: Column, values: pd.Series[Any]) -> np.ndarray[Any, Any]:
-    """Numbers as they are, levels as their positions, NaN where one is missing."""
-    import numpy as np
-
-    if not column.is_discrete:
-        return values.to_numpy(dtype=np.float64)
-    codes = values.cat.codes.to_numpy().astype(np.float64)
-    codes[codes < 0] = np.nan
-    return codes
 
 
 @hookimpl
