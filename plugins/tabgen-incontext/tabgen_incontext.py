@@ -170,7 +170,9 @@ class InContext(Generator):
         )
         encoder = self._model.encoder(context)
         support, y = encoder.encode(context), torch.from_numpy(labels)
-        probabilities: np.ndarray[Any, Any] = self._model.predict(support, y, encoder.encode(query), n_classes)
+        probabilities: np.ndarray[Any, Any] = self._model.predict(
+            support, y, encoder.encode(query), n_classes, encoder.levels
+        )
         return probabilities
 
     def _code(self, column: Column) -> _Codes:

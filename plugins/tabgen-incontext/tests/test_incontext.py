@@ -112,9 +112,9 @@ def test_more_levels_than_the_model_takes_are_asked_for_in_rounds(model: Any) ->
     asked = []
 
     class Counting(type(model)):  # type: ignore[misc]
-        def predict(self, x_support: Any, y_support: Any, x_query: Any, n_classes: Any) -> Any:
+        def predict(self, x_support: Any, y_support: Any, x_query: Any, n_classes: Any, levels: Any = ()) -> Any:
             asked.append((n_classes, len(y_support)))
-            return super().predict(x_support, y_support, x_query, n_classes)
+            return super().predict(x_support, y_support, x_query, n_classes, levels)
 
     counting = Counting(model.module, model.checkpoint_hash)
     sample = sample_of(Table.from_frame(frame, "label"), counting, 200, orders=1).frame
