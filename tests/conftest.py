@@ -17,6 +17,7 @@ torch.set_num_threads(1)
 
 SLOW = (
     "cli/",
+    "datasets/test_core_suite.py",
     "docs/",
     "engines/",
     "host/",
@@ -27,6 +28,7 @@ SLOW = (
     "test_cache.py",
     "test_cell.py",
     "test_estimator.py",
+    "test_made_elsewhere.py",
     "test_runner.py",
     "test_testing.py",
 )

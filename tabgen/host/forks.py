@@ -8,6 +8,7 @@ done or dead, it kills every process and leaves. What processes have to say neve
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import selectors
 import signal
@@ -40,6 +41,8 @@ def serve(control: socket.socket, bodies: dict[str, Body]) -> None:
     selector.register(wake_read, selectors.EVENT_READ)
     running: dict[int, str] = {}
     not_ours = set(descendants(os.getpid()))  # what an import left running
+    gc.collect()
+    gc.freeze()  # a collection in a forked process would otherwise write to, and so copy, the pages of every import
     with contextlib.suppress(ChannelClosed):
         while True:
             ready = {key.fileobj for key, _ in selector.select()}

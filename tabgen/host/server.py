@@ -15,9 +15,17 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+import pandas as pd
+
+from tabgen.arrow import from_arrow, to_arrow
+from tabgen.generator import FitContext
 from tabgen.host.answers import Answers, answer
 from tabgen.host.forks import close_all_but, guard, log_to, serve
 from tabgen.plugins import Plugins, Source, load_sources
+from tabgen.randomness import same_start
+from tabgen.references import Bootstrap
+from tabgen.sampling import draw_sample, fit_generator
+from tabgen.table import Table
 from tabgen.variables import GPUS
 
 
@@ -32,6 +40,7 @@ def serve_plugin(
             with contextlib.suppress(ImportError):  # the generator that needs it will say so
                 importlib.import_module(name)
         plugins = load_sources([source] if source else [])
+        _rehearse()
     except BaseException as caught:  # noqa: BLE001 - the cells of this plugin tell it, each as its reason
         error = caught
 
@@ -50,6 +59,16 @@ def serve_plugin(
         guard(lambda: answer(socket.socket(fileno=channel), make))
 
     serve(control, {"host": host})
+
+
+def _rehearse() -> None:
+    """Fit and sample once, so that what Python, pandas and Arrow do on a first time is done for every host."""
+    frame = pd.DataFrame({"a": [0.5, 1.5], "b": [1, 2], "c": ["x", "y"], "d": [True, False], "y": ["no", "yes"]})
+    table = Table.from_frame(frame, "y")
+    generator, context = Bootstrap(), FitContext(seed=0)
+    same_start(0)
+    fit_generator(generator, from_arrow(to_arrow(table), table.schema), context)
+    to_arrow(draw_sample(generator, table, 20, seed=0))
 
 
 def main() -> None:
