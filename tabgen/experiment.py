@@ -194,10 +194,11 @@ MOST_CELLS = 1_000_000
 
 
 def plan(experiment: Experiment, plugins: Plugins) -> list[Cell]:
-    """The cells of an experiment in the order they run: by dataset, fold, seed, draw, method.
+    """The cells of an experiment in the order they run: by fold, seed, draw, dataset, method.
 
-    A cell is plain data, complete in itself: any process can run it. Its ``key`` is the SHA-256 of all that
-    can change its scores.
+    So a run that ends half-way, or is looked at then, has all datasets on its first folds, which can be ranked.
+    A cell is plain data, complete in itself: any process can run it. Its ``key`` is the SHA-256 of all that can
+    change its scores.
 
     Raises
     ------
@@ -220,9 +221,8 @@ def plan(experiment: Experiment, plugins: Plugins) -> list[Cell]:
         "tuning_seeds": experiment.tuning_seeds if tunes(experiment.arms) else 1,
     }
     of_method = {method.label: _method_fields(method, experiment, plugins) for method in experiment.methods}
-    cells = []
-    for dataset in experiment.suite.datasets:
-        of_dataset: dict[str, Any] = {
+    of_datasets: list[dict[str, Any]] = [
+        {
             "dataset": dataset.name,
             "target": dataset.target,
             "sha256": _hash_of(dataset),
@@ -230,25 +230,28 @@ def plan(experiment: Experiment, plugins: Plugins) -> list[Cell]:
             "reading": dataset.reading,
             "path": str(dataset.path),
         }
-        places = itertools.product(range(experiment.folds), experiment.seeds, range(experiment.draws))
-        for fold, seed, draw in places:
-            for method, max_train_rows in itertools.product(experiment.methods, experiment.max_train_rows):
-                cell = Cell(
-                    key="",
-                    **shared,
-                    **of_dataset,
-                    **of_method[method.label],
-                    fold=fold,
-                    seed=seed,
-                    draw=draw,
-                    max_train_rows=max_train_rows,
-                )
-                if draw > 0 and method.generator in (None, FILE):  # what draws nothing is the same in every draw
-                    continue
-                if method.generator == FILE:
-                    table = find_table(method.settings, dataset.name, fold, seed)
-                    cell = replace(cell, rows_sha256=table.sha256, rows_path=str(table.path))
-                cells.append(replace(cell, key=key_of(cell)))
+        for dataset in experiment.suite.datasets
+    ]
+    cells = []
+    places = itertools.product(range(experiment.folds), experiment.seeds, range(experiment.draws), of_datasets)
+    for fold, seed, draw, of_dataset in places:
+        for method, max_train_rows in itertools.product(experiment.methods, experiment.max_train_rows):
+            cell = Cell(
+                key="",
+                **shared,
+                **of_dataset,
+                **of_method[method.label],
+                fold=fold,
+                seed=seed,
+                draw=draw,
+                max_train_rows=max_train_rows,
+            )
+            if draw > 0 and method.generator in (None, FILE):  # what draws nothing is the same in every draw
+                continue
+            if method.generator == FILE:
+                table = find_table(method.settings, of_dataset["dataset"], fold, seed)
+                cell = replace(cell, rows_sha256=table.sha256, rows_path=str(table.path))
+            cells.append(replace(cell, key=key_of(cell)))
     check_tables(cells)
     _check_keys(cells)
     return cells

@@ -198,12 +198,12 @@ def test_models_by_name_or_by_folder(plugins: Plugins, tiny_checkpoint: Path, tm
 # The plan
 
 
-def test_cells_run_by_dataset_fold_seed_method(experiment: Experiment, file: Path, plugins: Plugins) -> None:
+def test_cells_run_by_fold_seed_dataset_method(experiment: Experiment, file: Path, plugins: Plugins) -> None:
     two = suite_of(Dataset("b", file, "y", "1" * 64), Dataset("a", file, "y", "2" * 64))
     cells = plan(replace(experiment, suite=two, seeds=(3, 1)), plugins)
     order = [(c.dataset, c.fold, c.seed, c.method) for c in cells]
     methods = ["zero-shot", "real", "jitter"]
-    assert order == [(d, f, s, m) for d in "ba" for f in (0, 1) for s in (3, 1) for m in methods]
+    assert order == [(d, f, s, m) for f in (0, 1) for s in (3, 1) for d in "ba" for m in methods]
 
 
 def test_a_cell_is_plain_data_and_complete(experiment: Experiment, plugins: Plugins, file: Path) -> None:
