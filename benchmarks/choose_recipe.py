@@ -118,7 +118,7 @@ def run(model: Watched, task: Task, n_classes: int, rate: float, support: int, n
         "task": number,
         "learning_rate": rate,
         "max_support": support,
-        "rows": sum(len(y) for _, y in task.values()),
+        "rows": sum(len(part.y) for part in task.values()),
         "features": train[0].shape[1],
         "classes": n_classes,
         "validation_losses": losses,

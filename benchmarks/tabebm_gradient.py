@@ -25,11 +25,13 @@ import numpy as np
 PAPER: dict[str, Any] = {"steps": 200, "step_size": 0.1, "max_step": 0.0}
 FORMS: dict[str, dict[str, Any]] = {
     "200 steps of 0.1 (the paper's)": PAPER,
-    "50 steps of 0.4, a row's at most 0.07 (the default)": {},
-    "at most 0.03": {"max_step": 0.03},
-    "at most 0.05": {"max_step": 0.05},
+    "100 steps of 0.2, a row's at most 0.15 (the default)": {},
+    "at most 0.07": {"max_step": 0.07},
     "at most 0.1": {"max_step": 0.1},
     "without a bound": {"max_step": 0.0},
+    "50 steps of 0.4, at most 0.07": {"steps": 50, "step_size": 0.4, "max_step": 0.07},
+    "50 steps of 0.4, at most 0.1": {"steps": 50, "step_size": 0.4, "max_step": 0.1},
+    "50 steps of 0.4, without a bound": {"steps": 50, "step_size": 0.4, "max_step": 0.0},
     "200 steps of 0.1, batch mean (the published package)": PAPER | {"batch_mean": True},
 }
 DISTANCES = (3.0, 5.0, 50.0)

@@ -5,7 +5,7 @@ Nothing is cached, so every method bears its own fit. Processor time is what cou
 not change it much. With --steps, fine-tuning is measured over that many steps and multiplied up to the recipe's
 number, as if no cell stopped early: an upper bound.
 
-OMP_NUM_THREADS=1 python benchmarks/study.py --preset paper-nano --tables 3
+OMP_NUM_THREADS=1 python benchmarks/study_cost.py --preset paper-nano --tables 3
 """
 
 from __future__ import annotations
