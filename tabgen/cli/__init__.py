@@ -25,10 +25,10 @@ from tabgen.cli import (
     plugins,
     predict,
     pretrain,
-    pretrain_scale,
     rank,
     recover,
     run,
+    scale,
 )
 from tabgen.errors import TabgenError, TableWarning
 
@@ -82,7 +82,7 @@ app.command("models")(listings.list_models)
 app.command("datasets")(listings.list_datasets)
 app.command("pretrain")(pretrain.pretrain)
 app.add_typer(plugins.app, name="plugins")
-app.add_typer(pretrain_scale.app, name="scale")
+app.add_typer(scale.app, name="scale")
 app.add_typer(leaderboard.app, name="leaderboard")
 
 

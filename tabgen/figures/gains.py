@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,7 @@ from tabgen.figures.style import (
     widen,
 )
 from tabgen.statistics import Ranking
+from tabgen.statistics.saturation import Saturation
 
 
 def gains_per_dataset(ranking: Ranking) -> Figure:
@@ -165,14 +166,19 @@ def gain_against_fidelity(ranking: Ranking, closeness: pd.DataFrame) -> Figure:
     return figure
 
 
-def gain_against_ratio(ranking: Ranking, curves: Mapping[str, Mapping[float, str]]) -> Figure:
+def gain_against_ratio(
+    ranking: Ranking, curves: Mapping[str, Mapping[float, str]], fits: Sequence[Saturation] = ()
+) -> Figure:
     """Median gain against synthetic rows per real row, one line for each generator run at several ratios.
 
     Parameters
     ----------
     curves : mapping of line to mapping of ratio to method
+    fits : sequence of Saturation
+        Of lines of these names: drawn in place of straight lines from point to point.
 
     """
+    fitted = {fit.name: fit for fit in fits if fit.ceiling is not None}
     records = {r.method: r for r in ranking.methods if r.median_gain is not None}
     figure, axes = new_figure(8.5, 4.6)
     styles = method_styles(curves)
@@ -180,7 +186,11 @@ def gain_against_ratio(ranking: Ranking, curves: Mapping[str, Mapping[float, str
         points = [(ratio, records[method]) for ratio, method in methods.items() if method in records]
         ratios = [ratio for ratio, _ in points]
         gains = np.array([r.median_gain for _, r in points], dtype=float)
-        axes.plot(ratios, gains, color=styles[name].colour, linewidth=1)
+        if name in fitted:
+            fine = np.geomspace(ratios[0], ratios[-1], 100)
+            axes.plot(fine, fitted[name](fine), color=styles[name].colour, linewidth=1)
+        else:
+            axes.plot(ratios, gains, color=styles[name].colour, linewidth=1)
         axes.plot(ratios, gains, **dots(styles[name]), markersize=7, label=short(name))
         for ratio, record in points:
             if record.median_gain_interval is not None and np.isfinite(record.median_gain_interval.low):

@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.optimize import least_squares
 from torch.nn import functional as F
 
 from tabgen.errors import TabgenError
 from tabgen.models.checkpoints import load_directory
 from tabgen.models.tab2d import Tab2D
+from tabgen.power_law import nearest
 from tabgen.pretrain.held_out import HeldOut
 from tabgen.pretrain.tasks import Batch
 
@@ -27,8 +27,6 @@ Array = np.ndarray[Any, Any]
 FEWEST_POINTS = 4
 """Checkpoints that a power law of three numbers needs at least."""
 RESAMPLES = 200
-STARTS = (0.05, 0.2, 0.5, 1.0)
-"""Exponents from which the search begins."""
 
 
 @dataclass(frozen=True)
@@ -121,39 +119,16 @@ def curve_of(run: Path, unseen: HeldOut, seed: int = 0) -> Curve:
 def fit(points: list[Point], seed: int = 0) -> PowerLaw:
     """The power law nearest to the mean losses in squares, its exponent's interval by resampling the unseen tasks."""
     tasks = np.array([point.tasks for point in points], dtype=float) / points[0].tasks
-    found = _nearest(tasks, np.array([point.mean for point in points]), STARTS)
+    found = nearest(tasks, np.array([point.mean for point in points]), lowest=0.0)
     rng = np.random.default_rng(seed)
     exponents = []
     for _ in range(RESAMPLES):
         chosen = {name: rng.integers(len(losses), size=len(losses)) for name, losses in points[0].losses.items()}
         means = [np.mean([np.asarray(p.losses[name])[rows].mean() for name, rows in chosen.items()]) for p in points]
-        exponents.append(_nearest(tasks, np.array(means), (found[2],))[2])
+        exponents.append(nearest(tasks, np.array(means), (found[2],), lowest=0.0)[2])
     low, high = np.quantile(exponents, [0.05, 0.95])
     floor, scale, exponent = found
     return PowerLaw(floor, scale * float(points[0].tasks) ** exponent, exponent, (float(low), float(high)))
-
-
-def _nearest(tasks: Array, losses: Array, starts: tuple[float, ...]) -> tuple[float, float, float]:
-    """Floor, scale and exponent by least squares.
-
-    For a given exponent the other two are linear, so only the exponent is searched, from several starts.
-    """
-
-    def linear(exponent: float) -> tuple[float, float]:
-        falling = tasks**-exponent
-        scale = max(0.0, float(np.cov(falling, losses, bias=True)[0, 1] / max(falling.var(), 1e-12)))
-        floor = float(losses.mean() - scale * falling.mean())
-        if floor >= 0:
-            return floor, scale
-        return 0.0, float(falling @ losses / (falling @ falling))
-
-    def residuals(exponent: Array) -> Array:
-        floor, scale = linear(float(exponent[0]))
-        return np.asarray(floor + scale * tasks ** -exponent[0] - losses)
-
-    tried = [least_squares(residuals, [start], bounds=([1e-3], [4.0])) for start in starts]
-    exponent = float(min(tried, key=lambda one: float(one.cost)).x[0])
-    return (*linear(exponent), exponent)
 
 
 def in_words(curve: Curve) -> str:

@@ -1,0 +1,128 @@
+"""Does more synthetic data help? The gain of a generator by the number of its rows, and where that levels off."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tabgen.power_law import nearest
+from tabgen.statistics.pairs import pseudo_median
+from tabgen.statistics.ranks import Interval
+from tabgen.statistics.records import Ranking
+from tabgen.statistics.scores import StatisticsError
+from tabgen.statistics.significance import holm, signed_rank
+
+FEWEST_RATIOS = 4
+"""A curve of three numbers needs at least one ratio more."""
+RESAMPLES = 300
+
+
+@dataclass(frozen=True)
+class Saturation:
+    """gain(ratio) = ceiling - distance * (ratio / first) ** -exponent, through the medians over datasets.
+
+    Attributes
+    ----------
+    name : str
+        Generator, mixing, and the settings that set it apart from others.
+    ratios : list of float
+        Synthetic rows per real row, fewest first.
+    gains : list of float
+        Median gain over the datasets at each ratio, in points.
+    ceiling : float or None
+        What the gain tends to, in points; None with fewer than four ratios.
+    ceiling_interval : Interval or None
+        95 %, by resampling datasets.
+    distance : float or None
+        How far the fit is below it at the first ratio.
+    exponent : float or None
+        How fast it gets there.
+    more : float
+        The largest ratio against the one nearest to 1: pseudo-median over datasets of the paired difference, in points.
+    more_interval : Interval or None
+        95 %, for this generator by itself.
+    p : float
+        Of no such difference (signed-rank), Holm-adjusted over the generators.
+    """
+
+    name: str
+    ratios: list[float]
+    gains: list[float]
+    ceiling: float | None
+    ceiling_interval: Interval | None
+    distance: float | None
+    exponent: float | None
+    more: float
+    more_interval: Interval | None
+    p: float
+
+    def __call__(self, ratio: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """The fitted gain at these ratios, where there is a fit."""
+        if self.ceiling is None or self.distance is None or self.exponent is None:
+            raise StatisticsError(f"{self.name} has {len(self.ratios)} ratios; a curve needs {FEWEST_RATIOS}.")
+        return np.asarray(self.ceiling - self.distance * (ratio / self.ratios[0]) ** -self.exponent)
+
+
+def lines_of(outcomes: pd.DataFrame) -> dict[str, dict[float, str]]:
+    """Methods that differ in nothing but their ratio, at two or more of them: name -> ratio -> method."""
+    lines: dict[str, dict[float, str]] = {}
+    generated = outcomes[outcomes["generator"].notna()].drop_duplicates("method")
+    for row in generated.to_dict("records"):
+        settings = "" if not row["settings"] else f" {sorted(row['settings'].items())}"
+        lines.setdefault(f"{row['generator']}@{row['mixing']}{settings}", {})[float(row["ratio"])] = row["method"]
+    kept = {name: dict(sorted(methods.items())) for name, methods in lines.items() if len(methods) >= 2}
+    plain = Counter(name.partition(" ")[0] for name in kept)
+    return {n.partition(" ")[0] if plain[n.partition(" ")[0]] == 1 else n: line for n, line in kept.items()}
+
+
+def saturations(ranking: Ranking, outcomes: pd.DataFrame, seed: int = 0) -> list[Saturation]:
+    """The curve of every generator that was run at two or more ratios, by the datasets of the ranking's pool.
+
+    Parameters
+    ----------
+    ranking : Ranking
+        Its ``gains`` are used: (datasets, methods), in points.
+    outcomes : DataFrame
+        Of the same pool and arm, with ``method``, ``generator``, ``mixing``, ``settings`` and ``ratio``.
+    """
+    ranked = {
+        name: {ratio: method for ratio, method in line.items() if method in ranking.gains.columns}
+        for name, line in lines_of(outcomes).items()
+    }
+    curves = [_curve(name, ranking.gains, line, seed) for name, line in ranked.items() if len(line) >= 2]
+    adjusted = holm([curve.p for curve in curves])
+    return [replace(curve, p=p) for curve, p in zip(curves, adjusted, strict=True)]
+
+
+def _curve(name: str, matrix: pd.DataFrame, line: dict[float, str], seed: int) -> Saturation:
+    ratios = np.array(sorted(line))
+    gains = matrix[[line[ratio] for ratio in ratios]].to_numpy(dtype=float)
+    medians = np.median(gains, axis=0)
+    ceiling = distance = exponent = interval = None
+    if len(ratios) >= FEWEST_RATIOS:
+        x = ratios / ratios[0]
+        floor, distance, exponent = nearest(x, -medians)
+        ceiling = -floor
+        rng = np.random.default_rng(seed)
+        drawn = [gains[rng.integers(len(gains), size=len(gains))] for _ in range(RESAMPLES)]
+        ceilings = [-nearest(x, -np.median(each, axis=0), (exponent,))[0] for each in drawn]
+        interval = Interval(*(float(value) for value in np.quantile(ceilings, [0.025, 0.975])))
+    one = int(np.abs(np.log(ratios)).argmin())
+    difference = gains[:, -1] - gains[:, one]
+    more = pseudo_median(difference)
+    return Saturation(
+        name,
+        [float(ratio) for ratio in ratios],
+        [float(value) for value in medians],
+        ceiling,
+        interval,
+        distance,
+        exponent,
+        more.estimate,
+        more.interval,
+        signed_rank(difference).p,
+    )

@@ -1,0 +1,86 @@
+"""The gain by number of synthetic rows: curves that are known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tabgen.power_law import nearest
+from tabgen.statistics import StatisticsError, summary
+from tabgen.statistics.saturation import lines_of, saturations
+
+RATIOS = (0.25, 1.0, 4.0, 16.0)
+
+
+def outcomes(law: dict[str, tuple[float, float, float]], datasets: int = 12, noise: float = 0.0) -> pd.DataFrame:
+    """A run whose gains follow ``ceiling - distance * (ratio / 0.25) ** -exponent``, plus a level of the table."""
+    rng = np.random.default_rng(0)
+    rows: list[tuple[Any, ...]] = []
+    for table in range(datasets):
+        own, slope = rng.normal(0, 0.2), rng.uniform(0.5, 1.5)
+        rows.append(("real", None, "real", {}, 1.0, table, 0.0))
+        for name, (ceiling, distance, exponent) in law.items():
+            for ratio in RATIOS:
+                gain = ceiling - slope * distance * (ratio / 0.25) ** -exponent + own + rng.normal(0, noise)
+                rows.append((f"{name}:ratio={ratio:g}", name, "replace", {"a": 1}, ratio, table, gain))
+    frame = pd.DataFrame(rows, columns=["method", "generator", "mixing", "settings", "ratio", "table", "gain"])
+    frame["dataset"] = "d" + frame.pop("table").astype(str)
+    tuned = 0.8 * (1 + frame.pop("gain") / 100)
+    for part in ("validation", "test"):
+        frame[f"zero_shot_{part}_roc_auc"], frame[f"tuned_{part}_roc_auc"] = 0.8, tuned
+    return frame.assign(fold=0, seed=0, draw=0, status="ok", reason=None, suite="s", max_train_rows=100)
+
+
+def test_a_power_law_is_found_again() -> None:
+    x = np.array([1.0, 2.0, 4.0, 8.0, 16.0])
+    assert nearest(x, 0.3 + 2.0 * x**-0.7) == pytest.approx((0.3, 2.0, 0.7), abs=1e-4)
+    floor, scale, _ = nearest(x, 1.0 - 0.1 * x, lowest=0.0)  # it falls faster than any power law: the floor holds
+    assert floor == 0.0
+    assert scale > 0
+
+
+def test_ceiling_and_exponent_of_a_known_curve_and_who_gains_by_more_rows() -> None:
+    run = outcomes({"rising": (1.0, 3.0, 0.8), "level": (0.5, 0.0, 1.0)}, datasets=31, noise=0.02)
+    ranking = summary(run)
+    rising, level = saturations(ranking, run)
+    assert rising.name == "rising@replace"
+    assert rising.ratios == list(RATIOS)
+    assert rising.ceiling is not None
+    assert rising.exponent == pytest.approx(0.8, abs=0.1)
+    assert rising.ceiling == pytest.approx(1.0, abs=0.25)
+    assert rising.ceiling_interval is not None
+    assert rising.ceiling_interval.low < rising.ceiling < rising.ceiling_interval.high
+    assert rising(np.array(RATIOS)) == pytest.approx(rising.gains, abs=0.05)
+    # 3 x (4 ** -0.8 - 64 ** -0.8), the slope of a table being 1 at the middle
+    assert rising.more == pytest.approx(3 * (4**-0.8 - 64**-0.8), abs=0.15)
+    assert rising.p < 1e-4
+    assert level.p > 0.05
+
+
+def test_two_ratios_are_compared_but_get_no_curve() -> None:
+    run = outcomes({"g": (1.0, 3.0, 0.8)})
+    few = run[run["method"].isin(["real", "g:ratio=1", "g:ratio=16"])]
+    (curve,) = saturations(summary(few), few)
+    assert (curve.ceiling, curve.exponent, curve.ceiling_interval) == (None, None, None)
+    assert curve.more > 0
+    with pytest.raises(StatisticsError, match="a curve needs 4"):
+        curve(np.array([1.0]))
+
+
+def test_settings_and_mixing_make_lines_and_one_ratio_makes_none() -> None:
+    rows = [
+        ("g", "g", "replace", {"a": 1}, 1.0),
+        ("g:ratio=2", "g", "replace", {"a": 1}, 2.0),
+        ("g:a=2", "g", "replace", {"a": 2}, 1.0),
+        ("g:a=2,ratio=2", "g", "replace", {"a": 2}, 2.0),
+        ("g@augment", "g", "augment", {"a": 1}, 1.0),
+        ("real", None, "real", {}, 1.0),
+    ]
+    frame = pd.DataFrame(rows, columns=["method", "generator", "mixing", "settings", "ratio"])
+    assert lines_of(frame) == {
+        "g@replace [('a', 1)]": {1.0: "g", 2.0: "g:ratio=2"},
+        "g@replace [('a', 2)]": {1.0: "g:a=2", 2.0: "g:a=2,ratio=2"},
+    }
