@@ -33,12 +33,28 @@ def show(rows: list[dict[str, Any]], columns: list[str], as_json: bool, key: str
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        table.add_column(column.replace("_", " "), overflow="fold")
-    for row in rows:
-        table.add_row(*("" if row[column] is None else str(row[column]) for column in columns))
-    Console().print(table)
+    texts = [["" if row[column] is None else str(row[column]) for column in columns] for row in rows]
+    console, table = Console(), Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    shown = _fitting([column.replace("_", " ") for column in columns], texts, console.width)
+    for column in shown:
+        table.add_column(column, overflow="fold", no_wrap=column == "name")
+    for cells in texts:
+        table.add_row(*cells[: len(shown)])
+    console.print(table)
+    if left_out := [column.replace("_", " ") for column in columns[len(shown) :]]:
+        console.print(f"Also {', '.join(left_out)}: in a wider window, or with --json.", highlight=False)
+
+
+WRAPPED = 36
+"""Characters that a column of long texts gets at least; it wraps beyond."""
+
+
+def _fitting(columns: list[str], rows: list[list[str]], width: int) -> list[str]:
+    """As many of the columns, from the left, as the width has room for; two at least."""
+    widths = [max(len(name), *(min(len(row[at]), WRAPPED) for row in rows), 0) for at, name in enumerate(columns)]
+    while len(widths) > 2 and sum(widths) + 3 * len(widths) > width:
+        widths.pop()
+    return columns[: len(widths)]
 
 
 def list_generators(context: typer.Context, as_json: bool = AS_JSON) -> None:

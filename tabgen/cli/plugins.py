@@ -45,7 +45,7 @@ def list_plugins(context: typer.Context, as_json: bool = AS_JSON) -> None:
                 "error": plugin.error,
             }
         )
-    show(rows, ["name", "version", "licence", "offers", "environment", "status"], as_json, "plugins")
+    show(rows, ["name", "version", "status", "offers", "licence", "environment"], as_json, "plugins")
 
 
 def _registries(plugins: Plugins) -> dict[str, Any]:
