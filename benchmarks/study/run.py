@@ -1,0 +1,61 @@
+"""Run the study: freeze the analysis of every experiment beside this file, run it, and resume it by the same line.
+
+    python benchmarks/study/run.py -o runs/study                    # all, in the order of ORDER
+    python benchmarks/study/run.py -o runs/study --only field,main
+
+Each experiment gets a run folder of its own under the output folder, with `freeze.json` written before its first cell.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from tabgen.spec import read_spec
+
+HERE = Path(__file__).parent
+ORDER = ("field", "gans", "main", "references", "few-rows", "more-rows", "mixing")
+YARDSTICKS = ("real", "zero-shot", "bootstrap", "independent", "noise", "shuffled-labels")
+PAPERS = ("causalmix", "scm", "ctgan", "tabebm", "tableaugment", "mixed-model")
+
+
+def methods_of(name: str) -> list[str]:
+    """The methods of an experiment, as its file has them."""
+    return [str(method) for method in read_spec(HERE / f"{name}.toml")["methods"]]
+
+
+def contrasts_of(name: str) -> tuple[str, list[str], float]:
+    """Primary arm, contrasts and half-width of equality in points of an experiment, as README.md has them."""
+    generators = [m for m in methods_of(name) if m not in YARDSTICKS and not m.startswith("corrupted") and ":" not in m]
+    if name == "main":
+        against_real = [f"{method}/real" for method in PAPERS]
+        return "fine-tune", [*against_real, "causalmix/scm", "causalmix/bootstrap"], 0.1
+    if name == "mixing":
+        return "fine-tune", [f"{method}@augment/{method}@replace" for method in generators], 0.1
+    if name == "more-rows":
+        names = dict.fromkeys(method.partition(":")[0] for method in methods_of(name) if ":" in method)
+        return "context", [f"{method}:ratio=32/{method}:ratio=1" for method in names], 0.5
+    return "context", [f"{method}/bootstrap" for method in generators], 0.5
+
+
+def main() -> None:
+    """Freeze and run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the run folders")
+    parser.add_argument("--only", default=",".join(ORDER), help="which experiments, in this order")
+    parser.add_argument("--workers", type=int, default=2)
+    options = parser.parse_args()
+    for name in options.only.split(","):
+        file, folder = str(HERE / f"{name}.toml"), options.output / name
+        tabgen = [sys.executable, "-m", "tabgen"]
+        if not (folder / "freeze.json").exists():
+            arm, contrasts, region = contrasts_of(name)
+            analysis = ["--arm", arm, "--contrasts", ",".join(contrasts), "--region", str(region)]
+            subprocess.run([*tabgen, "plan", file, "-o", str(folder), "--freeze", *analysis], check=True)
+        subprocess.run([*tabgen, "run", file, "-o", str(folder), "--workers", str(options.workers)], check=True)
+
+
+if __name__ == "__main__":
+    main()
