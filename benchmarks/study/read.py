@@ -1,0 +1,284 @@
+"""Every number and figure of docs/study.md, from the outcomes of the study.
+
+    python benchmarks/study/read.py --keep runs/study      # take over what the run folders hold, then read
+    python benchmarks/study/read.py                         # read benchmarks/results/study/*.parquet
+
+Rewrites the tables between the marks `<!-- NAME -->` and `<!-- / -->` of docs/study.md and the figures beside it, and
+prints them. The registered analysis of an experiment is `freeze.json` of its run folder, kept as NAME.freeze.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from run import HERE, ORDER, contrasts_of
+from scipy import stats
+
+from tabgen.figures import gain_against_ratio, save
+from tabgen.figures.style import dots, method_styles, new_figure
+from tabgen.outcome import canonical_json
+from tabgen.results import load_results, rank_pools
+from tabgen.statistics import Interval, Pair, Ranking, contrasts, withhold
+from tabgen.statistics.saturation import lines_of, saturations
+
+ROOT = HERE.parent.parent
+ROWS, PAGE, FIGURES = ROOT / "benchmarks" / "results" / "study", ROOT / "docs" / "study.md", ROOT / "docs" / "figures"
+JSON_COLUMNS = ("kinds", "reading", "settings", "recipe", "limits", "arms")
+OF_THE_MACHINE = ("path", "rows_path", "log_tail", "notes", "provenance", "place", "reason_place")
+CURVES = re.compile(r"^curve_|_cached|^cached_")
+RESAMPLES = 500
+
+
+def keep(folder: Path, name: str) -> None:
+    """The outcomes of one experiment and its registration, without what is of the machine alone."""
+    outcomes = load_results(folder)
+    columns = [c for c in outcomes.columns if c not in OF_THE_MACHINE and not CURVES.search(c)]
+    rows = outcomes[columns].sort_values("key", ignore_index=True)
+    for column in rows.columns.intersection(JSON_COLUMNS):
+        rows[column] = rows[column].map(canonical_json)
+    for column in rows.select_dtypes("float64"):
+        rows[column] = rows[column].astype("float32") if column.startswith(("seconds", "peak")) else rows[column]
+    ROWS.mkdir(parents=True, exist_ok=True)
+    rows.to_parquet(ROWS / f"{name}.parquet", index=False, compression="zstd")
+    shutil.copy(folder / "freeze.json", ROWS / f"{name}.freeze.json")
+
+
+def read(name: str) -> pd.DataFrame:
+    """The kept outcomes of one experiment."""
+    rows = pd.read_parquet(ROWS / f"{name}.parquet")
+    for column in rows.columns.intersection(JSON_COLUMNS):
+        rows[column] = rows[column].map(json.loads)
+    return rows
+
+
+def ranked(outcomes: pd.DataFrame, arm: str, region: float) -> Ranking:
+    """The ranking of the one pool of these outcomes in an arm."""
+    (found,) = [each.ranking for each in rank_pools(outcomes, arms=[arm], region=region) if each.ranking]
+    return found
+
+
+def judged(ranking: Ranking, pairs: list[str], region: float) -> list[Pair]:
+    """The registered contrasts, withheld where known bad controls are not below the real rows."""
+    named = [(a, b) for a, _, b in (pair.partition("/") for pair in pairs)]
+    found = contrasts(ranking.gains, [pair for pair in named if set(pair) <= set(ranking.gains)], region=region)
+    return withhold(found) if ranking.controls is not None and not ranking.controls.passed else found
+
+
+def about(value: float, interval: Interval | None, digits: int = 2) -> str:
+    """A number with its interval, signed."""
+    ends = "" if interval is None else f" ({interval.low:+.{digits}f} to {interval.high:+.{digits}f})"
+    return f"{value:+.{digits}f}{ends}"
+
+
+def table(head: str, lines: list[list[str]]) -> str:
+    """A Markdown table; all columns but the first are numbers, on the right."""
+    rule = "|---|" + "--:|" * head.count("|")
+    return "\n".join([f"| {head} |", rule, *(f"| {' | '.join(cells)} |" for cells in lines)])
+
+
+def worth_table(outcomes: pd.DataFrame, ranking: Ranking, pairs: list[Pair]) -> str:
+    """One row a method: gain, worth, place on the ruler, verdict, and how close its rows are to the real ones."""
+    close = outcomes[outcomes["status"] == "ok"].groupby("method")[list(MEASURES)].median()
+    verdicts = {pair.method: pair for pair in pairs}
+    lines = []
+    for record in ranking.methods:
+        name = record.method
+        if name.startswith("corrupted") or record.median_gain is None:
+            continue
+        worth = place = against = verdict = ""
+        if record.worth:
+            low, high = record.worth.interval
+            worth = f"{record.worth.share:.0%} ({low:.0%} to {high:.0%})"
+        if ranking.resolution and name in ranking.resolution.places:
+            place = f"{ranking.resolution.places[name]:.0%}"
+        if pair := verdicts.get(name):
+            against, verdict = about(pair.estimate, pair.interval, 1), pair.verdict
+        measured = [close.loc[name, m] if name in close.index else np.nan for m in MEASURES]
+        shown = ["–" if np.isnan(value) else f"{value:.2f}" for value in measured]
+        lines.append([name, f"{record.median_gain:+.1f}", worth, place, against, verdict, *shown])
+    head = "method | gain | worth (95 %) | as broken labels | against `bootstrap` (95 %) | verdict"
+    return table(f"{head} | {' | '.join(MEASURES.values())}", lines)
+
+
+MEASURES = {
+    "adequacy_tstr": "TSTR",
+    "fidelity_column_shapes": "column shapes",
+    "fidelity_pair_trends": "pair trends",
+    "fidelity_detection_auc": "detection AUC",
+}
+
+
+def predictors(outcomes: pd.DataFrame, generators: list[str]) -> str:
+    """Spearman's correlation over generators of worth with each measure, medians over tables; tables resampled."""
+    ok = outcomes[(outcomes["status"] == "ok") & outcomes["method"].isin(generators)].copy()
+    ok["worth"] = ok["worth_context_rows"] / ok["n_train"]
+    by_table = ok.pivot_table(index="dataset", columns="method", values=["worth", *MEASURES])
+    rng = np.random.default_rng(0)
+    lines = []
+    for measure, name in MEASURES.items():
+
+        def correlation(tables: pd.DataFrame, measure: str = measure) -> float:
+            medians = tables.median()
+            return float(stats.spearmanr(medians["worth"], medians[measure]).statistic)
+
+        drawn = [correlation(by_table.iloc[rng.integers(len(by_table), size=len(by_table))]) for _ in range(RESAMPLES)]
+        low, high = np.nanquantile(drawn, [0.025, 0.975])
+        lines.append([name, about(correlation(by_table), Interval(float(low), float(high)))])
+    return table("measure | rank correlation with worth (95 %)", lines)
+
+
+def contrast_table(ranking: Ranking, pairs: list[Pair]) -> str:
+    """One row a registered contrast."""
+    lines = [
+        [f"{p.method} against {p.other}", about(p.estimate, p.interval), f"{p.p:.3g}", f"{p.p_equal:.3g}", p.verdict]
+        for p in pairs
+    ]
+    held = "not run" if ranking.controls is None else "yes" if ranking.controls.passed else "no"
+    head = "contrast | difference (95 %) | p | p of a difference beyond the region | verdict"
+    return f"{table(head, lines)}\n\n{len(ranking.gains)} tables. All known bad controls below `real`: {held}."
+
+
+def gain_table(ranking: Ranking) -> str:
+    """One row a method: the median gain with its interval and spread, the mean rank."""
+    lines = [
+        [
+            r.method,
+            about(r.median_gain, r.median_gain_interval),
+            f"{r.spread_iqr:.2f}",
+            f"{r.mean_rank:.2f}",
+            f"{r.cells_ok} of {r.cells}",
+        ]
+        for r in ranking.methods
+        if r.median_gain is not None and r.mean_rank is not None
+    ]
+    return table("method | median gain (95 %) | quartile range | mean rank | cells that ended", lines)
+
+
+def field() -> dict[str, str]:
+    """Questions 1 and 6."""
+    outcomes = read("field")
+    if (ROWS / "gans.parquet").exists():
+        gans = read("gans")
+        outcomes = pd.concat([outcomes, gans[gans["method"].isin(["ctgan", "tvae"])]], ignore_index=True)
+    pairs = [pair for name in ("field", "gans") for pair in contrasts_of(name)[1]]
+    ranking = ranked(outcomes, "context", 0.5)
+    generators = [pair.partition("/")[0] for pair in pairs if pair.partition("/")[0] in ranking.gains]
+    draw_worth(ranking)
+    augmented = ranked(outcomes, "augmented", 0.5)
+    beside = [f"{name}/real" for name in generators]
+    return {
+        "field": worth_table(outcomes, ranking, judged(ranking, pairs, 0.5)),
+        "field-augmented": contrast_table(augmented, judged(augmented, beside, 0.5)),
+        "predictors": predictors(outcomes, generators),
+    }
+
+
+def main_grid() -> dict[str, str]:
+    """Question 2, in every arm."""
+    outcomes, (_, pairs, region) = read("main"), contrasts_of("main")
+    told = {}
+    for arm in ("fine-tune", "fixed-steps", "context", "augmented"):
+        ranking = ranked(outcomes, arm, region)
+        told[f"main-{arm}"] = gain_table(ranking) + "\n\n" + contrast_table(ranking, judged(ranking, pairs, region))
+    return told
+
+
+def mixing() -> dict[str, str]:
+    """Question 3."""
+    outcomes, (arm, pairs, region) = read("mixing"), contrasts_of("mixing")
+    ranking = ranked(outcomes, arm, region)
+    return {"mixing": gain_table(ranking) + "\n\n" + contrast_table(ranking, judged(ranking, pairs, region))}
+
+
+def few_rows() -> dict[str, str]:
+    """Question 4: the contrasts in each regime."""
+    outcomes, (arm, pairs, region) = read("few-rows"), contrasts_of("few-rows")
+    parts = []
+    for rows, part in outcomes.groupby("max_train_rows"):
+        ranking = ranked(part, arm, region)
+        parts.append(f"At most {rows} training rows:\n\n" + contrast_table(ranking, judged(ranking, pairs, region)))
+    return {"few-rows": "\n\n".join(parts)}
+
+
+def more_rows() -> dict[str, str]:
+    """Question 5."""
+    outcomes, told = read("more-rows"), {}
+    for arm in ("context", "augmented"):
+        ranking = ranked(outcomes, arm, 0.5)
+        curves = saturations(ranking, outcomes)
+        ratios = [f"{ratio:g}x" for ratio in curves[0].ratios]
+        lines = [
+            [
+                curve.name,
+                *(f"{gain:+.2f}" for gain in curve.gains),
+                "–" if curve.ceiling is None else about(curve.ceiling, curve.ceiling_interval),
+                about(curve.more, curve.more_interval),
+                f"{curve.p:.2g}",
+            ]
+            for curve in curves
+        ]
+        told[f"more-rows-{arm}"] = table(
+            f"generator | {' | '.join(ratios)} | tends to (95 %) | {ratios[-1]} against 1x (95 %) | p", lines
+        )
+        if arm == "context":
+            named = {curve.name: lines_of(outcomes)[curve.name] for curve in curves}
+            save(gain_against_ratio(ranking, named, curves), FIGURES / "study-more-rows.svg")
+    return told
+
+
+def draw_worth(ranking: Ranking) -> None:
+    """What 100 rows of every generator are worth in real rows, with intervals; controls below."""
+    shown = [r for r in ranking.methods if r.worth and not r.method.startswith("corrupted") and r.method != "real"]
+    shown.sort(key=lambda r: r.worth.share if r.worth else 0.0)
+    figure, axes = new_figure(7.5, 0.32 * len(shown) + 1.2)
+    styles = method_styles([r.method for r in shown])
+    for place, r in enumerate(shown):
+        assert r.worth is not None
+        axes.hlines(place, 100 * r.worth.interval.low, 100 * r.worth.interval.high, color=styles[r.method].colour)
+        axes.plot([100 * r.worth.share], [place], **dots(styles[r.method]), markersize=7)
+    axes.set_yticks(range(len(shown)), [r.method for r in shown], fontsize=8)
+    axes.set_xlim(0, 102)
+    axes.set_xlabel("real rows that 100 synthetic rows are worth, as the model's context")
+    axes.set_title(f"{len(ranking.gains)} tables, at most 300 training rows; bars: 95 %", fontsize=10)
+    save(figure, FIGURES / "study-worth.svg")
+
+
+PARTS: dict[str, Callable[[], dict[str, str]]] = {
+    "field": field,
+    "main": main_grid,
+    "mixing": mixing,
+    "few-rows": few_rows,
+    "more-rows": more_rows,
+}
+
+
+def main() -> None:
+    """Keep, read, and rewrite the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--keep", type=Path, help="folder of the run folders")
+    options = parser.parse_args()
+    if options.keep:
+        for name in ORDER:
+            if (options.keep / name / "outcomes.sqlite").exists():
+                keep(options.keep / name, name)
+    page = PAGE.read_text() if PAGE.exists() else ""
+    for name, part in PARTS.items():
+        if (ROWS / f"{name}.parquet").exists():
+            for mark, text in part().items():
+                print(f"\n## {mark}\n\n{text}")
+                page = re.sub(
+                    rf"(<!-- {mark} -->\n).*?(<!-- / -->)", lambda m, t=text: m[1] + t + "\n" + m[2], page, flags=re.S
+                )
+    if page:
+        PAGE.write_text(page)
+
+
+if __name__ == "__main__":
+    main()
