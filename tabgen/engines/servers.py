@@ -16,7 +16,7 @@ from typing import Any
 from tabgen.errors import TabgenError
 from tabgen.host.channel import ChannelClosed, receive_message, send_message
 from tabgen.processes import kill_group
-from tabgen.variables import THREAD_VARIABLES
+from tabgen.variables import KEEP_MEMORY, THREAD_VARIABLES
 
 START_SECONDS = 300.0
 """For a server to import what it imports."""
@@ -84,7 +84,7 @@ class Servers:
     """
 
     def __init__(self, sources: list[dict[str, Any]], preload: Sequence[str], threads: int) -> None:
-        environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads))
+        environment = KEEP_MEMORY | os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads))
         environment |= {"MPLBACKEND": "Agg", "TOKENIZERS_PARALLELISM": "false"}
         ours, theirs = socket.socketpair()
         order = json.dumps({"sources": sources, "preload": list(preload)})

@@ -98,7 +98,7 @@ RECIPES = {
         ),
         Recipe(
             "nano",
-            3e-4,
+            1e-3,
             steps=30,
             warmup_steps=3,
             patience=10,
