@@ -36,6 +36,20 @@ CURVES = re.compile(r"^curve_|_cached|^cached_")
 RESAMPLES = 500
 
 
+def progress() -> str:
+    """What was registered, and how much of it has ended."""
+    lines = []
+    for name in ORDER:
+        file = ROWS / f"{name}.freeze.json"
+        if not file.exists():
+            lines.append([f"`{name}.toml`", "", "", "", "not begun"])
+            continue
+        freeze, rows = json.loads(file.read_text()), pd.read_parquet(ROWS / f"{name}.parquet", columns=["status"])
+        ended = f"{len(rows):,} of {freeze['cells']:,} cells, {(rows['status'] == 'ok').sum():,} with scores"
+        lines.append([f"`{name}.toml`", freeze["arm"], freeze["time"][:10], f"`{freeze['hash'][:12]}`", ended])
+    return table("experiment | primary arm | registered | hash | ended", lines)
+
+
 def keep(folder: Path, name: str) -> None:
     """The outcomes of one experiment and its registration, without what is of the machine alone."""
     outcomes = load_results(folder)
@@ -251,6 +265,7 @@ def draw_worth(ranking: Ranking) -> None:
 
 
 PARTS: dict[str, Callable[[], dict[str, str]]] = {
+    "progress": lambda: {"progress": progress()},
     "field": field,
     "main": main_grid,
     "mixing": mixing,
@@ -268,16 +283,15 @@ def main() -> None:
         for name in ORDER:
             if (options.keep / name / "outcomes.sqlite").exists():
                 keep(options.keep / name, name)
-    page = PAGE.read_text() if PAGE.exists() else ""
+    page = PAGE.read_text()
     for name, part in PARTS.items():
-        if (ROWS / f"{name}.parquet").exists():
+        if name == "progress" or (ROWS / f"{name}.parquet").exists():
             for mark, text in part().items():
                 print(f"\n## {mark}\n\n{text}")
                 page = re.sub(
                     rf"(<!-- {mark} -->\n).*?(<!-- / -->)", lambda m, t=text: m[1] + t + "\n" + m[2], page, flags=re.S
                 )
-    if page:
-        PAGE.write_text(page)
+    PAGE.write_text(page)
 
 
 if __name__ == "__main__":
