@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from run import HERE, ORDER, contrasts_of
+from run import ORDER, contrasts_of, preset_of
 from scipy import stats
 
 from tabgen.figures import gain_against_ratio, save
@@ -28,7 +28,7 @@ from tabgen.results import load_results, rank_pools
 from tabgen.statistics import Interval, Pair, Ranking, contrasts, withhold
 from tabgen.statistics.saturation import lines_of, saturations
 
-ROOT = HERE.parent.parent
+ROOT = Path(__file__).parent.parent.parent
 ROWS, PAGE, FIGURES = ROOT / "benchmarks" / "results" / "study", ROOT / "docs" / "study.md", ROOT / "docs" / "figures"
 JSON_COLUMNS = ("kinds", "reading", "settings", "recipe", "limits", "arms")
 OF_THE_MACHINE = ("path", "rows_path", "log_tail", "notes", "provenance", "place", "reason_place")
@@ -42,12 +42,12 @@ def progress() -> str:
     for name in ORDER:
         file = ROWS / f"{name}.freeze.json"
         if not file.exists():
-            lines.append([f"`{name}.toml`", "", "", "", "not begun"])
+            lines.append([f"`{preset_of(name)}`", "", "", "", "not begun"])
             continue
         freeze, rows = json.loads(file.read_text()), pd.read_parquet(ROWS / f"{name}.parquet", columns=["status"])
         ended = f"{len(rows):,} of {freeze['cells']:,} cells, {(rows['status'] == 'ok').sum():,} with scores"
-        lines.append([f"`{name}.toml`", freeze["arm"], freeze["time"][:10], f"`{freeze['hash'][:12]}`", ended])
-    return table("experiment | primary arm | registered | hash | ended", lines)
+        lines.append([f"`{preset_of(name)}`", freeze["arm"], freeze["time"][:10], f"`{freeze['hash'][:12]}`", ended])
+    return table("preset | primary arm | registered | hash | ended", lines)
 
 
 def keep(folder: Path, name: str) -> None:

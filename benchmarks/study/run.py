@@ -1,4 +1,4 @@
-"""Run the study: freeze the analysis of every experiment beside this file, run it, and resume it by the same line.
+"""Run the study: freeze the analysis of every experiment (presets `study` and `study-NAME`), run it, resume it.
 
     python benchmarks/study/run.py -o runs/study                    # all, in the order of ORDER
     python benchmarks/study/run.py -o runs/study --only field,main
@@ -13,17 +13,21 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tabgen.spec import read_spec
+from tabgen.spec import read_preset
 
-HERE = Path(__file__).parent
 ORDER = ("field", "gans", "main", "references", "few-rows", "more-rows", "mixing")
 YARDSTICKS = ("real", "zero-shot", "bootstrap", "independent", "noise", "shuffled-labels")
 PAPERS = ("causalmix", "scm", "ctgan", "tabebm", "tableaugment", "mixed-model")
 
 
+def preset_of(name: str) -> str:
+    """The name of an experiment's file in tabgen/presets."""
+    return "study" if name == "main" else f"study-{name}"
+
+
 def methods_of(name: str) -> list[str]:
-    """The methods of an experiment, as its file has them."""
-    return [str(method) for method in read_spec(HERE / f"{name}.toml")["methods"]]
+    """The methods of an experiment, as its preset has them."""
+    return [str(method) for method in read_preset(preset_of(name))["methods"]]
 
 
 def contrasts_of(name: str) -> tuple[str, list[str], float]:
@@ -48,13 +52,13 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     for name in options.only.split(","):
-        file, folder = str(HERE / f"{name}.toml"), options.output / name
+        experiment, folder = ["--preset", preset_of(name)], options.output / name
         tabgen = [sys.executable, "-m", "tabgen"]
         if not (folder / "freeze.json").exists():
             arm, contrasts, region = contrasts_of(name)
             analysis = ["--arm", arm, "--contrasts", ",".join(contrasts), "--region", str(region)]
-            subprocess.run([*tabgen, "plan", file, "-o", str(folder), "--freeze", *analysis], check=True)
-        subprocess.run([*tabgen, "run", file, "-o", str(folder), "--workers", str(options.workers)], check=True)
+            subprocess.run([*tabgen, "plan", *experiment, "-o", str(folder), "--freeze", *analysis], check=True)
+        subprocess.run([*tabgen, "run", *experiment, "-o", str(folder), "--workers", str(options.workers)], check=True)
 
 
 if __name__ == "__main__":

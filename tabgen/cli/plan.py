@@ -14,7 +14,11 @@ def plan(
     context: typer.Context,
     experiment_file: Path = typer.Argument(None, metavar="[EXPERIMENT.toml]", help="An experiment as a file."),
     output: Path = typer.Option(..., "-o", "--output", help="Folder of the run to come."),
-    preset: str = typer.Option("", "--preset", help="An embedded experiment file: quick, core, paper, paper-nano."),
+    preset: str = typer.Option(
+        "",
+        "--preset",
+        help="An embedded experiment file: quick, core, paper, paper-nano, study and others (docs/experiments.md).",
+    ),
     suite: str = typer.Option(None, "--suite", help="As in `tabgen run`, and so on to --max-test-rows."),
     data: Path = typer.Option(None, "--data"),
     target: str = typer.Option(None, "--target"),

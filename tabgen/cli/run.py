@@ -26,7 +26,11 @@ def run(
         None, metavar="[EXPERIMENT.toml]", help="An experiment as a file; flags given as well go before it."
     ),
     output: Path = typer.Option(..., "-o", "--output", help="Folder of the run; the same folder resumes it."),
-    preset: str = typer.Option("", "--preset", help="An embedded experiment file: quick, core, paper, paper-nano."),
+    preset: str = typer.Option(
+        "",
+        "--preset",
+        help="An embedded experiment file: quick, core, paper, paper-nano, study and others (docs/experiments.md).",
+    ),
     suite: str = typer.Option(None, "--suite", help="A suite by name (core, quick), or a folder with a manifest.json."),
     data: Path = typer.Option(None, "--data", help="Your own table instead of a suite (docs/tables.md)."),
     target: str = typer.Option(None, "--target", help="The column of --data to predict."),
