@@ -1,7 +1,7 @@
 """What the arms can tell apart: known doses of broken labels, known bad methods and generators on `core`.
 
-    python benchmarks/ruler.py --run runs/ruler     # measure (resumable), then read
-    python benchmarks/ruler.py                       # read benchmarks/results/ruler.parquet: tables, and the figure
+    python benchmarks/study/run.py -o runs/study --only field && python benchmarks/study/read.py --keep runs/study
+    python benchmarks/ruler.py            # read the outcomes that were kept: tables, and the figure
 
 Prints, for every arm: the median gain of each dose and method, the share of neighbouring doses in the right order, on
 how many tables each known bad method is below every generator, and the smallest dose that the verdicts detect with 10,
@@ -11,111 +11,37 @@ how many tables each known bad method is below every generator, and the smallest
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from study.rows import read_rows
 
 from tabgen.figures.style import dots, method_styles, new_figure, save
-from tabgen.outcome import canonical_json
-from tabgen.results import load_results, rank_pools
+from tabgen.results import rank_pools
 from tabgen.statistics import Ranking
 from tabgen.statistics.controls import KNOWN_BAD
 from tabgen.statistics.ruler import read_ruler
 
 HERE = Path(__file__).parent
-ROWS = HERE / "results" / "ruler.parquet"
+ROWS = HERE / "results" / "study" / "field.parquet"
 FIGURE = HERE.parent / "docs" / "figures" / "ruler.svg"
-DOSES = (0.05, 0.1, 0.2, 0.35, 0.5, 1.0)
 GENERATORS = "bootstrap,jitter,mixup,smote-nc,gaussian-copula,mixed-model,scm"
-KEPT = [
-    "suite",
-    "dataset",
-    "target",
-    "sha256",
-    "kinds",
-    "reading",
-    "text",
-    "fold",
-    "n_folds",
-    "seed",
-    "draw",
-    "max_train_rows",
-    "max_test_rows",
-    "method",
-    "generator",
-    "rows_of",
-    "plugin",
-    "plugin_version",
-    "environment",
-    "mixing",
-    "settings",
-    "ratio",
-    "model",
-    "checkpoint",
-    "recipe",
-    "arms",
-    "tuning_seeds",
-    "fidelity",
-    "limits",
-    "protocol",
-    "key",
-    "status",
-    "reason",
-    "n_train",
-    "n_test",
-    "seconds_total",
-    "zero_shot_validation_roc_auc",
-    "zero_shot_test_roc_auc",
-    "context_validation_roc_auc",
-    "context_test_roc_auc",
-    "augmented_validation_roc_auc",
-    "augmented_test_roc_auc",
-    "worth_context_rows",
-    "worth_context_censored",
-    "worth_augmented_rows",
-    "worth_augmented_censored",
-]
 SIZES, DRAWS, POWER = (10, 20, 30), 200, 0.8
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", type=Path, help="the run folder to measure in, or to go on with")
-    parser.add_argument("--workers", type=int, default=0)
-    options = parser.parse_args()
-    if options.run:
-        methods = ["real", *(f"corrupted:share={dose}" for dose in DOSES), *KNOWN_BAD, *GENERATORS.split(",")]
-        words = ["--suite", "core", "--folds", "3", "--arms", "context,augmented", "--max-train-rows", "300"]
-        words += ["--no-fidelity", "--methods", ",".join(methods), "--workers", str(options.workers), "-o", options.run]
-        subprocess.run([sys.executable, "-m", "tabgen", "run", *map(str, words)], check=True)
-        keep(load_results(options.run))
-    outcomes = read()
-    found = {each.arm: each.ranking for each in rank_pools(outcomes) if each.ranking}
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    outcomes = read_rows(ROWS)
+    shown = outcomes[outcomes["method"].isin(["real", *KNOWN_BAD, *GENERATORS.split(",")]) | is_dose(outcomes)]
+    found = {each.arm: each.ranking for each in rank_pools(shown) if each.ranking}
     for ranking in found.values():
-        show(outcomes, ranking)
+        show(shown, ranking)
     draw(found["context"])
 
 
-def keep(outcomes: pd.DataFrame) -> None:
-    """The rows of the tables that are done, without what is of the machine."""
-    cells = outcomes.groupby("dataset").size()
-    done = outcomes[outcomes["dataset"].isin(cells[cells == cells.max()].index)]
-    rows = done[[name for name in KEPT if name in done.columns]].copy()
-    for name in ("kinds", "reading", "settings", "recipe", "limits", "arms"):
-        rows[name] = rows[name].map(canonical_json)
-    ROWS.parent.mkdir(exist_ok=True)
-    rows.to_parquet(ROWS, index=False, compression="zstd")
-
-
-def read() -> pd.DataFrame:
-    rows = pd.read_parquet(ROWS)
-    for name in ("kinds", "reading", "settings", "recipe", "limits", "arms"):
-        rows[name] = rows[name].map(json.loads)
-    return rows
+def is_dose(outcomes: pd.DataFrame) -> pd.Series[bool]:
+    return outcomes["method"].str.startswith("corrupted:")
 
 
 def show(outcomes: pd.DataFrame, ranking: Ranking) -> None:

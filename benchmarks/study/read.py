@@ -12,27 +12,23 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from rows import keep, read_rows
 from run import ORDER, contrasts_of, preset_of
 from scipy import stats
 
 from tabgen.figures import gain_against_ratio, save
 from tabgen.figures.style import dots, method_styles, new_figure
-from tabgen.outcome import canonical_json
-from tabgen.results import load_results, rank_pools
+from tabgen.results import rank_pools
 from tabgen.statistics import Interval, Pair, Ranking, contrasts, withhold
 from tabgen.statistics.saturation import lines_of, saturations
 
 ROOT = Path(__file__).parent.parent.parent
 ROWS, PAGE, FIGURES = ROOT / "benchmarks" / "results" / "study", ROOT / "docs" / "study.md", ROOT / "docs" / "figures"
-JSON_COLUMNS = ("kinds", "reading", "settings", "recipe", "limits", "arms")
-OF_THE_MACHINE = ("path", "rows_path", "log_tail", "notes", "provenance", "place", "reason_place")
-CURVES = re.compile(r"^curve_|_cached|^cached_")
 RESAMPLES = 500
 
 
@@ -50,26 +46,9 @@ def progress() -> str:
     return table("preset | primary arm | registered | hash | ended", lines)
 
 
-def keep(folder: Path, name: str) -> None:
-    """The outcomes of one experiment and its registration, without what is of the machine alone."""
-    outcomes = load_results(folder)
-    columns = [c for c in outcomes.columns if c not in OF_THE_MACHINE and not CURVES.search(c)]
-    rows = outcomes[columns].sort_values("key", ignore_index=True)
-    for column in rows.columns.intersection(JSON_COLUMNS):
-        rows[column] = rows[column].map(canonical_json)
-    for column in rows.select_dtypes("float64"):
-        rows[column] = rows[column].astype("float32") if column.startswith(("seconds", "peak")) else rows[column]
-    ROWS.mkdir(parents=True, exist_ok=True)
-    rows.to_parquet(ROWS / f"{name}.parquet", index=False, compression="zstd")
-    shutil.copy(folder / "freeze.json", ROWS / f"{name}.freeze.json")
-
-
 def read(name: str) -> pd.DataFrame:
     """The kept outcomes of one experiment."""
-    rows = pd.read_parquet(ROWS / f"{name}.parquet")
-    for column in rows.columns.intersection(JSON_COLUMNS):
-        rows[column] = rows[column].map(json.loads)
-    return rows
+    return read_rows(ROWS / f"{name}.parquet")
 
 
 def ranked(outcomes: pd.DataFrame, arm: str, region: float) -> Ranking:
@@ -282,7 +261,7 @@ def main() -> None:
     if options.keep:
         for name in ORDER:
             if (options.keep / name / "outcomes.sqlite").exists():
-                keep(options.keep / name, name)
+                keep(options.keep / name, ROWS / f"{name}.parquet")
     page = PAGE.read_text()
     for name, part in PARTS.items():
         if name == "progress" or (ROWS / f"{name}.parquet").exists():

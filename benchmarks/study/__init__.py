@@ -1,0 +1,1 @@
+"""The study: its registration (README.md), what runs it, and what reads it."""
