@@ -51,6 +51,9 @@ class TabPFNModel(FoundationModel):
         Of the table, for predictions.
     """
 
+    layers = "blocks"
+    head = ("output_projection",)
+
     def __init__(self, specs: Any, checkpoint_hash: str, device: str = "cpu", views: int = 8) -> None:
         self.module = specs.model.to(device).eval()
         self.specs = specs
@@ -76,7 +79,7 @@ class TabPFNModel(FoundationModel):
     ) -> Tensor:
         import torch
 
-        present, y = y_support.to(self.device).unique(return_inverse=True)
+        present, y = torch.unique(y_support.to(self.device), return_inverse=True)
         x = torch.cat([x_support, x_query]).to(self.device)
         out = self.module(x.unsqueeze(1), y.float().unsqueeze(1))[:, 0]  # (rows, batch, columns) in; (q, classes) out
         logits: Tensor = out.new_full((len(x_query), n_classes), ABSENT)
