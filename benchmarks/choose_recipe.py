@@ -9,6 +9,7 @@ The gain is that of the statistics: 100 (tuned / zero-shot - 1) of the test ROC-
 gain; "fewest steps" names the one that takes the fewest steps among those within one standard error of it.
 
     OMP_NUM_THREADS=1 python benchmarks/choose_recipe.py -o recipe.jsonl        # the same line resumes
+    OMP_NUM_THREADS=1 python benchmarks/choose_recipe.py --rates 1e-3,3e-3 --support 256 --fields '{"lora_rank": 8}'
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import itertools
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -94,10 +95,12 @@ class Watched(Tab2DModel):
         return self.last
 
 
-def run(model: Watched, task: Task, n_classes: int, rate: float, support: int, number: int) -> dict[str, Any]:
+def run(
+    model: Watched, task: Task, n_classes: int, rate: float, support: int, number: int, fields: dict[str, Any]
+) -> dict[str, Any]:
     """Fine-tune on one task; the test ROC-AUC of every step that some setting would have kept."""
     rows = {"max_support": support, "max_query": support // 4}
-    recipe = get_recipe("nano", learning_rate=rate, steps=max(STEPS), patience=max(PATIENCES), **rows)
+    recipe = get_recipe("nano", learning_rate=rate, steps=max(STEPS), patience=max(PATIENCES), **rows, **fields)
     train, (x_test, y_test, _), labels = task["train"], task["test"], task["validation"].y.numpy()
     losses: list[float] = []
     weights: dict[int, dict[str, torch.Tensor]] = {}
@@ -144,11 +147,12 @@ def gain_and_steps(record: dict[str, Any], steps: int, patience: int) -> tuple[f
     return 100 * (record["test_auc"][str(best)] / record["test_auc"]["0"] - 1), taken
 
 
-def summarise(records: list[dict[str, Any]]) -> dict[str, Any]:
+def summarise(records: list[dict[str, Any]], grid: list[tuple[float, int]]) -> dict[str, Any]:
     """Gains by setting, over the tasks that every run was made of, and the choice."""
-    by_run: dict[tuple[float, int], dict[int, dict[str, Any]]] = {of: {} for of in itertools.product(RATES, SUPPORT)}
+    by_run: dict[tuple[float, int], dict[int, dict[str, Any]]] = {of: {} for of in grid}
     for record in records:
-        by_run[record["learning_rate"], record["max_support"]][record["task"]] = record
+        if (of := (record["learning_rate"], record["max_support"])) in by_run:
+            by_run[of][record["task"]] = record
     done = sorted(set.intersection(*(set(of) for of in by_run.values())))
     if not done:
         return {"tasks": 0, "settings": []}
@@ -183,10 +187,15 @@ def summarise(records: list[dict[str, Any]]) -> dict[str, Any]:
     return {"tasks": len(done), "processor_seconds": used, "settings": rows, **chosen}
 
 
+def numbers(kind: type[Any]) -> Callable[[str], tuple[Any, ...]]:
+    """What an argument of numbers between commas is."""
+    return lambda text: tuple(kind(part) for part in text.split(","))
+
+
 def header(options: argparse.Namespace, fingerprint: str) -> dict[str, Any]:
     """What must be equal for records to belong together."""
     varied = {"learning_rate": 0.0, "max_support": 0, "max_query": 0}
-    base = get_recipe("nano", steps=max(STEPS), patience=max(PATIENCES), **varied).to_dict()
+    base = get_recipe("nano", steps=max(STEPS), patience=max(PATIENCES), **varied, **options.fields).to_dict()
     return {"checkpoint_sha256": fingerprint, "priors": options.priors, "seed": SEED, "recipe": base}
 
 
@@ -206,11 +215,15 @@ def main() -> None:
     parser.add_argument("--checkpoint", default=DEFAULT_MODEL, help="a model's name, or a checkpoint's folder")
     parser.add_argument("--tasks", type=int, default=24)
     parser.add_argument("--priors", default="mechanisms=1", type=parse_priors, metavar="NAME=SHARE,...")
+    parser.add_argument("--rates", default=RATES, type=numbers(float), metavar="RATE,...")
+    parser.add_argument("--support", default=SUPPORT, type=numbers(int), metavar="ROWS,...")
+    parser.add_argument("--fields", default={}, type=json.loads, help="other fields of the recipe, as JSON")
     parser.add_argument("-o", "--output", type=Path, help="a JSON line per run; an existing file is gone on with")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
 
     torch.set_num_threads(1)
+    grid = list(itertools.product(options.rates, options.support))
     info = find_model(options.checkpoint, load_plugins(PluginChoice(external=False)))
     head = header(options, info.fingerprint())
     try:
@@ -222,16 +235,18 @@ def main() -> None:
     module = info.load("cpu").module
     weights = {name: tensor.clone() for name, tensor in module.state_dict().items()}
     for number, (task, n_classes) in enumerate(tasks(options.tasks, options.priors)):
-        for rate, support in itertools.product(RATES, SUPPORT):
+        for rate, support in grid:
             if (number, rate, support) in finished:
                 continue
             module.load_state_dict(weights)
-            records.append(run(Watched(module, info.fingerprint()), task, n_classes, rate, support, number))
+            records.append(
+                run(Watched(module, info.fingerprint()), task, n_classes, rate, support, number, options.fields)
+            )
             if options.output:
                 with options.output.open("a") as file:
                     file.write(json.dumps(records[-1]) + "\n")
 
-    result = summarise([r for r in records if r["task"] < options.tasks]) | {"provenance": provenance(), **head}
+    result = summarise([r for r in records if r["task"] < options.tasks], grid) | {"provenance": provenance(), **head}
     print(json.dumps(result, indent=1)) if options.json else show(result)
 
 

@@ -46,6 +46,9 @@ class TabICLModel(FoundationModel):
         Of the table, for predictions.
     """
 
+    layers = "icl_predictor.tf_icl.blocks"
+    head = ("icl_predictor.ln", "icl_predictor.decoder")
+
     def __init__(self, module: Any, checkpoint_hash: str, device: str = "cpu", views: int = 8) -> None:
         self.module = module.to(device).eval()
         self.max_classes = int(module.max_classes)

@@ -103,6 +103,10 @@ class FoundationModel(ABC):
     checkpoint_hash : str
         SHA-256 of the weights.
     device : str
+    layers : str
+        Where in the module its layers lie one after another, such as ``layers``; empty: it has no such place.
+    head : tuple of str
+        What in the module follows the last of them.
     """
 
     module: nn.Module
@@ -110,6 +114,8 @@ class FoundationModel(ABC):
     max_columns: int
     checkpoint_hash: str
     device: str
+    layers: str = ""
+    head: tuple[str, ...] = ()
 
     def check_classes(self, context: Table) -> None:
         """Raise :class:`tabgen.errors.Unsupported` if the table has more classes than the model takes."""

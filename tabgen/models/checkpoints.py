@@ -33,6 +33,8 @@ class Tab2DModel(FoundationModel):
     """A Tab2D with weights, ready to predict and to be fine-tuned."""
 
     module: Tab2D
+    layers = "layers"
+    head = ("final_layer_norm", "final_layer")
 
     def __init__(
         self, module: Tab2D, checkpoint_hash: str, device: str = "cpu", texts: type[TextParts] = TextParts

@@ -17,6 +17,7 @@ from tabgen.errors import InvalidOutput
 from tabgen.metrics import SMALLEST_PROBABILITY
 from tabgen.models.base import Encoded, FoundationModel
 from tabgen.models.recipes import Recipe
+from tabgen.models.trained import trained_by
 
 Rng = np.random.Generator
 Groups = np.ndarray[Any, np.dtype[np.int64]]
@@ -142,6 +143,8 @@ def fine_tune(
 ) -> FineTuned:
     """Fine-tune ``model.module`` in place and leave it with the weights of the best step.
 
+    Step 0 is one of the steps: on the validation rows what is left is never worse than what came.
+
     Parameters
     ----------
     draw_table : callable
@@ -164,13 +167,11 @@ def fine_tune(
     ------
     InvalidOutput
         If a drawn table cannot be split, or the loss is not finite.
+    ModelError
+        If the recipe trains layers or matrices that the model has not.
     """
     rng = np.random.default_rng(seed)
     module = model.module
-    optimiser = torch.optim.AdamW(
-        module.parameters(), lr=recipe.learning_rate, betas=recipe.betas, weight_decay=recipe.weight_decay
-    )
-
     x_held_out, y_held_out = validation if watched is None else map(torch.cat, zip(validation, watched, strict=True))
     n_validation = len(validation[1])
     result = FineTuned(weights_of(module), 0)
@@ -192,33 +193,39 @@ def fine_tune(
     seconds: list[float] = []
     best_loss, stopped = result.validation_losses[0], False
     offered = _Offered()
-    for step in range(1, recipe.steps + 1):
-        began = time.perf_counter()
-        x, y, levels = draw_table(step)
-        support, query = split_step(y, recipe, rng, offered.groups(x, y))
-        offered.use(support, query)
-        for group in optimiser.param_groups:
-            group["lr"] = recipe.rate(step)
-        logits = model.logits(x[support], y[support], x[query], n_classes, levels)
-        loss = F.cross_entropy(logits, y[query].to(logits.device))
-        if not torch.isfinite(loss):
-            raise InvalidOutput(f"the loss of step {step} is {loss.item()}: the step's table broke the model.")
-        loss.backward()  # type: ignore[no-untyped-call]
-        if recipe.max_gradient_norm:
-            torch.nn.utils.clip_grad_norm_(module.parameters(), recipe.max_gradient_norm)
-        optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
-        result.steps = step
-        if step % recipe.evaluate_every == 0 or step == recipe.steps:
-            probabilities = predict(step)
-            if result.validation_losses[-1] < best_loss and not stopped:
-                best_loss, result.best_step = result.validation_losses[-1], step
-                result.weights, result.probabilities = weights_of(module), probabilities
-            stopped = stopped or step - result.best_step >= recipe.patience
-        seconds.append(time.perf_counter() - began)
-        after_step(step)
-        if stopped and step >= at_least:
-            break
+    with trained_by(recipe, model, seed) as trained:
+        optimiser = torch.optim.AdamW(
+            trained.tensors, lr=recipe.learning_rate, betas=recipe.betas, weight_decay=recipe.weight_decay
+        )
+        for step in range(1, recipe.steps + 1):
+            began = time.perf_counter()
+            x, y, levels = draw_table(step)
+            support, query = split_step(y, recipe, rng, offered.groups(x, y))
+            offered.use(support, query)
+            for group in optimiser.param_groups:
+                group["lr"] = recipe.rate(step)
+            logits = model.logits(x[support], y[support], x[query], n_classes, levels)
+            loss = F.cross_entropy(logits, y[query].to(logits.device))
+            if not torch.isfinite(loss):
+                raise InvalidOutput(f"the loss of step {step} is {loss.item()}: the step's table broke the model.")
+            loss.backward()  # type: ignore[no-untyped-call]
+            trained.after_backward()
+            if recipe.max_gradient_norm:
+                torch.nn.utils.clip_grad_norm_(trained.tensors, recipe.max_gradient_norm)
+            optimiser.step()
+            trained.after_step()
+            optimiser.zero_grad(set_to_none=True)
+            result.steps = step
+            if step % recipe.evaluate_every == 0 or step == recipe.steps:
+                probabilities = predict(step)
+                if result.validation_losses[-1] < best_loss and not stopped:
+                    best_loss, result.best_step = result.validation_losses[-1], step
+                    result.weights, result.probabilities = weights_of(module), probabilities
+                stopped = stopped or step - result.best_step >= recipe.patience
+            seconds.append(time.perf_counter() - began)
+            after_step(step)
+            if stopped and step >= at_least:
+                break
     module.load_state_dict(result.weights)
     result.step_seconds = float(np.mean(seconds)) if seconds else math.nan
     result.rows, result.distinct_rows, result.used_rows = offered.count()

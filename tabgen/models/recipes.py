@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from tabgen.errors import ExperimentError, UnknownNameError
 
 SMALL_TABLE = 16_384
+WHAT_IS_TRAINED = ("last_layers", "lora_rank", "lora_alpha", "lora_targets")
 MOST = 1e15
 """Of a number in a recipe: beyond it float64 no longer tells integers apart."""
 
@@ -43,6 +44,15 @@ class Recipe:
         Validation rows are predicted after every so many steps, and after the last.
     binary_learning_rate : float
         The learning rate on two classes and at most 16,384 training rows; 0: as on others.
+    last_layers : int
+        Only the weights of so many layers before the output, and those of the output, are trained; 0: of all.
+    lora_rank : int
+        Not the weights are trained, but updates of this rank of the matrices among them; 0: the weights.
+    lora_alpha : float
+        The updates are scaled by ``lora_alpha / lora_rank``; 0: by 1.
+    lora_targets : tuple of str
+        Which matrices, by the names of their layers in the model, such as ``q`` or ``attention1.q``; none: all but
+        embeddings.
     source : str
     """
 
@@ -61,6 +71,10 @@ class Recipe:
     max_gradient_norm: float = 0.0
     evaluate_every: int = 1
     binary_learning_rate: float = 0.0
+    last_layers: int = 0
+    lora_rank: int = 0
+    lora_alpha: float = 0.0
+    lora_targets: tuple[str, ...] = ()
     source: str = ""
 
     def rate(self, step: int) -> float:
@@ -81,7 +95,9 @@ class Recipe:
         return replace(self, steps=steps, patience=math.ceil(self.patience * steps / self.steps))
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self) | {"betas": list(self.betas)}
+        """Its fields; those that say what is trained only where it is not all, so that they leave other keys alone."""
+        data = asdict(self) | {"betas": list(self.betas), "lora_targets": list(self.lora_targets)}
+        return {name: value for name, value in data.items() if value or name not in WHAT_IS_TRAINED}
 
 
 RECIPES = {
@@ -122,14 +138,15 @@ def get_recipe(name: str, /, **overrides: Any) -> Recipe:
     """
     if name not in RECIPES:
         raise UnknownNameError("recipe", name, RECIPES)
-    unknown = set(overrides) - set(RECIPES[name].to_dict())
-    if unknown:
-        raise ExperimentError(
-            f"a recipe has no field {', '.join(sorted(unknown))}; it has {', '.join(RECIPES[name].to_dict())}."
-        )
+    there = [field.name for field in fields(Recipe)]
+    if unknown := set(overrides) - set(there):
+        raise ExperimentError(f"a recipe has no field {', '.join(sorted(unknown))}; it has {', '.join(there)}.")
     for field, value in overrides.items():
         _check_field(field, value, getattr(RECIPES[name], field))
-    return replace(RECIPES[name], **overrides)
+    recipe = replace(RECIPES[name], **overrides)
+    if (recipe.lora_alpha or recipe.lora_targets) and not recipe.lora_rank:
+        raise ExperimentError("a recipe with lora_alpha or lora_targets is due a lora_rank above 0.")
+    return recipe
 
 
 def _check_field(name: str, value: Any, like: Any) -> None:
@@ -137,6 +154,9 @@ def _check_field(name: str, value: Any, like: Any) -> None:
     many = isinstance(like, tuple)
     if isinstance(like, str):
         due, sound = "a text", isinstance(value, str)
+    elif name == "lora_targets":
+        due = "a list of names"
+        sound = isinstance(value, list | tuple) and all(isinstance(each, str) and each for each in value)
     elif many and not (isinstance(value, list | tuple) and len(value) == len(like)):
         due, sound = f"{len(like)} numbers", False
     else:
