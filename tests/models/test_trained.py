@@ -171,7 +171,7 @@ def test_fields_are_checked_where_a_recipe_is_read() -> None:
 def test_recipes_that_train_all_are_the_data_they_were_so_that_keys_stay() -> None:
     """The data that keys of protocol 6 are made of, written down before there was a choice."""
     nano = (
-        '{"betas":[0.9,0.999],"binary_learning_rate":0.0,"evaluate_every":5,"learning_rate":0.0003,'
+        '{"betas":[0.9,0.999],"binary_learning_rate":0.0,"evaluate_every":5,"learning_rate":0.001,'
         '"max_gradient_norm":1.0,"max_query":64,"max_support":256,"patience":10,"query_share":0.2,"steps":30,'
         '"views":0.0,"warmup_from":1e-07,"warmup_steps":3,"weight_decay":0.1}'
     )
