@@ -128,10 +128,11 @@ def generate(
     shares = frame[target].value_counts(normalize=True, sort=False)
     say(f"{target}: " + ", ".join(f"{name} {share:.1%}" for name, share in shares.items()))
     if report is None:
-        from tabgen.judge.copies import copied_values
+        from tabgen.judge.copies import copied_values, names_of_rows, watched
 
-        _warn_of_copies(copied_values(fitted.table, sample))
-        _say_quality(console, *_quality(console, fitted, sample, seed))
+        columns = watched(fitted.table)
+        _warn_of_copies(copied_values(fitted.table, sample, columns))
+        _say_quality(console, *_quality(console, fitted, sample, names_of_rows(columns), seed))
         return
     with console.status("judging them"):
         judgement = api.judge_rows(fitted, sample, seed, model)
@@ -167,16 +168,20 @@ def _warn_of_copies(copied: list[Copied]) -> None:
             typer.secho(f"tabgen: warning: {each}; {mend}", fg="yellow", err=True)
 
 
-def _quality(console: Console, fitted: Fitted, sample: Table, seed: int) -> tuple[dict[str, float], str]:
+def _quality(
+    console: Console, fitted: Fitted, sample: Table, left_out: list[str], seed: int
+) -> tuple[dict[str, float], str]:
     """Fidelity against the real rows that meet the constraints, and why it is not there."""
     from tabgen import fidelity
     from tabgen.judge.judgement import real_rows_inside
+    from tabgen.judge.narrow import without
 
     if not fidelity.available():
         return {}, "pip install 'tabgen-bench[fidelity]'"
     with console.status("comparing them with the real rows"):
         inside = real_rows_inside(fitted.table, fitted.constraints, sample)
-        return fidelity.fidelity(inside or fitted.table, None, sample, seed), ""
+        real = inside if inside is not None else fitted.table
+        return fidelity.fidelity(without(real, left_out), None, without(sample, left_out), seed), ""
 
 
 def _say_quality(console: Console, quality: dict[str, float], gap: str) -> None:

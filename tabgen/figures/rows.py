@@ -67,6 +67,10 @@ def column_figure(pair: ColumnPair) -> Figure | None:
         locator = AutoDateLocator(maxticks=5)
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    else:
+        axes.locator_params(axis="x", nbins=5)
+        if max(abs(edges[0]), abs(edges[-1])) >= 1e4:
+            axes.xaxis.set_major_formatter(mpl.ticker.EngFormatter(sep=""))
     _bare(axes)
     axes.set_ylim(bottom=0)
     axes.yaxis.set_major_formatter(mpl.ticker.PercentFormatter(1.0, decimals=0))

@@ -67,7 +67,7 @@ class ColumnPair:
             return f"{known.nunique():,} different texts, {words:.0f} words on average"
         if self.spec.kind == "datetime":
             return f"{known.min():%Y-%m-%d} .. {known.max():%Y-%m-%d}"
-        return f"{known.min():,.4g} .. {known.max():,.4g}, median {known.median():,.4g}"
+        return f"{_shown(known.min())} .. {_shown(known.max())}, median {_shown(known.median())}"
 
 
 def shares_of(values: pd.Series[Any]) -> pd.Series[float]:
@@ -81,6 +81,11 @@ def numbers_of(values: pd.Series[Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
     if known.dtype.kind == "M":
         return known.to_numpy().astype("datetime64[us]").astype(np.int64) / 86_400e6
     return known.to_numpy(dtype=np.float64)
+
+
+def _shown(number: float) -> str:
+    """A number as people write it: no more digits than tell."""
+    return f"{number:,.0f}" if 1000 <= abs(number) < 1e9 else f"{number:.4g}"
 
 
 def short(value: Any) -> str:

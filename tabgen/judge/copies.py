@@ -53,6 +53,14 @@ def watched(table: Table) -> dict[str, str]:
     return found | {c.name: TEXT for c in table.schema.columns if c.kind == "text"}
 
 
+def names_of_rows(columns: dict[str, str]) -> list[str]:
+    """Of watched columns those that are no free text: what they copy is counted, and other measures leave them out.
+
+    A name that differs in every row makes no row equal to another, and none near, whatever else is copied.
+    """
+    return [name for name, what in columns.items() if what != TEXT]
+
+
 def copied_values(real: Table, sample: Table, columns: dict[str, str] | None = None) -> list[Copied]:
     """Count the values of the watched columns that synthetic rows have from real ones.
 

@@ -13,8 +13,9 @@ from tabgen.constraints import Constraint, all_met
 from tabgen.errors import Unsupported
 from tabgen.judge.closest import Closest, closest
 from tabgen.judge.columns import ColumnPair, column_pairs
-from tabgen.judge.copies import Copied, copied_values, watched
+from tabgen.judge.copies import Copied, copied_values, names_of_rows, watched
 from tabgen.judge.membership import LEAST_HELD_OUT, Membership, membership
+from tabgen.judge.narrow import without
 from tabgen.judge.pairs import Pairs, pair_trends
 from tabgen.judge.use import Use, use_of
 from tabgen.models.base import FoundationModel
@@ -39,6 +40,8 @@ class Judgement:
     columns : sequence of ColumnPair
     pairs : Pairs
     copied : list of Copied
+    left_out : list of str
+        Columns that name rows: fidelity, distances, pairs and membership inference are without them.
     closest : Closest or None
     quality : dict
         What :func:`tabgen.fidelity.fidelity` and :func:`tabgen.adequacy.adequacy` say.
@@ -57,6 +60,7 @@ class Judgement:
     columns: Sequence[ColumnPair]
     pairs: Pairs
     copied: list[Copied]
+    left_out: list[str]
     closest: Closest | None
     quality: dict[str, float]
     membership: Membership | None
@@ -96,10 +100,17 @@ def judge(
     restricted = inside is not None
     if inside is not None:
         train = inside
-        held_out = held_out and held_out.take(np.flatnonzero(all_met(constraints, held_out.frame)))
+        if held_out is not None:
+            held_out = held_out.take(np.flatnonzero(all_met(constraints, held_out.frame)))
     gaps: dict[str, str] = {}
-    quality = _fidelity(train, held_out, sample, seed, gaps)
-    found, use = _with_unseen(train, held_out, sample, seed, load_model, model, quality, gaps)
+    left_out = names_of_rows(names)
+    nameless = [without(table, left_out) if table is not None else None for table in (train, held_out, sample)]
+    bare, bare_unseen, bare_sample = nameless
+    assert bare is not None
+    assert bare_sample is not None
+    quality = _fidelity(bare, bare_unseen, bare_sample, seed, gaps)
+    found = _membership(bare, bare_unseen, bare_sample, seed, gaps)
+    use = _use(train, held_out, sample, seed, load_model, model, quality, gaps)
     return Judgement(
         fitted_on,
         n_held_out,
@@ -108,9 +119,10 @@ def judge(
         restricted,
         len(sample),
         column_pairs(train, sample),
-        pair_trends(train, sample, seed),
+        pair_trends(bare, bare_sample, seed),
         copied,
-        closest(train, held_out, sample, seed),
+        left_out,
+        closest(bare, bare_unseen, bare_sample, seed),
         quality,
         found,
         use,
@@ -141,7 +153,21 @@ def _fidelity(train: Table, held_out: Table | None, sample: Table, seed: int, ga
         return {}
 
 
-def _with_unseen(
+def _membership(
+    train: Table, held_out: Table | None, sample: Table, seed: int, gaps: dict[str, str]
+) -> Membership | None:
+    if held_out is None:
+        gaps["membership"] = "no rows were held out"
+        return None
+    found = membership(train, held_out, sample, seed)
+    if found is None:
+        few = len(held_out) < LEAST_HELD_OUT
+        rows = f"{len(held_out)} held-out rows to compare with, and {LEAST_HELD_OUT} are due"
+        gaps["membership"] = rows if few else "there is nothing but free text"
+    return found
+
+
+def _use(
     train: Table,
     held_out: Table | None,
     sample: Table,
@@ -150,22 +176,20 @@ def _with_unseen(
     model: str,
     quality: dict[str, float],
     gaps: dict[str, str],
-) -> tuple[Membership | None, Use | None]:
-    """What needs rows that the generator has not seen; adequacy goes to ``quality``."""
+) -> Use | None:
+    """What the rows teach, a forest (which goes to ``quality``) and the foundation model."""
+    tables = (train, held_out, sample)
+    why = ""
     if held_out is None:
-        gaps |= dict.fromkeys(("membership", "adequacy", "use"), "no rows were held out")
-        return None, None
-    found = membership(train, held_out, sample, seed)
-    if found is None:
-        few = len(held_out) < LEAST_HELD_OUT
-        rows = f"{len(held_out)} held-out rows to compare with, and {LEAST_HELD_OUT} are due"
-        gaps["membership"] = rows if few else "there is nothing but free text"
-    if min(len(np.unique(table.labels)) for table in (train, held_out, sample)) < 2:
-        gaps |= dict.fromkeys(("adequacy", "use"), "the rows that are compared are of one class")
-        return found, None
+        why = "no rows were held out"
+    elif min(len(np.unique(table.labels)) for table in tables if table is not None) < 2:
+        why = "the rows that are compared are of one class"
+    if held_out is None or why:
+        gaps |= dict.fromkeys(("adequacy", "use"), why)
+        return None
     quality |= adequacy(train, held_out, sample, seed)
     try:
-        return found, use_of(load_model, model, train.observed(), held_out, sample, seed)
+        return use_of(load_model, model, train.observed(), held_out, sample, seed)
     except Unsupported as error:
         gaps["use"] = str(error)
-        return found, None
+        return None

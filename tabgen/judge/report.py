@@ -99,7 +99,10 @@ def render(judgement: Judgement, origin: Origin) -> str:
             use_figure=judgement.use and _inline(figures.use_figure(judgement.use), "learning curve on real rows"),
             closest_figure=judgement.closest
             and _inline(figures.closest_figure(judgement.closest), "distances to the closest training row"),
-            cards=[_card(pair, drawn=place < MOST_DRAWN) for place, pair in enumerate(judgement.columns)],
+            cards=[
+                _card(pair, drawn=place < MOST_DRAWN and pair.spec.name not in judgement.left_out)
+                for place, pair in enumerate(judgement.columns)
+            ],
             most_drawn=MOST_DRAWN,
             maps=maps,
             furthest=pairs.furthest(),
@@ -122,9 +125,14 @@ def worth_in_words(found: use.Use) -> str:
     return f"{rows} are worth {found.worth.rows:.0f} real ones (of {found.real_rows})."
 
 
+def percent(share: float, digits: int = 0) -> str:
+    """A share for people; a dash where there is none."""
+    return f"{100 * share:.{digits}f} %" if share == share else "–"
+
+
 def _fidelity(it: Judgement) -> list[Measure]:
     quality = it.quality
-    shapes = [pair.shape for pair in it.columns if not math.isnan(pair.shape)]
+    shapes = [p.shape for p in it.columns if not math.isnan(p.shape) and p.spec.name not in it.left_out]
     found = [
         Measure(
             "column shapes",
@@ -156,15 +164,15 @@ def _fidelity(it: Judgement) -> list[Measure]:
 def _privacy(it: Judgement) -> list[Measure]:
     quality, found = it.quality, []
     if "privacy_exact_copies" in quality:
-        text = "share of synthetic rows equal to a training row in every column, names of rows among them"
+        text = "share of synthetic rows equal to a training row in every column that does not name rows"
         found.append(Measure("exact copies", number(quality["privacy_exact_copies"], 2), "0", text))
     for copied in it.copied:
         text = f"{copied.what}: {copied.copied:,} of {copied.values:,} synthetic values stand in a training row"
-        found.append(Measure(f"copied values of “{copied.column}”", f"{copied.share:.0%}", "0 %", text))
+        found.append(Measure(f"copied values of “{copied.column}”", percent(copied.share), "0 %", text))
     if it.closest:
         others = "held-out rows" if it.closest.held_out else "real rows to one another"
         text = f"share of synthetic rows nearer to a training row than all but the nearest 5 % of {others}"
-        found.append(Measure("very near", f"{it.closest.very_near:.0%}", "5 %", text))
+        found.append(Measure("very near", percent(it.closest.very_near), "5 %", text))
     if "privacy_closer_to_train" in quality:
         text = "share of synthetic rows nearer to a training row than to a held-out one, with as many of each"
         found.append(Measure("closer to train", number(quality["privacy_closer_to_train"], 2), "0.5", text))
@@ -180,7 +188,7 @@ def _privacy(it: Judgement) -> list[Measure]:
             ),
             Measure(
                 "members caught",
-                f"{m.caught:.0%}",
+                percent(m.caught),
                 "10 %",
                 "training rows that the attacker names where one in ten held-out rows is named wrongly",
             ),
@@ -192,7 +200,6 @@ def _uses(it: Judgement) -> list[Measure]:
     found = []
     if it.use:
         u = it.use
-        found.append(Measure("real rows alone", number(u.real), "", f"{u.real_rows} real rows in the model's context"))
         for name, words in use.USES.items():
             score = u.scores[name]
             text = f"the difference from the real rows alone: {score.low:+.3f} .. {score.high:+.3f}"
@@ -227,7 +234,7 @@ def _card(pair: ColumnPair, drawn: bool) -> dict[str, Any]:
         "shape": pair.shape,
         "real": pair.summaries[0],
         "drawn": pair.summaries[1],
-        "missing": [f"{share:.1%}" if share == share else "–" for share in missing] if any(missing) else [],
+        "missing": [percent(share, 1) for share in missing] if any(missing) else [],
         "figure": figure and _inline(figure, f"distribution of {pair.spec.name}, real and synthetic"),
     }
 

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from tabgen.candidates import Predictor
+from tabgen.judge.narrow import only
 from tabgen.metrics import Labels, Probabilities, roc_auc
 from tabgen.models.base import FoundationModel
 from tabgen.places import cap
-from tabgen.table import Schema, Table
+from tabgen.table import Table
 from tabgen.worth import LearningCurve, Worth, learning_curve
 
 MAX_ROWS = 500
@@ -93,19 +94,12 @@ def use_of(
     )
     real = roc_auc(labels, before)
     lacks = set(sample.schema.names) < set(train.schema.names)
-    seen_by = _narrowed(train, sample.schema) if lacks else train
+    seen_by = only(train, sample.schema.names) if lacks else train
     scores = {}
     for arm in USES:
         after = Predictor(model, seen_by, sample, arm).probabilities(held_out)
         scores[arm] = Score(roc_auc(labels, after), *_interval(labels, before, after, rng))
     return Use(name, real, scores, curve.worth(scores["context"].auc), curve, len(train), len(sample), len(held_out))
-
-
-def _narrowed(table: Table, schema: Schema) -> Table:
-    """The table without the columns that a sample lacks."""
-    columns = tuple(column for column in table.schema.columns if column.name in schema.names)
-    kept = Schema(columns, table.schema.target, table.schema.classes)
-    return Table(table.frame[[*kept.names, kept.target]], kept)
 
 
 def _interval(
