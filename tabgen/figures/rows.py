@@ -148,6 +148,7 @@ def closest_figure(found: Closest) -> Figure:
         axes.ecdf(values, color=colour, linewidth=1.8, label=name)
     _bare(axes)
     axes.set_xlim(left=0)
+    axes.locator_params(axis="x", nbins=5)
     axes.set_xlabel("distance to the closest training row", fontsize=8)
     axes.yaxis.set_major_formatter(mpl.ticker.PercentFormatter(1.0, decimals=0))
     figure.legend(loc="outside upper center", ncols=2, fontsize=8, frameon=False)
