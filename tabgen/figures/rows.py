@@ -5,6 +5,7 @@ They have no background of their own, and all ink is the page's: :func:`for_page
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
@@ -47,7 +48,9 @@ def for_page(figure: Figure, label: str) -> str:
             text.set_color(INK)
     figure.set_facecolor("none")
     svg = to_svg(figure)
-    svg = svg[svg.index("<svg") :].replace(INK, "currentColor")
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL).replace(
+        INK, "currentColor"
+    )
     return svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
 
 

@@ -50,7 +50,7 @@ def test_rows_that_owe_the_members_nothing_tell_nothing() -> None:
     assert all(each is not None for each in found)
     kept = [each for each in found if each is not None]
     assert abs(np.mean([each.auc for each in kept]) - 0.5) < 0.02
-    assert np.mean([each.caught for each in kept]) < 0.16
+    assert abs(np.mean([each.caught for each in kept]) - 0.1) < 0.03
     assert sum(each.tells for each in kept) <= 4
 
 
