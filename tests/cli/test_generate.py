@@ -72,7 +72,7 @@ def test_without_a_report_no_row_is_held_out_and_copies_are_said(customers: Path
 
 def test_no_hold_out_says_what_is_lacking(customers: Path, tmp_path: Path) -> None:
     page = tmp_path / "x.html"
-    words = ["--rows", "60", "-o", tmp_path / "x.csv", "--report", page, "--no-hold-out"]
+    words: list[str | Path] = ["--rows", "60", "-o", tmp_path / "x.csv", "--report", page, "--no-hold-out"]
     told, _ = run("jitter", "--data", customers, *words)
     assert "membership inference: not measured; no rows were held out" in told
     assert "Fitted on 150 real rows, all there are" in page.read_text()
@@ -94,7 +94,7 @@ def test_constraints_are_met(customers: Path, tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_met_or_read_is_said_before_the_fit_or_at_the_bound(customers: Path, tmp_path: Path) -> None:
-    words = ["bootstrap", "--data", customers, "--rows", "5", "-o", tmp_path / "x.csv"]
+    words: list[str | Path] = ["bootstrap", "--data", customers, "--rows", "5", "-o", tmp_path / "x.csv"]
     with pytest.raises(ConstraintError, match=r"of 300 rows drawn from bootstrap, which is the bound, 0\.00%"):
         run(*words, "--where", "age > 200", "--most-draws", "300")
     with pytest.raises(UnknownNameError, match="did you mean 'age'"):
