@@ -119,10 +119,14 @@ def worth_in_words(found: use.Use) -> str:
     """What the rows are worth in place of the real ones, as a sentence says it."""
     rows = f"{found.rows} synthetic rows"
     if found.worth.censored < 0:
-        return f"{rows} are worth fewer than {found.worth.rows:.0f} real ones, the fewest that were tried."
-    if found.worth.censored > 0:
-        return f"{rows} score above all {found.real_rows} real ones."
-    return f"{rows} are worth {found.worth.rows:.0f} real ones (of {found.real_rows})."
+        text = f"{rows} are worth fewer than {found.worth.rows:.0f} real ones, the fewest that were tried."
+    elif found.worth.censored > 0:
+        text = f"{rows} score above all {found.real_rows} real ones."
+    else:
+        text = f"{rows} are worth {found.worth.rows:.0f} real ones (of {found.real_rows})."
+    if found.real < adequacy.LEARNABLE:
+        text += f" It says little: the real rows themselves hardly tell the target (ROC-AUC {found.real:.2f})."
+    return text
 
 
 def percent(share: float, digits: int = 0) -> str:
@@ -155,7 +159,7 @@ def _fidelity(it: Judgement) -> list[Measure]:
                 number(quality["fidelity_detection_auc"], 2),
                 "0.5",
                 "ROC-AUC of a random forest that tells synthetic from real rows, cross-validated: 0.5 cannot, 1 always;"
-                " below 0.5 there are copies",
+                " below 0.5 rows share values with training rows, as copies do",
             ),
         ]
     return found

@@ -20,10 +20,12 @@ from tabgen.judge.copies import IDENTIFIER, NAMES, TEXT, Copied, copied_values, 
 from tabgen.judge.judgement import Judgement, judge
 from tabgen.judge.narrow import without
 from tabgen.judge.pairs import cramers_v, pair_trends
-from tabgen.judge.report import Origin, render, write_report
+from tabgen.judge.report import Origin, render, worth_in_words, write_report
+from tabgen.judge.use import Score, Use
 from tabgen.models.base import FoundationModel
 from tabgen.plugins import find_model, get_plugins
 from tabgen.table import Table
+from tabgen.worth import LearningCurve, Worth
 
 N = 120
 ATTACK = "<script>alert('x')</script>\"&"
@@ -175,6 +177,22 @@ def test_a_judgement_of_copies_and_of_new_rows() -> None:
     assert new.quality["adequacy_tstr"] > 0.7
     if "fidelity_rows" in copies.quality:
         assert copies.quality["privacy_exact_copies"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("real", "worth", "said"),
+    [
+        (0.9, Worth(80.0, 0), "100 synthetic rows are worth 80 real ones (of 120)."),
+        (0.9, Worth(8.0, -1), "100 synthetic rows are worth fewer than 8 real ones, the fewest that were tried."),
+        (0.9, Worth(120.0, 1), "100 synthetic rows score above all 120 real ones."),
+        (0.6, Worth(80.0, 0), "hardly tell the target (ROC-AUC 0.60)."),
+    ],
+)
+def test_worth_in_words(real: float, worth: Worth, said: str) -> None:
+    score = Score(real, -0.1, 0.1)
+    curve = LearningCurve((8, 120), (0.5, real))
+    use = Use("m", real, {"context": score, "augmented": score}, worth, curve, 120, 100, 30)
+    assert worth_in_words(use).endswith(said)
 
 
 def test_what_cannot_be_measured_is_said() -> None:
