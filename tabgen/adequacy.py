@@ -6,9 +6,9 @@ import warnings
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from tabgen.metrics import Labels, Probabilities, roc_auc
+from tabgen.places import Places, cap
 from tabgen.table import Table
 
 MAX_ROWS = 300
@@ -54,9 +54,9 @@ def adequacy(train: Table, holdout: Table, sample: Table, seed: int) -> dict[str
     rng, n_classes = np.random.default_rng(seed), len(train.schema.classes)
     shares = [np.bincount(table.labels, minlength=n_classes) / len(table) for table in (train, sample)]
     train, holdout, sample = (
-        _cap(table, most, rng) for table, most in ((train, MAX_ROWS), (holdout, MAX_HOLDOUT_ROWS), (sample, MAX_ROWS))
+        cap(table, most, rng) for table, most in ((train, MAX_ROWS), (holdout, MAX_HOLDOUT_ROWS), (sample, MAX_ROWS))
     )
-    encode = _Encoder(train, sample.schema.names)
+    encode = Places(train, sample.schema.names)
     x_holdout, y_holdout = encode(holdout), holdout.labels
     results: dict[str, float] = {}
     for table, outside, inside in ((sample, "tstr", "within"), (train, "real", "within_real")):
@@ -79,39 +79,6 @@ def untrained(scores: dict[str, float]) -> bool:
         return False
     pairs = (("adequacy_tstr", "adequacy_real"), ("adequacy_within", "adequacy_within_real"))
     return not all(scores[sample] >= 0.5 + LIFT * (scores[real] - 0.5) for sample, real in pairs)
-
-
-class _Encoder:
-    """Columns as numbers that a forest can take, whatever they hold: fitted on the training rows."""
-
-    def __init__(self, train: Table, names: list[str]) -> None:
-        self.columns = [column for column in map(train.schema.__getitem__, names) if column.kind != "text"]
-        self.known = {
-            c.name: np.unique(_numbers(train.frame[c.name].dropna())) for c in self.columns if not c.is_discrete
-        }
-
-    def __call__(self, table: Table) -> Array:
-        """Places in the training rows' distribution, positions of levels (-1: unknown); NaN where missing."""
-        columns = []
-        for column in self.columns:
-            values = table.frame[column.name]
-            if column.is_discrete:
-                place = {level: float(code) for code, level in enumerate(column.levels)}
-                known = values.astype(object)
-                columns.append(known.map(place).fillna(-1.0).where(known.notna()).to_numpy(dtype=np.float64))
-                continue
-            numbers, knots = _numbers(values), self.known[column.name]
-            columns.append(np.interp(numbers, knots, np.linspace(0, 1, len(knots))) if len(knots) else 0 * numbers)
-        return np.column_stack(columns) if columns else np.zeros((len(table), 1))
-
-
-def _numbers(values: pd.Series[Any]) -> Array:
-    """Numbers, and times as microseconds; NaN where missing."""
-    if values.dtype.kind != "M":
-        return values.to_numpy(dtype=np.float64)
-    moments: Array = values.to_numpy().astype("datetime64[us]").astype(np.int64).astype(np.float64)
-    moments[values.isna().to_numpy()] = np.nan
-    return moments
 
 
 class _Learner:
@@ -139,7 +106,3 @@ class _Learner:
         spread = np.zeros((len(probabilities), self.n_classes))
         spread[:, self.forest.classes_] = probabilities
         return spread
-
-
-def _cap(table: Table, most: int, rng: np.random.Generator) -> Table:
-    return table if len(table) <= most else table.take(np.sort(rng.permutation(len(table))[:most]))

@@ -4,28 +4,35 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from rich.console import Console
 
+from tabgen.candidates import hold_out as hold_out_of
 from tabgen.comparison import Comparison
+from tabgen.constraints import Constraint, read_all
 from tabgen.datasets import file_suite
-from tabgen.errors import DataError, ExperimentError
+from tabgen.errors import DataError, ExperimentError, Unsupported
 from tabgen.experiment import plan
 from tabgen.generator import FitContext, Generator
 from tabgen.host.elsewhere import make_where_it_runs
 from tabgen.models import DEFAULT_MODEL
 from tabgen.plugins import PluginChoice, find_model, get_plugins
 from tabgen.progress import make_watcher
+from tabgen.rejection import Acceptance, draw_where
 from tabgen.results import load_results
 from tabgen.runner import QuietWatcher, run_experiment
-from tabgen.sampling import draw_sample, fit_generator
+from tabgen.sampling import fit_generator
+from tabgen.sdv_metadata import read_metadata
 from tabgen.spec import make_spec, read_preset, read_spec
 from tabgen.table import Table
+
+if TYPE_CHECKING:
+    from tabgen.judge.judgement import Judgement
 
 
 def compare(
@@ -115,11 +122,26 @@ def _as_file(data: pd.DataFrame | str | Path, output: Path) -> Path:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A generator fitted on one's own table, and what it noted while fitting (``context.notes``)."""
+    """A generator fitted on one's own table.
+
+    Attributes
+    ----------
+    generator : Generator
+    table : Table
+        The rows that it was fitted on.
+    context : FitContext
+        ``context.notes`` is what it noted while fitting.
+    held_out : Table or None
+        Rows of the table that it has not seen.
+    constraints : list of Constraint
+        What rows drawn of it have to meet.
+    """
 
     generator: Generator
     table: Table
     context: FitContext
+    held_out: Table | None = None
+    constraints: list[Constraint] = field(default_factory=list)
 
 
 def fit(
@@ -132,18 +154,48 @@ def fit(
     model: str = DEFAULT_MODEL,
     kinds: dict[str, str] | None = None,
     reading: dict[str, Any] | None = None,
+    metadata: str | Path | None = None,
+    where: Sequence[str] = (),
+    fix: Mapping[str, Any] | None = None,
+    hold_out: bool = False,
     plugins: PluginChoice | None = None,
 ) -> Fitted:
-    """Fit a generator on a table; the parameters are those of :func:`generate`."""
+    """Fit a generator on a table; the parameters are those of :func:`generate`.
+
+    What cannot be read, be it data, metadata or a constraint, is said before the fit begins.
+    """
     registry = get_plugins(plugins or PluginChoice())
+    told = read_metadata(Path(metadata)) if metadata is not None else None
+    given = kinds or {}
+    asked = told.kinds_for(target, given) if told else given
     if isinstance(data, pd.DataFrame):
-        table = Table.from_frame(data, target, kinds, name="the data")
+        table = Table.from_frame(data, target, asked, name="the data")
     else:
-        table = file_suite(Path(data), target, kinds, reading).datasets[0].load()
+        table = file_suite(Path(data), target, asked, reading).datasets[0].load()
+    if told:
+        told.check(table, given)
+    constraints = read_all(where, fix or {}, table.schema)
+    held_out = None
+    if hold_out:
+        try:
+            table, held_out = hold_out_of(table, seed)
+        except Unsupported as error:
+            raise Unsupported(
+                f"no rows can be held out of this table: {error} Or hold none out (--no-hold-out)."
+            ) from error
     chosen = make_where_it_runs(registry.generators[generator], settings or {})
     context = FitContext(seed=seed, load_model=lambda: find_model(model, registry).load("cpu"))
     fit_generator(chosen, table, context)
-    return Fitted(chosen, table, context)
+    return Fitted(chosen, table, context, held_out, constraints)
+
+
+def judge_rows(fitted: Fitted, sample: Table, seed: int = 0, model: str = DEFAULT_MODEL) -> Judgement:
+    """Measure rows that were drawn of a fitted generator; ``model`` names the one that worth is measured with."""
+    from tabgen.judge.judgement import judge
+
+    load = fitted.context.load_model
+    assert load is not None
+    return judge(fitted.table, fitted.held_out, sample, seed, load, model, fitted.constraints)
 
 
 def generate(
@@ -157,6 +209,12 @@ def generate(
     model: str = DEFAULT_MODEL,
     kinds: dict[str, str] | None = None,
     reading: dict[str, Any] | None = None,
+    metadata: str | Path | None = None,
+    where: Sequence[str] = (),
+    fix: Mapping[str, Any] | None = None,
+    most_draws: int | None = None,
+    report: str | Path | None = None,
+    hold_out: bool = True,
     plugins: PluginChoice | None = None,
 ) -> pd.DataFrame:
     """Fit a generator on a table and draw new rows from it.
@@ -173,16 +231,34 @@ def generate(
     seed : int
         The same seed gives the same rows on the same machine.
     model : str
-        The foundation model, for generators that use one.
+        The foundation model, for generators that use one, and for the report's worth of the rows.
     kinds : dict, optional
         Kinds of columns that are not as they seem; "drop" leaves a column out.
     reading : dict, optional
         How a text file is written, where that has to be told: the fields of :class:`tabgen.reader.ReadOptions`.
+    metadata : path, optional
+        SDV's metadata as JSON: kinds that ``kinds`` does not give, and the columns that name rows or persons, which
+        are left out.
+    where : sequence of str
+        Constraints that every row has to meet, ``"age >= 18"`` or ``"18 <= age < 65"``. They are parsed, never run.
+    fix : dict, optional
+        Columns that have to hold one value.
+    most_draws : int, optional
+        Rows that are drawn at most to find those that meet the constraints; 100 for each row asked for by default.
+    report : path, optional
+        A page to write that judges the rows (docs/judge-rows.md).
+    hold_out : bool
+        With a report, a fifth of the real rows is kept from the generator to judge its rows by.
 
     Returns
     -------
     pandas.DataFrame, shape (rows, features + 1)
         Checked: same columns, kinds, levels and classes as ``data``.
+
+    Raises
+    ------
+    ConstraintError
+        For a constraint that cannot be read, or that too few drawn rows meet.
 
     Examples
     --------
@@ -190,9 +266,13 @@ def generate(
     >>> data = pd.DataFrame({"age": [31, 45, 28, 60], "sex": ["f", "m", "m", "f"], "ill": [0, 1, 0, 1]})
     >>> tabgen.generate("bootstrap", data, target="ill", rows=3, seed=1).shape
     (3, 3)
+    >>> tabgen.generate("bootstrap", data, target="ill", rows=3, where=["age > 30"], fix={"sex": "f"})["age"].min()
+    31
     """
     if rows < 1:
         raise ExperimentError(f"rows={rows}: ask for at least one row.")
+    if report is not None:
+        check_folder(Path(report))
     fitted = fit(
         generator,
         data,
@@ -202,9 +282,37 @@ def generate(
         model=model,
         kinds=kinds,
         reading=reading,
+        metadata=metadata,
+        where=where,
+        fix=fix,
+        hold_out=report is not None and hold_out,
         plugins=plugins,
     )
-    return draw_sample(fitted.generator, fitted.table, rows, seed).local_frame
+    sample, acceptance = draw_where(fitted.generator, fitted.table, rows, seed, fitted.constraints, most_draws)
+    if report is not None:
+        name = "the data" if isinstance(data, pd.DataFrame) else Path(data).name
+        method = generator + (":" + ",".join(f"{k}={v}" for k, v in settings.items()) if settings else "")
+        write_judgement(Path(report), judge_rows(fitted, sample, seed, model), fitted, acceptance, method, name)
+    return sample.local_frame
+
+
+def write_judgement(
+    path: Path, judgement: Judgement, fitted: Fitted, acceptance: Acceptance, method: str, name: str
+) -> None:
+    """Write the page about rows that were judged; ``method`` and ``name`` are what it calls generator and table."""
+    from tabgen.judge.report import Origin, write_report
+
+    origin = Origin(
+        method,
+        name,
+        fitted.table.schema.target,
+        fitted.context.seed,
+        [constraint.text for constraint in fitted.constraints],
+        acceptance.drawn,
+        acceptance.met,
+        fitted.context.notes,
+    )
+    write_report(path, judgement, origin)
 
 
 def write_frame(frame: pd.DataFrame, path: Path) -> None:
@@ -234,6 +342,12 @@ def write_frame(frame: pd.DataFrame, path: Path) -> None:
         path.write_text(text.replace(mark, '""'), encoding="utf-8", newline="")
     else:
         plain.to_parquet(path, index=False)
+
+
+def check_folder(path: Path) -> None:
+    """Raise :class:`tabgen.errors.DataError` for a file in a folder that is not there."""
+    if not path.parent.is_dir():
+        raise DataError(f"{path} cannot be written: there is no folder {path.parent}.")
 
 
 def check_ending(path: Path) -> None:

@@ -52,6 +52,10 @@ class ExperimentError(TabgenError):
     """An experiment that cannot be planned as written."""
 
 
+class ConstraintError(TabgenError):
+    """A constraint on drawn rows that cannot be read, or that too few of them meet."""
+
+
 class EstimatorError(TabgenError, ValueError):
     """What the scikit-learn estimator cannot be fitted with; a ValueError too, as scikit-learn's users expect."""
 

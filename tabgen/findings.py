@@ -59,7 +59,7 @@ def near_numeric(column: pd.Series[Any], name: str) -> NearNumeric | None:
     if rows >= ENOUGH and not odd and not all(WHOLE.fullmatch(text) for text in numbers):
         return NearNumeric(
             f"column '{name}' holds numbers written as text, such as {numbers[0]!r}, taken as {len(numbers)}"
-            f" categories; if they are quantities, make them numbers or say --kind {_quoted(name)}=numeric.",
+            f" categories; if they are quantities, make them numbers or say --kind {quoted(name)}=numeric.",
             False,
         )
     bins = len(numbers) <= MANY and all(OPEN_BIN.fullmatch(text) for text in odd)
@@ -70,18 +70,18 @@ def near_numeric(column: pd.Series[Any], name: str) -> NearNumeric | None:
             shown = ", ".join(repr(text[:30]) for text in odd[:3]) + (", ..." if len(odd) > 3 else "")
             return NearNumeric(
                 f"column '{name}' holds numbers but for {shown} in {n_odd} of {total} rows, which would make it"
-                f" {len(kinds)} categories: if that means missing, say --missing {_quoted(odd[0])}; if it is a slip,"
-                f" mend the file; if the column is no number, say --kind {_quoted(name)}=categorical.",
+                f" {len(kinds)} categories: if that means missing, say --missing {quoted(odd[0])}; if it is a slip,"
+                f" mend the file; if the column is no number, say --kind {quoted(name)}=categorical.",
                 len(numbers) > MANY,
             )
     around = [text for text, kind in kinds.items() if kind == "around"]
     if len(around) > MANY and int(counts[[*numbers, *around]].sum()) >= 0.9 * total:
         words = [text for text, kind in kinds.items() if kind == "word"]
-        besides = f" (and {words[0][:30]!r}: if it means missing, say --missing {_quoted(words[0])})" if words else ""
+        besides = f" (and {words[0][:30]!r}: if it means missing, say --missing {quoted(words[0])})" if words else ""
         return NearNumeric(
             f"column '{name}' holds numbers with more around them, such as {around[0]!r}{besides}:"
             f" taken as {len(kinds)} categories; leave digits, sign and point only,"
-            f" or say --kind {_quoted(name)}=categorical.",
+            f" or say --kind {quoted(name)}=categorical.",
             False,
         )
     return None
@@ -93,7 +93,7 @@ def _looks_like(text: str) -> str:
     return "around" if AROUND.fullmatch(text) else "word"
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     return text if re.fullmatch(r"[\w.-]+", text) else f"'{text}'"
 
 
@@ -139,7 +139,7 @@ def findings(table: Table, folds: int = 3) -> list[Finding]:
             "tells-target",
             (name,),
             f"column '{name}' alone tells the target (ROC-AUC 1.0); if it is known only with the target, leave it out"
-            f" (--drop {_quoted(name)}).",
+            f" (--drop {quoted(name)}).",
         )
         for name, code in varying.items()
         if tells_target(code, table.labels)
@@ -149,7 +149,7 @@ def findings(table: Table, folds: int = 3) -> list[Finding]:
             "identifier",
             (c.name,),
             f"column '{c.name}' has another value in every row, such as {_shown(table, c.name)}: it names rows, and a"
-            f" generator may copy the names; leave it out (--drop {_quoted(c.name)}).",
+            f" generator may copy the names; leave it out (--drop {quoted(c.name)}).",
         )
         for c in identifiers
     ]
@@ -219,7 +219,7 @@ def _twins(table: Table, varying: dict[str, np.ndarray[Any, Any]]) -> list[Findi
             continue
         one, other = table.frame[twin], table.frame[name]
         if one.astype(object).equals(other.astype(object)):
-            text = f"column '{name}' equals '{twin}' in every row; leave one out (--drop {_quoted(name)})."
+            text = f"column '{name}' equals '{twin}' in every row; leave one out (--drop {quoted(name)})."
             found.append(Finding("duplicate", (twin, name), text))
         elif not all_differ:
             text = f"columns '{twin}' and '{name}' are one-to-one: each value of one goes with one value of the other."
@@ -242,7 +242,7 @@ def _levels(table: Table) -> list[Finding]:
                     "missing-word",
                     (column.name,),
                     f"column '{column.name}' has the level {words[0]!r} in {rows} rows, taken as any other level; if it"
-                    f" means missing, say --missing {_quoted(words[0].strip())}.",
+                    f" means missing, say --missing {quoted(words[0].strip())}.",
                 )
             )
         near = near_numeric(table.frame[column.name].astype(object), column.name) if levels else None

@@ -12,10 +12,10 @@ import pandas as pd
 LONGEST_SLUG = 60
 
 
-def make_environment() -> jinja2.Environment:
-    """Templates of this package; everything is escaped, and an unknown variable is an error."""
+def make_environment(package: str = "tabgen.leaderboard") -> jinja2.Environment:
+    """Templates of a package; everything is escaped, and an unknown variable is an error."""
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("tabgen.leaderboard"),
+        loader=jinja2.PackageLoader(package),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

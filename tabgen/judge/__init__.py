@@ -1,0 +1,1 @@
+"""Judging the rows of one generator for one table: what they copy, whom they give away, and how they differ."""

@@ -1,0 +1,142 @@
+"""`tabgen generate` from a user's chair: the report, what is warned of, constraints, SDV's metadata."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+import tabgen
+from tabgen.cli import app
+from tabgen.errors import ConstraintError, DataError, TableWarning, UnknownNameError, Unsupported
+from tabgen.plugins import PluginChoice
+
+BUILT_IN = PluginChoice(external=False)
+N = 150
+
+
+@pytest.fixture(scope="module")
+def customers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table as people have it: ids, numbers, a category, a class that hangs on them."""
+    rng = np.random.default_rng(0)
+    age = rng.integers(10, 80, N)
+    frame = pd.DataFrame(
+        {
+            "customer": [f"C{n:05}" for n in rng.permutation(N)],
+            "age": age,
+            "wage": np.where(rng.random(N) < 0.1, np.nan, rng.normal(30, 5, N).round(1)),
+            "sex": rng.choice(["f", "m"], N),
+            "churned": np.where(age + rng.normal(size=N) * 15 > 45, "yes", "no"),
+        }
+    )
+    path = tmp_path_factory.mktemp("customers") / "mine.csv"
+    frame.to_csv(path, index=False)
+    return path
+
+
+def run(*words: str | Path, target: str = "churned") -> tuple[str, str]:
+    given = ["--no-external-plugins", "generate", *map(str, words), "--target", target]
+    done = CliRunner().invoke(app, given, catch_exceptions=False)
+    assert done.exit_code == 0
+    return " ".join(done.stdout.split()), " ".join(done.stderr.split())
+
+
+def test_a_report_judges_the_rows_that_were_written(customers: Path, tmp_path: Path) -> None:
+    rows, page = tmp_path / "out.parquet", tmp_path / "out.html"
+    told, warned = run("jitter", "--data", customers, "--rows", "100", "-o", rows, "--report", page)
+    assert "fitted on 120 real rows; 30 held out to judge by" in told
+    assert "membership inference: 0." in told
+    assert "in place of the real rows: 100 synthetic rows" in told
+    assert f"report: {page}" in told
+    assert "column 'customer' (identifier): 100 of 100 synthetic values (100%) are those of real rows" in warned
+    written, html = pd.read_parquet(rows), page.read_text()
+    assert len(written) == 100
+    assert "100 rows of jitter, like mine.csv" in html
+    assert "100 of 100 synthetic values are those of real rows" in html
+    real = pd.read_csv(customers)
+    unseen = set(real["customer"]) - set(written["customer"])
+    assert len(unseen) >= 30  # of the held-out rows no name can have come
+
+
+def test_without_a_report_no_row_is_held_out_and_copies_are_said(customers: Path, tmp_path: Path) -> None:
+    told, warned = run("bootstrap", "--data", customers, "--rows", "40", "-o", tmp_path / "x.csv")
+    assert "held out" not in told
+    assert "40 of 40 synthetic values (100%)" in warned
+    told, warned = run("bootstrap", "--data", customers, "--rows", "40", "-o", tmp_path / "x.csv", "--drop", "customer")
+    assert "real rows" not in warned
+
+
+def test_no_hold_out_says_what_is_lacking(customers: Path, tmp_path: Path) -> None:
+    page = tmp_path / "x.html"
+    words: list[str | Path] = ["--rows", "60", "-o", tmp_path / "x.csv", "--report", page, "--no-hold-out"]
+    told, _ = run("jitter", "--data", customers, *words)
+    assert "membership inference: not measured; no rows were held out" in told
+    assert "Fitted on 150 real rows, all there are" in page.read_text()
+
+
+def test_constraints_are_met(customers: Path, tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    told, _ = run("jitter", "--data", customers, "--rows", "80", "-o", path, "--drop", "customer",
+                  "--where", "18 <= age < 60", "--where", "wage > 25", "--fix", "sex=f")  # fmt: skip
+    frame = pd.read_csv(path)
+    assert len(frame) == 80
+    assert frame["age"].between(18, 59).all()
+    assert (frame["wage"] > 25).all()
+    assert set(frame["sex"]) == {"f"}
+    assert "constraints: met by " in told
+    again = tabgen.generate("jitter", customers, "churned", 80, kinds={"customer": "drop"}, plugins=BUILT_IN,
+                            where=["18 <= age < 60", "wage > 25"], fix={"sex": "f"})  # fmt: skip
+    assert again["age"].tolist() == frame["age"].tolist()
+
+
+def test_what_cannot_be_met_or_read_is_said_before_the_fit_or_at_the_bound(customers: Path, tmp_path: Path) -> None:
+    words: list[str | Path] = ["bootstrap", "--data", customers, "--rows", "5", "-o", tmp_path / "x.csv"]
+    with pytest.raises(ConstraintError, match=r"of 300 rows drawn from bootstrap, which is the bound, 0\.00%"):
+        run(*words, "--where", "age > 200", "--most-draws", "300")
+    with pytest.raises(UnknownNameError, match="did you mean 'age'"):
+        run(*words, "--where", "ag > 20")
+    for fix in ("sex", "=f", "sex==f"):
+        with pytest.raises(ConstraintError, match="--fix takes COLUMN=VALUE"):
+            run(*words, "--fix", fix)
+    with pytest.raises(ConstraintError, match="'sex' twice"):
+        run(*words, "--fix", "sex=f", "--fix", "sex=m")
+    with pytest.raises(DataError, match="there is no folder"):
+        run(*words, "--report", tmp_path / "nowhere" / "x.html")
+    assert not (tmp_path / "x.csv").exists()
+
+
+def test_sdv_metadata_leaves_keys_out(customers: Path, tmp_path: Path) -> None:
+    sdtypes = {
+        "customer": "id",
+        "age": "numerical",
+        "wage": "numerical",
+        "sex": "categorical",
+        "churned": "categorical",
+    }
+    content = {"columns": {name: {"sdtype": sdtype} for name, sdtype in sdtypes.items()}, "primary_key": "customer"}
+    path = tmp_path / "metadata.json"
+    path.write_text(json.dumps(content))
+    out = tmp_path / "x.csv"
+    with pytest.warns(TableWarning, match=r"'customer' \(the primary key\)"):
+        run("bootstrap", "--data", customers, "--rows", "20", "-o", out, "--metadata", path)
+    assert list(pd.read_csv(out)) == ["age", "wage", "sex", "churned"]
+    with pytest.warns(TableWarning, match="'customer'"):
+        frame = tabgen.generate("bootstrap", customers, "churned", 20, metadata=path, plugins=BUILT_IN)
+    assert list(frame) == ["age", "wage", "sex", "churned"]
+
+
+def test_python_writes_the_report_too(customers: Path, tmp_path: Path) -> None:
+    page, data = tmp_path / "x.html", pd.read_csv(customers).drop(columns="customer")
+    frame = tabgen.generate("jitter", data, "churned", 50, settings={"noise": 0.2}, report=page, plugins=BUILT_IN)
+    assert len(frame) == 50
+    assert "50 rows of jitter:noise=0.2, like the data" in page.read_text()
+
+
+def test_a_table_too_small_to_hold_rows_out(tmp_path: Path) -> None:
+    data = pd.DataFrame({"a": [1.0, 2.0, 3.0, 4.0], "y": ["p", "q", "q", "q"]})
+    with pytest.raises(Unsupported, match="no rows can be held out"):
+        tabgen.generate("bootstrap", data, "y", 5, report=tmp_path / "x.html", plugins=BUILT_IN)
