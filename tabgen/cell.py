@@ -177,7 +177,7 @@ def _tune(
     steps, primary = fixed_steps(recipe.steps)
     fixed = "fixed-steps" in cell.arms
     evaluate = replace(recipe, evaluate_every=math.gcd(recipe.evaluate_every, *steps)) if fixed else recipe
-    start = weights_of(model.module)
+    start = weights_of(model.module) if cell.tuning_seeds > 1 else None
     runs: list[dict[str, float]] = []
     first: FineTuned | None = None
     kept = []
@@ -190,7 +190,8 @@ def _tune(
                 if step == primary:
                     scores |= scorer.of(probabilities, "fixed")
 
-        model.module.load_state_dict(start)
+        if start is not None:
+            model.module.load_state_dict(start)
         same_start(seeds["torch"])
         tuned = fine_tune(
             model,
@@ -207,6 +208,7 @@ def _tune(
         if "fine-tune" in cell.arms:
             kept_scores = scorer.of(tuned.probabilities, "tuned") if tuned.best_step else scorer.unchanged("tuned")
             scores |= kept_scores
+        tuned.weights.clear()  # of a large model they are hundreds of megabytes; its predictions have been made
         runs.append(scores)
         kept.append(tuned.best_step)
         first = first or tuned
