@@ -121,7 +121,15 @@ def run_cell(
         source = asdict(origin) if origin and origin.kind != "built in" else None
         own_model = {"name": cell.model, "checkpoint": cell.checkpoint, "source": source}
         synthesis = Synthesis(
-            cell, host, train, seeds, device, own_model, clock, cache if cell.generator != FILE else None
+            cell,
+            host,
+            train,
+            seeds,
+            device,
+            own_model,
+            clock,
+            cache if cell.generator != FILE else None,
+            scorer.validation_score,
         )
         synthetic = SyntheticRows(cell, synthesis, model, encoder, scorer, table.take(parts.test), real)
         for arm in [arm for arm in asked if not arm.tunes]:
@@ -169,7 +177,7 @@ def _tune(
     steps, primary = fixed_steps(recipe.steps)
     fixed = "fixed-steps" in cell.arms
     evaluate = replace(recipe, evaluate_every=math.gcd(recipe.evaluate_every, *steps)) if fixed else recipe
-    start = weights_of(model.module)
+    start = weights_of(model.module) if cell.tuning_seeds > 1 else None
     runs: list[dict[str, float]] = []
     first: FineTuned | None = None
     kept = []
@@ -182,7 +190,8 @@ def _tune(
                 if step == primary:
                     scores |= scorer.of(probabilities, "fixed")
 
-        model.module.load_state_dict(start)
+        if start is not None:
+            model.module.load_state_dict(start)
         same_start(seeds["torch"])
         tuned = fine_tune(
             model,
@@ -199,6 +208,7 @@ def _tune(
         if "fine-tune" in cell.arms:
             kept_scores = scorer.of(tuned.probabilities, "tuned") if tuned.best_step else scorer.unchanged("tuned")
             scores |= kept_scores
+        tuned.weights.clear()  # of a large model they are hundreds of megabytes; its predictions have been made
         runs.append(scores)
         kept.append(tuned.best_step)
         first = first or tuned
@@ -323,7 +333,8 @@ class Scorer:
     def __init__(
         self, model: FoundationModel, encoder: Encoder, table: Table, train: Table, parts: Split, metrics: list[Metric]
     ) -> None:
-        self.model, self.metrics, self.n_classes = model, metrics, len(table.schema.classes)
+        self.model, self.encoder, self.metrics = model, encoder, metrics
+        self.n_classes, self._n_columns = len(table.schema.classes), len(train.schema.columns)
         self.train = Encoded(encoder.encode(train), torch.from_numpy(train.labels), encoder.levels)
         held_out = {"validation": table.take(parts.validation), "test": table.take(parts.test)}
         self.x = {name: encoder.encode(rows) for name, rows in held_out.items()}
@@ -358,6 +369,20 @@ class Scorer:
         return roc_auc(
             self.y["test"].numpy(), self.model.predict(x[rows], y[rows], self.x["test"], self.n_classes, levels)
         )
+
+    def validation_score(self, sample: Table) -> float:
+        """ROC-AUC on the validation rows, and no others, with synthetic rows as context."""
+        drawn, encoder = self.encoded(sample)
+        x, y = self.x["validation"], self.y["validation"]
+        if encoder is not self.encoder:
+            x = encoder.encode(self.held_out["validation"])
+        known = drawn.as_context()
+        return roc_auc(y.numpy(), self.model.predict(known.x, known.y, x, self.n_classes, known.levels))
+
+    def encoded(self, sample: Table) -> tuple[Encoded, Encoder]:
+        """Synthetic rows as the model reads them: by the real train rows, or by themselves where they lack columns."""
+        encoder = self.model.encoder(sample) if len(sample.schema.columns) < self._n_columns else self.encoder
+        return Encoded(encoder.encode(sample), torch.from_numpy(sample.labels), encoder.levels), encoder
 
     def of(self, probabilities: Probabilities, stage: str) -> dict[str, float]:
         """Scores of what was predicted for validation and test rows together."""
@@ -423,11 +448,8 @@ class SyntheticRows:
         return self._encoded(self.synthesis.redraw(self.n_rows, step))[0]
 
     def _encoded(self, sample: Table) -> tuple[Encoded, Encoder]:
-        """Rows as the model reads them: by the real train rows, or by themselves where they lack columns."""
         with self.synthesis.clock.phase("sample"):
-            lacks = len(sample.schema.columns) < len(self.synthesis.train.schema.columns)
-            encoder = self.model.encoder(sample) if lacks else self.encoder
-            return Encoded(encoder.encode(sample), torch.from_numpy(sample.labels), encoder.levels), encoder
+            return self.scorer.encoded(sample)
 
 
 def _fidelity(train: Table, holdout: Table, sample: Table, seed: int, notes: dict[str, Any]) -> dict[str, float]:

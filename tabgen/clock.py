@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal, get_args
 
-Phase = Literal["load", "cache", "zero_shot", "fit", "sample", "fidelity", "arms", "worth", "finetune"]
+Phase = Literal["load", "cache", "zero_shot", "tune", "fit", "sample", "fidelity", "arms", "worth", "finetune"]
 PHASES: tuple[Phase, ...] = get_args(Phase)
 """In the order in which a cell goes through them."""
 

@@ -31,6 +31,7 @@ from tabgen.models.recipes import RECIPES
 from tabgen.plugins import PluginChoice, Plugins, find_model, get_plugins
 from tabgen.randomness import seeded
 from tabgen.table import Schema, Table
+from tabgen.tuning import refuse_tuning
 
 AUTO = ("mixup", "cutmix", "jitter", "smote-nc")
 """The generators that "auto" tries, where they are installed: cheap ones, for any table."""
@@ -298,6 +299,7 @@ class GeneratorAugmentedClassifier(ClassifierMixin, BaseEstimator):  # type: ign
                 raise EstimatorError(
                     f"'{method.label}' is a baseline, not a generator: real rows alone are tried anyway."
                 )
+            refuse_tuning(method.tune, method.label)
             if method.ratio != 1.0:
                 raise EstimatorError(
                     f"'{method.label}': the ratio is the estimator's; say ratio={method.ratio:g} there."

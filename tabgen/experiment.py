@@ -22,6 +22,7 @@ from tabgen.models import DEFAULT_MODEL
 from tabgen.models.recipes import RECIPES, Recipe
 from tabgen.outcome import PROTOCOL_VERSION, Cell, key_of
 from tabgen.plugins import Plugins
+from tabgen.tuning import plan_tuning
 
 METHOD = re.compile(r"(?P<generator>[a-z0-9_-]+)(@(?P<mixing>[a-z]+))?(:(?P<settings>.+))?")
 
@@ -43,6 +44,8 @@ class Method:
         Synthetic rows per real training row.
     recipe : dict or None
         How to fine-tune, as ``Recipe.to_dict``; None: as the experiment says.
+    tune : dict or None
+        How the settings are searched, as from ``tuning.plan_tuning``; None: they are as they stand.
     """
 
     label: str
@@ -51,6 +54,7 @@ class Method:
     settings: dict[str, Any] = field(default_factory=dict)
     ratio: float = 1.0
     recipe: dict[str, Any] | None = None
+    tune: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -91,8 +95,8 @@ class Experiment:
 def parse_method(text: str, plugins: Plugins, recipes: Mapping[str, Recipe] = RECIPES) -> Method:
     """A method from ``generator[@mixing][:setting=value,...]``, such as ``ctgan@augment:epochs=50``.
 
-    Two settings belong to the method itself: ``ratio`` (synthetic rows per real row) and ``recipe`` (the name
-    of one of ``recipes``); ``real`` takes the second alone.
+    Some settings belong to the method itself: ``ratio`` (synthetic rows per real row), ``recipe`` (the name of one of
+    ``recipes``; ``real`` takes it too), ``tune`` and ``tune_seconds`` (trials and seconds of a search for the others).
 
     Raises
     ------
@@ -123,6 +127,7 @@ def parse_method(text: str, plugins: Plugins, recipes: Mapping[str, Recipe] = RE
     mixing = match["mixing"] or generator.info.mixing
     if mixing not in MIXINGS:
         raise ExperimentError(f"'{text}': the mixing '{mixing}' is none of {', '.join(MIXINGS)}.")
+    tune = plan_tuning(generator, settings, text)
     try:
         make_generator(generator, settings)
     except TabgenError:
@@ -131,7 +136,7 @@ def parse_method(text: str, plugins: Plugins, recipes: Mapping[str, Recipe] = RE
         raise ExperimentError(f"'{text}': {type(error).__name__}: {error}") from error
     known = settings_of(generator)
     settings = {key: float(value) if isinstance(known[key], float) else value for key, value in settings.items()}
-    return Method(text, name, mixing, known | settings, float(ratio), own_recipe)
+    return Method(text, name, mixing, known | settings, float(ratio), own_recipe, tune)
 
 
 def parse_settings(text: str, where: str) -> dict[str, Any]:
@@ -266,6 +271,7 @@ def _method_fields(method: Method, experiment: Experiment, plugins: Plugins) -> 
         "settings": method.settings,
         "ratio": method.ratio,
         "recipe": method.recipe or experiment.recipe,
+        "tune": method.tune,
         "plugin": None,
         "plugin_version": None,
     }

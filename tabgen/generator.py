@@ -6,7 +6,7 @@ import inspect
 import re
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -80,6 +80,43 @@ class Environment:
 
 
 @dataclass(frozen=True)
+class Search:
+    """Where a setting is searched when a generator is tuned: from ``low`` to ``high``, or among ``choices``.
+
+    Attributes
+    ----------
+    low, high : float
+        Both included; whole numbers are searched where the setting's default is one.
+    log : bool
+        Search by ratios rather than differences.
+    choices : tuple
+        Texts, numbers or truth values.
+
+    Examples
+    --------
+    >>> Search(50, 5000, log=True).holds(300), Search(choices=("norm", "beta")).holds("gamma")
+    (True, False)
+    """
+
+    low: float = 0.0
+    high: float = 0.0
+    log: bool = False
+    choices: tuple[Any, ...] = ()
+
+    def __post_init__(self) -> None:
+        plain = all(isinstance(each, str | int | float) for each in self.choices)
+        sound = len(set(self.choices)) > 1 and plain if self.choices else self.low < self.high
+        if not sound or (self.log and self.low <= 0):
+            raise PluginError(f"a setting is searched from low to high, or among two choices or more; not {self}.")
+
+    def holds(self, value: Any) -> bool:
+        """Whether a value is among those that are searched."""
+        if self.choices:
+            return value in self.choices
+        return isinstance(value, int | float) and self.low <= value <= self.high
+
+
+@dataclass(frozen=True)
 class GeneratorInfo:
     """What everybody may know of a generator without running it.
 
@@ -112,6 +149,8 @@ class GeneratorInfo:
         differs in its mixing: the two share one fit.
     environment : Environment, optional
         Where its process runs, if not with what tabgen itself is installed with.
+    search : mapping of str to Search
+        Settings that ``tune`` searches, and where; the defaults lie within.
     """
 
     name: str
@@ -128,6 +167,7 @@ class GeneratorInfo:
     limits: Limits = field(default_factory=Limits)
     environment: Environment | None = None
     weights_licence: str = ""
+    search: Mapping[str, Search] = field(default_factory=dict)
 
 
 @dataclass

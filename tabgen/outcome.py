@@ -85,6 +85,10 @@ class Cell:
     rows_sha256: Annotated[
         Sha256 | None, Field(description="Of the file with the synthetic rows, where they were made elsewhere.")
     ] = None
+    tune: Annotated[
+        dict[str, Any] | None,
+        Field(description="How the generator's settings were searched: trials, seconds (0: no limit), space."),
+    ] = None
     path: Annotated[str, Field(description="Where the dataset's file lies; never published.")] = ""
     rows_path: Annotated[str, Field(description="Where the file with the synthetic rows lies; never published.")] = ""
 
@@ -228,6 +232,7 @@ def rows_identity(cell: Cell) -> dict[str, Any]:
         }
         | _environment(cell)
         | _made_elsewhere(cell)
+        | _tuned(cell)
     )
 
 
@@ -248,7 +253,9 @@ def method_identity(cell: Cell) -> dict[str, Any]:
         "ratio": cell.ratio,
         "version": cell.plugin_version,
         "text": cell.text,
-    } | _environment(cell)
+        **_environment(cell),
+        **_tuned(cell),
+    }
 
 
 def _environment(cell: Cell) -> dict[str, Any]:
@@ -257,6 +264,10 @@ def _environment(cell: Cell) -> dict[str, Any]:
 
 def _made_elsewhere(cell: Cell) -> dict[str, Any]:
     return {} if cell.rows_sha256 is None else {"rows_sha256": cell.rows_sha256}
+
+
+def _tuned(cell: Cell) -> dict[str, Any]:
+    return {} if cell.tune is None else {"tune": cell.tune}
 
 
 def key_of(cell: Cell) -> str:

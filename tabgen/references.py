@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tabgen.datasets.oracle import Oracle
-from tabgen.generator import FitContext, Generator, GeneratorInfo
+from tabgen.generator import FitContext, Generator, GeneratorInfo, Search
 from tabgen.marker import hookimpl
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class Jitter(Bootstrap):
         citation="Bishop 1995, Neural Computation 7(1)",
         accepts_missing=True,
         accepts_text=True,
+        search={"noise": Search(0.01, 1.0, log=True)},
     )
 
     def __init__(self, noise: float = 0.1) -> None:
@@ -101,6 +102,7 @@ class Mixup(Bootstrap):
         "blends of two real rows of the same class",
         citation="Zhang et al. 2018, mixup, ICLR (arXiv 1710.09412)",
         accepts_missing=True,
+        search={"alpha": Search(0.1, 10.0, log=True)},
     )
 
     def __init__(self, alpha: float = 1.0) -> None:
@@ -141,6 +143,7 @@ class CutMix(Bootstrap):
         citation="Yun et al. 2019, CutMix, ICCV (arXiv 1905.04899)",
         accepts_missing=True,
         accepts_text=True,
+        search={"alpha": Search(0.1, 10.0, log=True)},
     )
 
     def __init__(self, alpha: float = 1.0) -> None:

@@ -7,6 +7,8 @@ of a smaller one, and one fit serves them all.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,10 +19,11 @@ from tabgen.clock import Clock
 from tabgen.environment import package_versions
 from tabgen.host.client import FitOrder, Host
 from tabgen.made_elsewhere import FILE
-from tabgen.outcome import Cell, hash_of, rows_identity
+from tabgen.outcome import Cell, hash_of, rows_identity, split_identity
 from tabgen.randomness import spawned
 from tabgen.sampling import check_classes
 from tabgen.table import Table
+from tabgen.tuning import choose_settings
 
 
 class Synthesis:
@@ -44,6 +47,7 @@ class Synthesis:
         model: dict[str, Any],
         clock: Clock,
         cache: Cache | None = None,
+        score: Callable[[Table], float] | None = None,
     ) -> None:
         self.host, self.train, self.seeds = host, train, seeds
         self.facts: dict[str, Any] = {"cached_synthetic": False}
@@ -67,14 +71,24 @@ class Synthesis:
             threads=1,
             model=model,
         )
+        self._tune, self._score, self._found = cell.tune, score, dict[str, Any]()
+        if cell.tune is not None:  # by the model's scores on the validation rows of this split
+            self._decides |= {"tuned_for": cell.checkpoint, "split": split_identity(cell)}
         self._fitted = False
         self._cached: list[Rows] = []
 
     def fit(self) -> None:
-        """Fit the generator, unless that was done."""
+        """Fit the generator, unless that was done; a tuned one first looks for its settings."""
         if not self._fitted:
             with self.clock.phase("load"):
                 self.host.wait()
+            if self._tune is not None:
+                assert self._score is not None
+                with self.clock.phase("tune"):
+                    settings, self._found = choose_settings(
+                        self.host, self._order, self.train, self.seeds["sample"], self._tune, self._score
+                    )
+                self._order = replace(self._order, settings=settings)
             with self.clock.phase("fit"):
                 self.host.fit(self._order, self.train)
             self._fitted = True
@@ -134,7 +148,7 @@ class Synthesis:
 
     def _told(self) -> None:
         """Take in what the host has said of itself."""
-        self.notes |= self.host.spent.notes
+        self.notes |= self.host.spent.notes | ({"tuned": self._found} if self._found else {})
         self.clock.elsewhere = self.host.spent.processor
         self.clock.peak_mb = max(self.clock.peak_mb, self.host.spent.peak_mb)
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tabgen import FitContext, Generator, GeneratorInfo, Limits, hookimpl, seeded, share_rows
+from tabgen.generator import Search
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -197,6 +198,14 @@ class CTGAN(_SDVGenerator):
         accepts_missing=True,
         preload=(*SLOW_IMPORTS, OF_ADAM),
         limits=Limits(min_rows=2),
+        search={
+            "steps": Search(300, 6000, log=True),
+            "batch_size": Search(choices=(50, 100, 200, 500)),
+            "width": Search(choices=(64, 128, 256)),
+            "generator_lr": Search(5e-5, 1e-3, log=True),
+            "discriminator_lr": Search(5e-5, 1e-3, log=True),
+            "discriminator_steps": Search(1, 5),
+        },
     )
 
     def __init__(
@@ -274,6 +283,13 @@ class TVAE(_SDVGenerator):
         accepts_missing=True,
         preload=(*SLOW_IMPORTS, OF_ADAM),
         limits=Limits(min_rows=2),
+        search={
+            "steps": Search(300, 6000, log=True),
+            "batch_size": Search(choices=(50, 100, 200, 500)),
+            "embedding_dim": Search(choices=(16, 32, 64, 128)),
+            "width": Search(choices=(64, 128, 256)),
+            "loss_factor": Search(0.5, 8.0, log=True),
+        },
     )
 
     def __init__(

@@ -27,6 +27,7 @@ def check(
     from tabgen.experiment import parse_method
     from tabgen.plugins import PluginChoice, get_plugins
     from tabgen.testing import check_generator
+    from tabgen.tuning import refuse_tuning
 
     chosen: dict[str, dict[str, Any]] = {}
     if name.endswith(".py"):
@@ -38,6 +39,7 @@ def check(
     else:
         plugins = load(context)
         method = parse_method(name, plugins)
+        refuse_tuning(method.tune, name)
         if method.generator:
             chosen = {method.generator: method.settings}
     if not chosen:

@@ -80,12 +80,14 @@ def generate(
     from tabgen.cli.listings import load
     from tabgen.experiment import parse_method
     from tabgen.rejection import draw_where
+    from tabgen.tuning import refuse_tuning
 
     method = parse_method(generator, load(context))
     if method.generator is None:
         from tabgen.errors import ExperimentError
 
         raise ExperimentError(f"'{generator}' is a baseline, not a generator; see `tabgen generators`.")
+    refuse_tuning(method.tune, generator)
     api.check_ending(output)
     for path in (output, report):
         if path is not None:

@@ -26,8 +26,10 @@ def graph(
     from tabgen.experiment import parse_method
     from tabgen.figures import save
     from tabgen.figures.causal_graph import draw_graph
+    from tabgen.tuning import refuse_tuning
 
     method = parse_method(generator, load(context))
+    refuse_tuning(method.tune, generator)
     if output.suffix.lower() not in (".svg", ".png"):
         raise DataError(f"{output} should end in .svg or .png.")
     console = Console()

@@ -187,7 +187,7 @@ class LocalEngine:
             log = open_files.enter_context(_open_log(state.log))
             open_files.enter_context(task)
             if cell.generator not in (None, FILE):  # rows in a file need no process
-                info = asdict(self._plugins.generators[cell.generator].info) | {"environment": None}
+                info = asdict(self._plugins.generators[cell.generator].info) | {"environment": None, "search": {}}
                 ends = [open_files.enter_context(end) for end in socket.socketpair()]
                 state.hosts = servers.hosts_of(*_hosts_of(cell, self._plugins))
                 files = [ends[0].fileno(), log.fileno()]

@@ -13,7 +13,7 @@ import pyarrow as pa
 from tabgen.arrow import from_arrow, to_arrow
 from tabgen.environment import peak_memory_mb
 from tabgen.errors import GeneratorFailed, InvalidOutput
-from tabgen.generator import FitContext, Generator, GeneratorInfo
+from tabgen.generator import FitContext, Generator, GeneratorInfo, make_generator
 from tabgen.host.channel import ChannelClosed, receive_rows, send_rows
 from tabgen.models.base import FoundationModel
 from tabgen.randomness import same_start
@@ -163,6 +163,7 @@ class HostHere:
         self, generator: Generator, load_model: Callable[[], FoundationModel], text: TextRule = "nearest"
     ) -> None:
         self.generator, self.info, self.spent = generator, generator.info, Spent()
+        self._settings: dict[str, Any] | None = None
         self._load_model, self._text = load_model, text
         self._context: FitContext
         self._train: Table
@@ -172,6 +173,9 @@ class HostHere:
 
     def fit(self, order: FitOrder, train: Table) -> None:
         self._train = train
+        if self._settings not in (None, order.settings):  # tuned: it came with the first ones
+            self.generator = make_generator(type(self.generator), order.settings)
+        self._settings = order.settings
         self._context = FitContext(
             order.seed, time.monotonic() + order.seconds, order.threads, order.device, self._model, self.spent.notes
         )

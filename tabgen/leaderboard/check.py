@@ -22,6 +22,7 @@ from tabgen.metrics import Metric
 from tabgen.outcome import PROTOCOL_VERSION, Cell, hash_of, key_of
 from tabgen.plugins import Plugins, Registry
 from tabgen.results import rank_pools
+from tabgen.tuning import SETTINGS
 
 Row = dict[str, Any]
 SPLIT = ("dataset", "sha256", "fold", "n_folds", "seed", "max_train_rows", "max_test_rows")
@@ -117,7 +118,7 @@ def _mislabelled(rows: list[Row], plugins: Plugins) -> Iterator[Finding]:
     """Methods whose name hides what was run: each distinct one is judged once."""
     seen = set()
     for row in rows:
-        parts = ("method", "generator", "plugin", "plugin_version", "mixing", "settings", "ratio", "rows_of")
+        parts = ("method", "generator", "plugin", "plugin_version", "mixing", "settings", "ratio", "rows_of", "tune")
         told = hash_of([*(row.get(part) for part in parts), row["recipe"].get("name")])
         if told not in seen:
             seen.add(told)
@@ -136,6 +137,10 @@ def _check_label(row: Row, plugins: Plugins) -> Iterator[Finding]:
         yield Finding("label", f"{name}: its recipe is {row['recipe'].get('name')!r:.60}")
     if not isinstance(ratio, int | float) or float(ratio) != row["ratio"]:
         yield Finding("label", f"{name}: its ratio is {row['ratio']:g}")
+    tune = row.get("tune") or {}
+    for setting, actual in zip(SETTINGS, (tune.get("trials", 0), tune.get("seconds", 0)), strict=True):
+        if (said := named.pop(setting, 0)) != actual:
+            yield Finding("label", f"{name}: its {setting} is {actual!r:.60}, not {said!r:.60}")
     for setting, value in named.items():
         if row["settings"].get(setting, row) != value:
             actual = row["settings"].get(setting, "absent")

@@ -220,7 +220,8 @@ def fine_tune(
                 probabilities = predict(step)
                 if result.validation_losses[-1] < best_loss and not stopped:
                     best_loss, result.best_step = result.validation_losses[-1], step
-                    result.weights, result.probabilities = weights_of(module), probabilities
+                    result.probabilities = probabilities
+                    _keep(module, result.weights)
                 stopped = stopped or step - result.best_step >= recipe.patience
             seconds.append(time.perf_counter() - began)
             after_step(step)
@@ -235,3 +236,9 @@ def fine_tune(
 def weights_of(module: torch.nn.Module) -> dict[str, Tensor]:
     """A copy of a module's weights, to be put back with ``load_state_dict``."""
     return {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
+
+
+def _keep(module: torch.nn.Module, weights: dict[str, Tensor]) -> None:
+    """Put a module's weights in place of a copy of earlier ones: a large model has no room for a third."""
+    for name, tensor in module.state_dict().items():
+        weights[name].copy_(tensor)

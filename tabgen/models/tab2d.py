@@ -10,13 +10,22 @@ row (label first), d embedding, h heads, c classes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 N_QUANTILES = 999
+MOST_KEPT = 4e9
+"""Bytes that layers keep for the backward pass; where it would be more, each keeps its inputs and computes the rest
+again, which takes a quarter more time (Chen et al. 2016, arXiv 1604.06174) and changes no result."""
+KEPT_A_CELL = 32
+"""Vectors that a layer keeps of each cell: what its norms, projections, attentions and MLPs need."""
 FEW_KEYS = 32
 """Up to here plain matrix products beat the fused kernel: 2.4-fold at 12 keys, 1.4-fold at 21 (one core's time)."""
 
@@ -176,6 +185,13 @@ class _Layer(nn.Module):
         """Keys and values of the row attention: (b * t, h, s, d/h) each."""
         return self.attention1.keys_values(_columns(self.layer_norm1(support)))
 
+    def support(self, table: Tensor, last: bool) -> tuple[Tensor, Tensor, Tensor]:
+        """Support rows after the layer, and its keys and values; rows after the last layer, which feed nothing, as
+        they were.
+        """
+        keys_values = self.support_keys_values(table)
+        return (table if last else self(table, keys_values)), *keys_values
+
     def forward(self, table: Tensor, keys_values: tuple[Tensor, Tensor], label_only: bool = False) -> Tensor:
         """One layer for support or query rows alike: rows attend to the support's keys and values.
 
@@ -240,20 +256,27 @@ class Tab2D(nn.Module):
         x_support, x_query = quantile_normalise(x_support, x_query)
         labels = self.y_embedding.y_embedding(y_support).unsqueeze(2)  # (b, s, 1, d)
         support = torch.cat([labels, self.x_embedding(x_support)], dim=2)  # (b, s, t, d)
+        run = self._runner(support.shape[0] * (support.shape[1] + x_query.shape[1]) * support.shape[2])
         memory = []
         for number, layer in enumerate(self.layers):
             assert isinstance(layer, _Layer)
-            memory.append(layer.support_keys_values(support))
-            if number < len(self.layers) - 1:  # the last layer's support rows feed nothing
-                support = layer(support, memory[-1])
+            support, *keys_values = run(layer.support, support, number == len(self.layers) - 1)
+            memory.append((keys_values[0], keys_values[1]))
         chunks = torch.split(x_query, query_chunk, dim=1) if query_chunk else (x_query,)
-        return torch.cat([self._query_logits(chunk, memory) for chunk in chunks], dim=1)
+        return torch.cat([self._query_logits(chunk, memory, run) for chunk in chunks], dim=1)
 
-    def _query_logits(self, x_query: Tensor, memory: list[tuple[Tensor, Tensor]]) -> Tensor:
+    def _runner(self, cells: int) -> Callable[..., Any]:
+        """How a layer is called: plainly, or so that it keeps little for the backward pass."""
+        kept = 4 * KEPT_A_CELL * self.config.dim * len(self.layers) * cells
+        if torch.is_grad_enabled() and kept > MOST_KEPT:
+            return partial(checkpoint, use_reentrant=False, preserve_rng_state=False)  # no layer draws anything
+        return lambda layer, *given: layer(*given)
+
+    def _query_logits(self, x_query: Tensor, memory: list[tuple[Tensor, Tensor]], run: Callable[..., Any]) -> Tensor:
         b, q, _ = x_query.shape
         unknown = self.y_embedding.y_mask.weight.expand(b, q, 1, -1)
         query = torch.cat([unknown, self.x_embedding(x_query)], dim=2)  # (b, q, t, d)
         for number, (layer, keys_values) in enumerate(zip(self.layers, memory, strict=True)):
-            query = layer(query, keys_values, label_only=number == len(self.layers) - 1)
+            query = run(layer, query, keys_values, number == len(self.layers) - 1)
         logits: Tensor = self.final_layer(self.final_layer_norm(query[:, :, 0]))  # (b, q, c)
         return logits

@@ -7,6 +7,7 @@ import pytest
 import torch
 from paths import FIXTURE
 
+from tabgen.models import tab2d
 from tabgen.models.checkpoints import Tab2DModel
 from tabgen.models.tab2d import quantile_normalise
 
@@ -88,3 +89,34 @@ def test_gradients_reach_every_weight_but_the_unused_classes(tiny_model: Tab2DMo
     untouched = [n for n, p in tiny_model.module.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     # a key's bias shifts all scores of a softmax alike: its gradient is zero but for rounding
     assert [n for n in untouched if not n.endswith("k.bias")] == []
+
+
+def test_where_memory_is_short_layers_are_computed_again_with_the_same_results(
+    tiny_model: Tab2DModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = torch.Generator().manual_seed(5)
+    x, y = torch.randn(60, 5, generator=generator), torch.randint(0, 3, (60,), generator=generator)
+    calls: list[int] = []
+    for layer in tiny_model.module.layers:
+        layer.linear1.register_forward_hook(lambda *_: calls.append(1))
+    found = []
+    for most in (4e9, 0.0):
+        monkeypatch.setattr(tab2d, "MOST_KEPT", most)
+        calls.clear()
+        tiny_model.module.zero_grad()
+        logits = tiny_model.logits(x[:40], y[:40], x[40:], 3)
+        forward = len(calls)
+        torch.nn.functional.cross_entropy(logits, y[40:]).backward()
+        found.append((logits, [w.grad for w in tiny_model.module.parameters()], forward, len(calls)))
+    (plain, gradients, once, in_all), (frugal, again, first, twice) = found
+    assert once == in_all == first == 5  # three layers of query rows, two of support rows
+    assert twice == 10
+    assert torch.equal(plain, frugal)
+    for one, other in zip(gradients, again, strict=True):
+        assert (one is None) == (other is None)
+        if one is not None:
+            torch.testing.assert_close(one, other)
+    with torch.inference_mode():
+        calls.clear()
+        assert torch.equal(tiny_model.logits(x[:40], y[:40], x[40:], 3), plain)
+        assert len(calls) == 5

@@ -108,6 +108,22 @@ def test_fine_tuning_learns(heart: Any) -> None:
     assert min(tuned.validation_losses) < tuned.validation_losses[0] - 0.005
 
 
+def test_its_last_layer_is_known_to_recipes(heart: Any) -> None:
+    model: Any = get_plugins().models["tabicl-v2-single"].load("cpu")
+    x, y, query, labels = encoded(model, heart.load())
+    start = {key: tensor.clone() for key, tensor in model.module.state_dict().items()}
+    recipe, moved = get_recipe("nano", steps=1, learning_rate=1e-3, warmup_steps=0, last_layers=1), set()
+
+    def note(step: int) -> None:
+        moved.update(key for key, now in model.module.state_dict().items() if not torch.equal(now, start[key]))
+
+    fine_tune(model, lambda step: Encoded(x, y), Encoded(x, y), (query, labels), 2, recipe, 0, after_step=note)
+    layer, head = "icl_predictor.tf_icl.blocks.1.", ("icl_predictor.ln.", "icl_predictor.decoder.")
+    assert any(key.startswith(layer) for key in moved)
+    assert any(key.startswith(head) for key in moved)
+    assert all(key.startswith((layer, *head)) for key in moved)
+
+
 def test_a_cell_runs(heart: Any) -> None:
     plugins = get_plugins()
     suite = Suite("one", "", "1", lambda: [heart])
