@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tabgen import FitContext, Generator, GeneratorInfo, hookimpl
-from tabgen.generator import Search
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,7 +68,6 @@ class SeqTrees(Generator):
         licence="Apache-2.0 AND BSD-3-Clause",
         accepts_missing=True,
         preload=("sklearn.tree",),
-        search={"min_leaf": Search(1, 50, log=True), "smooth": Search(choices=(False, True))},
     )
 
     def __init__(

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tabgen import FitContext, Generator, GeneratorInfo, Limits, hookimpl, share_rows
-from tabgen.generator import Search
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,7 +42,6 @@ class SmoteNC(Generator):
         licence="Apache-2.0 AND MIT",
         preload=("imblearn.over_sampling",),
         limits=Limits(min_rows=2),
-        search={"neighbours": Search(1, 20, log=True), "standardise": Search(choices=(False, True))},
     )
 
     def __init__(self, neighbours: int = 5, balanced: bool = False, standardise: bool = True) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tabgen import FitContext, Generator, GeneratorInfo, Limits, Unsupported, hookimpl, share_rows
-from tabgen.generator import Search
 
 if TYPE_CHECKING:
     import numpy as np
@@ -89,7 +88,6 @@ class TabEBM(Generator):
         citation="Margeloiu et al. 2024, TabEBM, NeurIPS (arXiv 2409.16118)",
         limits=Limits(min_rows=2),
         weights_licence="the model's",
-        search={"steps": Search(10, 200, log=True), "step_size": Search(0.05, 2.0, log=True)},
     )
 
     def __init__(

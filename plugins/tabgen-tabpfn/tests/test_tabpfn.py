@@ -134,7 +134,7 @@ def test_its_last_layer_is_known_to_recipes(heart: Any) -> None:
     model: Any = get_plugins().models["tabpfn-v2-single"].load("cpu")
     x, y, query, labels = encoded(model, heart.load())
     start = {key: tensor.clone() for key, tensor in model.module.state_dict().items()}
-    recipe, moved = get_recipe("nano", steps=1, learning_rate=1e-3, warmup_steps=0, last_layers=1), set()
+    recipe, moved = get_recipe("nano", steps=1, learning_rate=1e-3, warmup_steps=0, last_layers=1), set[str]()
 
     def note(step: int) -> None:
         moved.update(key for key, now in model.module.state_dict().items() if not torch.equal(now, start[key]))
