@@ -12,17 +12,29 @@ from tabgen.figures.gains import (
     validation_against_test,
 )
 from tabgen.figures.ranks import critical_difference_diagram, duel_heat_map, rank_sets
-from tabgen.figures.style import Style, method_styles, save, short, to_svg
+from tabgen.figures.style import (
+    REFERENCE_STYLES,
+    Style,
+    following_the_scheme,
+    method_styles,
+    outline,
+    save,
+    short,
+    to_svg,
+)
 
 __all__ = [
+    "REFERENCE_STYLES",
     "Style",
     "critical_difference_diagram",
     "duel_heat_map",
+    "following_the_scheme",
     "gain_against_fidelity",
     "gain_against_ratio",
     "gains_per_dataset",
     "learning_curves",
     "method_styles",
+    "outline",
     "rank_sets",
     "save",
     "score_against_seconds",

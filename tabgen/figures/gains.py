@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -10,10 +11,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from tabgen.figures.style import (
+    NARROW,
     PLAIN_NUMBERS,
+    WIDE,
     by_rank,
     dots,
     gain_label,
+    heading,
+    legend_beside,
     method_styles,
     new_figure,
     nothing_to_draw,
@@ -24,15 +29,16 @@ from tabgen.statistics import Ranking
 from tabgen.statistics.saturation import Saturation
 
 
-def gains_per_dataset(ranking: Ranking) -> Figure:
-    """Each method's mean gain on each dataset (dot), with the range of its folds (line)."""
+def gains_per_dataset(ranking: Ranking, width: float = WIDE) -> Figure:
+    """Each method's mean gain on each dataset (dot), with the range of its folds (line); ``width`` in inches."""
     gains = ranking.gains
     if gains.empty:
         return nothing_to_draw("Gain per dataset", ranking)
     gains = gains.loc[gains.median(axis=1).sort_values(kind="stable").index]
     names = by_rank(ranking)
     band = max(0.26, 0.034 * len(names) + 0.1)
-    figure, axes = new_figure(8.5, band * len(gains) + 1.6 + 0.2 * -(-len(names) // 5))
+    columns = min(5, len(names)) if width >= NARROW else 2
+    figure, axes = new_figure(width, band * len(gains) + 1.6 + 0.2 * -(-len(names) // columns))
     styles = method_styles(names)
     rows = np.arange(len(gains), dtype=float)
     for stripe in rows[::2]:
@@ -62,11 +68,11 @@ def gains_per_dataset(ranking: Ranking) -> Figure:
         np.concatenate([ranking.gains_low.to_numpy().ravel(), ranking.gains_high.to_numpy().ravel()]),
     )
     axes.set_xlabel(f"{gain_label(ranking)}{scale}")
-    axes.set_title("Gain over zero-shot per dataset: mean (marker), lowest to highest fold (line)", fontsize=10)
+    heading(axes, "Gain over zero-shot per dataset: mean (marker), lowest to highest fold (line)", width)
     axes.tick_params(axis="x", top=True, labeltop=True)
     # Above, since a figure of 33 datasets is longer than a screen.
     handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=min(5, len(names)), fontsize=8, frameon=False)
+    figure.legend(handles, labels, loc="outside upper center", ncols=columns, fontsize=8, frameon=False)
     return figure
 
 
@@ -135,7 +141,7 @@ def score_against_seconds(ranking: Ranking) -> Figure:
     return figure
 
 
-def gain_against_fidelity(ranking: Ranking, closeness: pd.DataFrame) -> Figure:
+def gain_against_fidelity(ranking: Ranking, closeness: pd.DataFrame, width: float = WIDE) -> Figure:
     """Each method's median gain against how well a forest tells its rows from real ones.
 
     Parameters
@@ -148,7 +154,7 @@ def gain_against_fidelity(ranking: Ranking, closeness: pd.DataFrame) -> Figure:
     records = [r for r in ranking.methods if r.median_gain is not None and r.method in auc.index]
     if not records:
         return nothing_to_draw("Fidelity against utility", ranking)
-    figure, axes = new_figure(8.5, max(4.6, 0.25 * len(records) + 1))
+    figure, axes = new_figure(width, max(4.6, 0.25 * len(records) + 1) if width >= NARROW else 4.0)
     styles = method_styles(record.method for record in ranking.methods)
     for record in records:
         x, y, interval = float(auc[record.method]), record.median_gain, record.median_gain_interval
@@ -158,16 +164,20 @@ def gain_against_fidelity(ranking: Ranking, closeness: pd.DataFrame) -> Figure:
         axes.plot([x], [y], **dots(styles[record.method]), markersize=8, label=short(record.method))
     axes.axhline(0, color="black", linewidth=0.6, linestyle=":", zorder=0)
     axes.axvline(0.5, color="black", linewidth=0.6, linestyle=":", zorder=0)
-    axes.set_xlabel("detection AUC, median over cells (0.5: cannot be told from real rows; below: copies)", fontsize=9)
+    label = "detection AUC, median over cells (0.5: cannot be told from real rows; below: copies)"
+    axes.set_xlabel(textwrap.fill(label, round(13 * width)), fontsize=9)
     axes.set_ylabel(f"median over datasets: {gain_label(ranking)}", fontsize=9)
     level = round(100 * (1 - ranking.alpha))
-    axes.set_title(f"Fidelity against utility; bars: {level} % bootstrap interval of the median", fontsize=10)
-    axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=8, frameon=False)
+    heading(axes, f"Fidelity against utility; bars: {level} % bootstrap interval of the median", width)
+    legend_beside(figure, axes, width)
     return figure
 
 
 def gain_against_ratio(
-    ranking: Ranking, curves: Mapping[str, Mapping[float, str]], fits: Sequence[Saturation] = ()
+    ranking: Ranking,
+    curves: Mapping[str, Mapping[float, str]],
+    fits: Sequence[Saturation] = (),
+    width: float = WIDE,
 ) -> Figure:
     """Median gain against synthetic rows per real row, one line for each generator run at several ratios.
 
@@ -176,11 +186,13 @@ def gain_against_ratio(
     curves : mapping of line to mapping of ratio to method
     fits : sequence of Saturation
         Of lines of these names: drawn in place of straight lines from point to point.
+    width : float
+        In inches.
 
     """
     fitted = {fit.name: fit for fit in fits if fit.ceiling is not None}
     records = {r.method: r for r in ranking.methods if r.median_gain is not None}
-    figure, axes = new_figure(8.5, 4.6)
+    figure, axes = new_figure(width, 4.6)
     styles = method_styles(curves)
     for name, methods in curves.items():
         points = [(ratio, records[method]) for ratio, method in methods.items() if method in records]
@@ -200,6 +212,6 @@ def gain_against_ratio(
     axes.axhline(0, color="black", linewidth=0.6, linestyle=":", zorder=0)
     axes.set_xlabel("synthetic rows per real training row")
     axes.set_ylabel(f"median over datasets: {gain_label(ranking)}", fontsize=9)
-    axes.set_title("Does more synthetic data help? Bars: bootstrap interval of the median", fontsize=10)
-    axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=8, frameon=False)
+    heading(axes, "Does more synthetic data help? Bars: bootstrap interval of the median", width)
+    legend_beside(figure, axes, width)
     return figure

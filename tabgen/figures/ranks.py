@@ -7,11 +7,22 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from tabgen.figures.style import COLOURS, by_rank, dots, method_styles, new_figure, nothing_to_draw, short
+from tabgen.figures.style import (
+    COLOURS,
+    NARROW,
+    WIDE,
+    by_rank,
+    dots,
+    heading,
+    method_styles,
+    new_figure,
+    nothing_to_draw,
+    short,
+)
 from tabgen.statistics import Ranking
 
 
-def critical_difference_diagram(ranking: Ranking) -> Figure:
+def critical_difference_diagram(ranking: Ranking, width: float = WIDE) -> Figure:
     """Mean ranks on a line, best on the left; bars join maximal groups that Nemenyi's test cannot tell apart.
 
     Overlapping groups get bars of their own, one below the other. Where the omnibus test does not reject (or
@@ -28,7 +39,8 @@ def critical_difference_diagram(ranking: Ranking) -> Figure:
     left = (methods + 1) // 2
     row, first_row = 0.42, 0.55 + 0.22 * (max(levels, default=-1) + 1)
     depth = first_row + row * (left - 1) + 0.3
-    figure, axes = new_figure(8.5, 1.55 + 0.62 * depth)
+    figure, axes = new_figure(width, 1.55 + 0.62 * depth)
+    size = 9.0 if width >= NARROW else 6.5
     margin = 0.06 * (methods - 1)
     axes.set_xlim(1 - margin, methods + margin)
     axes.set_ylim(-depth, 1.05)
@@ -43,7 +55,7 @@ def critical_difference_diagram(ranking: Ranking) -> Figure:
         edge = 1 - margin if on_left else methods + margin
         axes.plot([rank, rank, edge], [0, height, height], color="#404040", linewidth=0.8)
         label = f"{short(name)}  {rank:.2f} " if on_left else f" {rank:.2f}  {short(name)}"
-        axes.text(edge, height, label, ha="right" if on_left else "left", va="center", fontsize=9)
+        axes.text(edge, height, label, ha="right" if on_left else "left", va="center", fontsize=size)
     reach = 0.008 * (methods - 1)
     for group, level in zip(groups, levels, strict=True):
         height = -(0.25 + 0.22 * level)
@@ -62,17 +74,17 @@ def critical_difference_diagram(ranking: Ranking) -> Figure:
         )
         label = f"critical difference {length:.2f}" + (" (wider than the axis)" if length > shown else "")
         axes.text(1, 0.8, label, ha="left", va="bottom", fontsize=8, color=COLOURS[4])
-    axes.set_title(_difference_title(ranking), fontsize=10, loc="center")
+    heading(axes, _difference_title(ranking), width)
     return figure
 
 
-def rank_sets(ranking: Ranking) -> Figure:
+def rank_sets(ranking: Ranking, width: float = 7.5) -> Figure:
     """The ranks that the verdicts on all pairs leave possible: a line a method, with the letters of its bands."""
     records = [record for record in ranking.methods if record.rank_set is not None]
     if not records:
         return nothing_to_draw("Possible ranks", ranking)
     letters, styles = ranking.letters(), method_styles(record.method for record in records)
-    figure, axes = new_figure(7.5, 1.3 + 0.27 * len(records))
+    figure, axes = new_figure(width, 1.3 + 0.27 * len(records))
     for height, record in enumerate(records):
         assert record.rank_set is not None
         assert record.mean_rank is not None
@@ -88,7 +100,7 @@ def rank_sets(ranking: Ranking) -> Figure:
     axes.set_axisbelow(True)
     axes.set_xlabel("rank (1 = best)")
     title = f"Ranks left possible, all at once at {1 - ranking.alpha:.0%}, over {len(ranking.ranks)} datasets"
-    axes.set_title(f"{title}\nmethods that share a letter are not told apart; marks: mean ranks", fontsize=10)
+    heading(axes, f"{title}\nmethods that share a letter are not told apart; marks: mean ranks", width)
     return figure
 
 

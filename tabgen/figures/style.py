@@ -1,13 +1,16 @@
 """How figures look, and how they become files: one colour and marker per method, the same bytes for the same data.
 
 Colours are Okabe & Ito's, and every method has a marker of its own, so that the figures can be read in
-greyscale and by colour-blind people. Nothing touches pyplot's global state, and the same data give the same
-SVG, byte for byte.
+greyscale and by colour-blind people. A method looks the same in every figure, report and board. Nothing
+touches pyplot's global state, and the same data give the same SVG, byte for byte.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
+import re
+import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +21,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.markers import MarkerStyle
+from matplotlib.path import Path as Outline
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
@@ -29,6 +34,14 @@ COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7", "#F
 #: Their number shares no factor with that of the colours: 77 methods before a pair repeats.
 MARKERS = ("^", "D", "v", "P", "X", "<", ">", "p", "h", "*", "d")
 REFERENCE_STYLES = {"real": ("#000000", "o"), "zero-shot": ("#7F7F7F", "s")}
+#: Generators with a look of their own, by their place here; others get one of the rest from their name.
+#: Append only: who stands later keeps the look that readers know.
+KNOWN = (
+    "jitter", "bootstrap", "mixup", "scm", "ctgan", "smote-nc", "causalmix", "gaussian-copula", "mixed-model", "tvae",
+    "tabebm", "seq-trees", "cutmix", "in-context", "independent", "tableaugment", "prior", "mst", "privbayes", "noise",
+    "shuffled-labels", "corrupted", "oracle", "file",
+)  # fmt: skip
+LOOKS = len(COLOURS) * len(MARKERS)
 VALIDATION, TEST = COLOURS[0], COLOURS[3]
 PLAIN_NUMBERS = FuncFormatter(lambda value, _: f"{value:g}")
 #: Text stays text (searchable, small), ids do not depend on the moment of drawing.
@@ -36,6 +49,8 @@ SVG_SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "tabgen", "font.family":
 
 
 LONGEST_LABEL = 40
+#: Inches. A figure below the second width is for a phone: its legend stands below, its title takes more lines.
+WIDE, NARROW = 8.5, 6.0
 
 
 @dataclass(frozen=True)
@@ -47,16 +62,51 @@ class Style:
 
 
 def method_styles(methods: Iterable[str]) -> dict[str, Style]:
-    """A colour and marker per method, by name, so that all figures of a pool agree whatever the order."""
-    styles = {}
-    others = 0
-    for name in sorted(methods):
+    """A colour and marker per method, by its name: the same beside whatever other methods it is drawn.
+
+    A generator of this repository has a pair of its own, another one that of its name's hash; a method that has
+    settings, or another mixing, has its generator's colour and another marker. Only where two would look the same in
+    one figure, the later one moves on to the next look that is free.
+    """
+    styles: dict[str, Style] = {}
+    taken: set[int] = set()
+    for name in sorted(set(methods), key=lambda name: (name not in KNOWN, name)):
         if name in REFERENCE_STYLES:
             styles[name] = Style(*REFERENCE_STYLES[name])
-        else:
-            styles[name] = Style(COLOURS[others % len(COLOURS)], MARKERS[others % len(MARKERS)])
-            others += 1
+            continue
+        look = _look(name)
+        # Along the markers of one colour first; where all methods have taken all looks, they repeat.
+        ways = [(look + len(COLOURS) * step) % LOOKS for step in range(len(MARKERS))]
+        ways += [(look + step) % LOOKS for step in range(LOOKS)]
+        look = next((way for way in ways if way not in taken), look)
+        taken.add(look)
+        styles[name] = Style(COLOURS[look % len(COLOURS)], MARKERS[look % len(MARKERS)])
     return styles
+
+
+def _look(name: str) -> int:
+    """Which of the pairs of colour and marker a method has, if nobody else has it."""
+    digest = hashlib.sha256(name.encode()).digest()
+    generator = re.split(r"[@: ]", name)[0]
+    number = int.from_bytes(hashlib.sha256(generator.encode()).digest()[:4])
+    stranger = len(KNOWN) + number % (LOOKS - len(KNOWN))  # none that a known one has
+    home = KNOWN.index(generator) if generator in KNOWN else stranger
+    variant = 0 if name == generator else 1 + digest[1] % (len(MARKERS) - 1)
+    return (home + len(COLOURS) * variant) % LOOKS
+
+
+def outline(style: Style) -> str:
+    """The marker as the data of an SVG path, about 10 units wide and high around the origin, for what HTML draws."""
+    marker = MarkerStyle(style.marker)
+    path = marker.get_path().transformed(marker.get_transform())
+    size = 10 / max(float(np.ptp(path.vertices, axis=0).max()), 1e-9)
+    letters = {Outline.MOVETO: "M", Outline.LINETO: "L", Outline.CURVE3: "Q", Outline.CURVE4: "C"}
+    parts = []
+    for ends, code in path.iter_segments(simplify=False):
+        places = np.round(ends.reshape(-1, 2) * [size, -size], 2) + 0.0
+        text = " ".join(f"{x:g},{y:g}" for x, y in places)
+        parts.append("Z" if code == Outline.CLOSEPOLY else letters[code] + text)
+    return "".join(parts)
 
 
 def short(name: str) -> str:
@@ -71,6 +121,23 @@ def to_svg(figure: Figure) -> str:
     with mpl.rc_context(SVG_SETTINGS):
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": "tabgen"})
     return buffer.getvalue()
+
+
+#: What is drawn in black, white and greys, in dark surroundings: colours of the methods stay.
+DARK = """
+@media (prefers-color-scheme: dark) {
+text { fill: #e8eaed }
+[style*="fill: #000000"] { fill: #e8eaed !important } [style*="stroke: #000000"] { stroke: #e8eaed !important }
+[style*="fill: #ffffff"] { fill: #16181b !important } [style*="fill: #f0f0f0"] { fill: #22262b !important }
+[style*="stroke: #404040"] { stroke: #b0b6bd !important } [style*="stroke: #cccccc"] { stroke: #3a3f46 !important }
+[style*="stroke: #0072b2"] { stroke: #56b4e9 !important } [style*="fill: #0072b2"] { fill: #56b4e9 !important }
+}
+"""
+
+
+def following_the_scheme(svg: str) -> str:
+    """The SVG file of a figure, which turns dark where the page that shows it is."""
+    return svg.replace("</defs>", f'<style type="text/css">{DARK}</style></defs>', 1)
 
 
 def save(figure: Figure, path: str | Path) -> Path:
@@ -114,6 +181,22 @@ def canvas(figure: Figure) -> Figure:
 def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
     figure = canvas(Figure(figsize=(width, height), layout="constrained"))
     return figure, figure.add_subplot()
+
+
+def heading(axes: Axes, text: str, width: float) -> None:
+    """The title, in as many lines as a figure of this width needs."""
+    lines = [part for line in text.split("\n") for part in textwrap.wrap(line, round(13 * width))]
+    axes.set_title("\n".join(lines), fontsize=10)
+
+
+def legend_beside(figure: Figure, axes: Axes, width: float) -> None:
+    """The legend at the right, or below where there is no room."""
+    if width >= NARROW:
+        axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=8, frameon=False)
+        return
+    handles, labels = axes.get_legend_handles_labels()
+    figure.set_size_inches(width, figure.get_figheight() + 0.18 * -(-len(labels) // 2))
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=8, frameon=False)
 
 
 def nothing_to_draw(title: str, ranking: Ranking | None) -> Figure:

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from tabgen import figures
-from tabgen.figures import curves
+from tabgen.figures import curves, style
 from tabgen.statistics import StatisticsError, summary
 
 METHODS = ["zero-shot", "real", "causalmix", "ctgan", "tabebm"]
@@ -156,6 +156,46 @@ def test_styles_are_distinct_and_do_not_depend_on_order():
     styles = figures.method_styles(names)
     assert len(set(styles.values())) == len(names)
     assert styles == figures.method_styles(names[::-1])
+
+
+def test_a_method_looks_the_same_whatever_it_is_drawn_beside():
+    known = list(style.KNOWN)
+    together = figures.method_styles([*known, "real", "zero-shot", "somebody-s"])
+    assert len(set(together.values())) == len(together)
+    for name in [*known, "real"]:
+        assert figures.method_styles([name])[name] == together[name]
+    stranger = figures.method_styles(["somebody-s", "zz"])["somebody-s"]
+    assert stranger == figures.method_styles(["somebody-s", "aa"])["somebody-s"]
+
+
+def test_a_variant_has_its_generator_s_colour_and_another_marker():
+    styles = figures.method_styles(["ctgan", "ctgan@augment", "ctgan:steps=500"])
+    assert len({each.colour for each in styles.values()}) == 1
+    assert len({each.marker for each in styles.values()}) == 3
+
+
+def test_more_methods_than_looks_are_still_drawn():
+    names = [f"method-{i}" for i in range(style.LOOKS + 5)]
+    assert len(set(figures.method_styles(names).values())) == style.LOOKS
+
+
+def test_markers_for_pages_are_closed_outlines_around_the_origin():
+    for marker in style.MARKERS:
+        outline = figures.outline(figures.Style("#000000", marker))
+        numbers = [float(text) for text in re.findall(r"-?[\d.]+", outline)]
+        assert outline.startswith("M") and outline.endswith("Z")
+        assert 4 < max(numbers) <= 10 and -10 <= min(numbers) < -3.5, (marker, outline)
+
+
+def test_a_figure_for_a_phone_is_narrow_and_every_figure_can_turn_dark(ranking):
+    for draw in (figures.rank_sets, figures.gains_per_dataset, figures.critical_difference_diagram):
+        assert draw(ranking, 4.2).get_figwidth() == pytest.approx(4.2)
+        svg = figures.following_the_scheme(figures.to_svg(draw(ranking, 4.2)))
+        assert svg.count("prefers-color-scheme: dark") == 1
+        used = set(re.findall(r"(?:fill|stroke): (#[0-9a-f]{6})", svg.partition("</style>")[2]))
+        greys = {colour for colour in used if colour[1:3] == colour[3:5] == colour[5:7]}
+        methods = {each.colour.lower() for each in figures.method_styles(ranking.pool.methods).values()}
+        assert {colour for colour in greys - methods if colour not in style.DARK} == set()
 
 
 @pytest.mark.parametrize("draw", FROM_RANKING)
