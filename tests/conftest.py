@@ -21,6 +21,7 @@ SLOW = (
     "docs/",
     "engines/",
     "host/",
+    "judge/test_judge.py",
     "leaderboard/test_leaderboard.py",
     "leaderboard/test_report.py",
     "leaderboard/test_site_browser.py",

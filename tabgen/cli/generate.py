@@ -174,16 +174,15 @@ def _quality(
     console: Console, fitted: Fitted, sample: Table, left_out: list[str], seed: int
 ) -> tuple[dict[str, float], str]:
     """Fidelity against the real rows that meet the constraints, and why it is not there."""
-    from tabgen import fidelity
-    from tabgen.judge.judgement import real_rows_inside
+    from tabgen.judge.judgement import fidelity_or_gap, real_rows_inside
     from tabgen.judge.narrow import without
 
-    if not fidelity.available():
-        return {}, "pip install 'tabgen-bench[fidelity]'"
+    gaps: dict[str, str] = {}
     with console.status("comparing them with the real rows"):
         inside = real_rows_inside(fitted.table, fitted.constraints, sample)
         real = inside if inside is not None else fitted.table
-        return fidelity.fidelity(without(real, left_out), None, without(sample, left_out), seed), ""
+        found = fidelity_or_gap(without(real, left_out), None, without(sample, left_out), seed, gaps)
+    return found, gaps.get("fidelity", "")
 
 
 def _say_quality(console: Console, quality: dict[str, float], gap: str) -> None:

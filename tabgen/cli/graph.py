@@ -6,6 +6,8 @@ from pathlib import Path
 
 import typer
 
+HYPOTHESIS = "A hypothesis: read off these rows under the method's assumptions, tested by no experiment."
+
 
 def graph(
     context: typer.Context,
@@ -25,7 +27,7 @@ def graph(
     from tabgen.errors import DataError, ExperimentError
     from tabgen.experiment import parse_method
     from tabgen.figures import save
-    from tabgen.figures.causal_graph import draw_graph
+    from tabgen.figures.causal_graph import draw_graph, neighbourhood
     from tabgen.tuning import refuse_tuning
 
     method = parse_method(generator, load(context))
@@ -40,8 +42,15 @@ def graph(
     if found is None:
         raise ExperimentError(f"the generator '{generator}' finds no graph; use one of those of tabgen-causal (scm).")
     edges = [(str(cause), str(effect), float(probability)) for cause, effect, probability in found["edges"]]
+    columns = [*fitted.table.schema.names, target]
+    shown = neighbourhood(edges, columns, target)
     title = f"{data.name}: {len(edges)} edges ({found.get('fallback') or found.get('discovery')})"
-    save(draw_graph(edges, [*fitted.table.schema.names, target], target, title), output)
+    heading = (
+        title if len(shown) == len(columns) else f"{title}; the {len(shown)} of {len(columns)} columns nearest {target}"
+    )
+    within = [edge for edge in edges if {edge[0], edge[1]} <= set(shown)]
+    save(draw_graph(within, shown, target, f"{heading}\n{HYPOTHESIS}"), output)
     for cause, effect, probability in edges:
         console.print(f"{cause} -> {effect}  ({probability:.2f})", highlight=False, markup=False)
-    console.print(f"{title}: {output}", highlight=False, markup=False)
+    console.print(f"{heading}: {output}", highlight=False, markup=False)
+    console.print(HYPOTHESIS, highlight=False, markup=False)

@@ -9,6 +9,27 @@ from matplotlib.figure import Figure
 
 TARGET, NODE = "#E69F00", "#DCE6F0"
 LABEL_LENGTH = 22
+MOST_DRAWN = 20
+"""Columns that a figure can hold and be read."""
+
+
+def neighbourhood(
+    edges: Sequence[tuple[str, str, float]], columns: Sequence[str], target: str, most: int = MOST_DRAWN
+) -> list[str]:
+    """The columns to draw: all, or of more than ``most`` the target and those fewest edges away from it, in order.
+
+    Edges count in either direction. Among columns equally far away those of the more probable edges come first; columns
+    without a way to the target are not among them.
+    """
+    if len(columns) <= most:
+        return list(columns)
+    graph: nx.Graph[str] = nx.Graph()
+    graph.add_nodes_from(columns)
+    graph.add_weighted_edges_from(edges)
+    away = nx.single_source_shortest_path_length(graph, target)
+    strength = {name: max((data["weight"] for *_, data in graph.edges(name, data=True)), default=0.0) for name in away}
+    near = sorted(away, key=lambda name: (away[name], -strength[name], name))[:most]
+    return [name for name in columns if name in near]
 
 
 def draw_graph(edges: Sequence[tuple[str, str, float]], columns: Sequence[str], target: str, title: str) -> Figure:

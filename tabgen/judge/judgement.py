@@ -108,7 +108,7 @@ def judge(
     bare, bare_unseen, bare_sample = nameless
     assert bare is not None
     assert bare_sample is not None
-    quality = _fidelity(bare, bare_unseen, bare_sample, seed, gaps)
+    quality = fidelity_or_gap(bare, bare_unseen, bare_sample, seed, gaps)
     found = _membership(bare, bare_unseen, bare_sample, seed, gaps)
     use = _use(train, held_out, sample, seed, load_model, model, quality, gaps)
     return Judgement(
@@ -139,7 +139,10 @@ def real_rows_inside(train: Table, constraints: Sequence[Constraint], sample: Ta
     return inside if enough else None
 
 
-def _fidelity(train: Table, held_out: Table | None, sample: Table, seed: int, gaps: dict[str, str]) -> dict[str, float]:
+def fidelity_or_gap(
+    train: Table, held_out: Table | None, sample: Table, seed: int, gaps: dict[str, str]
+) -> dict[str, float]:
+    """Fidelity, or nothing and in ``gaps`` why."""
     if not fidelity.available():
         gaps["fidelity"] = "SDMetrics is not installed (pip install 'tabgen-bench[fidelity]')"
         return {}

@@ -205,7 +205,8 @@ def test_graph_draws_what_a_generator_found(tmp_path: Path, teaching: Dataset) -
     names = teaching.load().schema.names
     assert f"{names[0]} -> {teaching.target}  (0.75)" in output
     drawn = (tmp_path / "g.svg").read_text()
-    assert all(name in drawn for name in [*names, teaching.target, "by hand"])
+    assert all(name in drawn for name in [*names, teaching.target, "by hand", "A hypothesis"])
+    assert "A hypothesis: read off these rows" in output
     with pytest.raises(ExperimentError, match="finds no graph"):
         invoke(*words, "--generator", "jitter", "-o", tmp_path / "g.svg")
 

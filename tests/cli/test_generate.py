@@ -70,6 +70,16 @@ def test_without_a_report_no_row_is_held_out_and_copies_are_said(customers: Path
     assert "real rows" not in warned
 
 
+def test_a_row_or_two_are_written_though_too_few_to_compare(customers: Path, tmp_path: Path) -> None:
+    path, page = tmp_path / "x.csv", tmp_path / "x.html"
+    told, _ = run("bootstrap", "--data", customers, "--rows", "1", "-o", path)
+    assert "quality: not measured; " in told
+    told, _ = run("bootstrap", "--data", customers, "--rows", "1", "-o", path, "--report", page)
+    assert "worth: not measured; the rows that are compared are of one class" in told
+    assert len(pd.read_csv(path)) == 1
+    assert "fewer than three rows" in page.read_text() or "SDMetrics is not installed" in page.read_text()
+
+
 def test_no_hold_out_says_what_is_lacking(customers: Path, tmp_path: Path) -> None:
     page = tmp_path / "x.html"
     words: list[str | Path] = ["--rows", "60", "-o", tmp_path / "x.csv", "--report", page, "--no-hold-out"]
