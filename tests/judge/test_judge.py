@@ -172,7 +172,6 @@ def test_a_judgement_of_copies_and_of_new_rows() -> None:
     assert new.use is not None
     assert copies.use.scores["context"].auc == pytest.approx(copies.use.real)  # the very same context
     assert copies.use.worth == copies.use.curve.worth(copies.use.real)
-    assert copies.use.worth.rows > N / 2  # where the curve is flat, the middle of it
     assert new.use.scores["context"].low < 0.05
     assert new.quality["adequacy_tstr"] > 0.7
     if "fidelity_rows" in copies.quality:
