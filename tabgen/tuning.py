@@ -43,21 +43,32 @@ def plan_tuning(generator: type[Generator], settings: dict[str, Any], where: str
         raise ExperimentError(f"'{where}': tune={trials!r} should be a number of trials, from 1 to {MOST_TRIALS:,}.")
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
         raise ExperimentError(f"'{where}': tune_seconds={seconds!r} should be a number of seconds.")
-    info, known = generator.info, settings_of(generator)
-    for name, search in info.search.items():
-        if name not in known or not search.holds(known[name]):
-            raise PluginError(f"{info.name} is tuned over '{name}', which is no setting whose default is searched.")
-    space = {
-        name: asdict(search) | {"choices": list(search.choices), "whole": isinstance(known[name], int)}
-        for name, search in info.search.items()
-        if name not in settings
-    }
+    space, info = search_space(generator, settings), generator.info
     if not space:
         left = "all that it is tuned over is set" if info.search else "it says of no setting where to search"
         raise ExperimentError(f"'{where}': {info.name} cannot be tuned: {left}.")
     if importlib.util.find_spec("optuna") is None:
         raise ExperimentError(f"'{where}' is tuned with Optuna: pip install 'tabgen-bench[tune]'.")
     return {"trials": trials, "seconds": float(seconds), "space": space}
+
+
+def search_space(generator: type[Generator], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Where a generator's settings are searched, as JSON data, but for those that a method sets itself.
+
+    Raises
+    ------
+    PluginError
+        If it declares what it has not.
+    """
+    info, known = generator.info, settings_of(generator)
+    for name, search in info.search.items():
+        if name not in known or not search.holds(known[name]):
+            raise PluginError(f"{info.name} is tuned over '{name}', which is no setting whose default is searched.")
+    return {
+        name: asdict(search) | {"choices": list(search.choices), "whole": isinstance(known[name], int)}
+        for name, search in info.search.items()
+        if name not in settings
+    }
 
 
 def refuse_tuning(tuned: Mapping[str, Any] | None, where: str) -> None:

@@ -235,6 +235,8 @@ def test_a_name_that_hides_tuning_is_found(plugins: Plugins, heart: Dataset) -> 
     assert findings() == []
     assert any("tune is 2" in each for each in findings(method="doses"))
     assert any("tune is 0" in each for each in findings(tune=None))
+    narrow = {"trials": 2, "seconds": 9.0, "space": SPACE | {"wrong": SPACE["wrong"] | {"high": 0.1}}}
+    assert any("what was searched" in each for each in findings(tune=narrow))
 
 
 def test_where_no_validation_rows_are_tuning_is_refused(heart: Dataset) -> None:

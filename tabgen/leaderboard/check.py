@@ -22,7 +22,7 @@ from tabgen.metrics import Metric
 from tabgen.outcome import PROTOCOL_VERSION, Cell, hash_of, key_of
 from tabgen.plugins import Plugins, Registry
 from tabgen.results import rank_pools
-from tabgen.tuning import SETTINGS
+from tabgen.tuning import SETTINGS, search_space
 
 Row = dict[str, Any]
 SPLIT = ("dataset", "sha256", "fold", "n_folds", "seed", "max_train_rows", "max_test_rows")
@@ -165,6 +165,8 @@ def _check_defaults(row: Row, named: dict[str, Any], explicit: bool, plugins: Pl
         yield Finding("rows", f"{name}: says its rows are those of {shares}, which {generator} does not share")
     if not explicit and row["mixing"] != kind.info.mixing:
         yield Finding("label", f"{name}: its mixing is {row['mixing']}, and {kind.info.mixing} goes without saying")
+    if (tune := row.get("tune")) is not None and tune.get("space") != search_space(kind, named):
+        yield Finding("label", f"{name}: what was searched is not what {generator} says is to be")
     due, given = settings_of(kind) | named, row["settings"]
     hidden = sorted(n for n in due.keys() | given.keys() if due.get(n, due) != given.get(n, row))
     if hidden:
