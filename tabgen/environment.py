@@ -1,4 +1,4 @@
-"""Where an outcome was computed: versions, commit, hardware."""
+"""Where and when an outcome was computed: day, versions, commit, hardware."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import platform
 import resource
 import subprocess
 import sys
+from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -52,9 +53,10 @@ def peak_memory_mb() -> float:
 
 @cache
 def provenance() -> dict[str, Any]:
-    """Versions, commit and hardware of this process, the same for every outcome of a run."""
+    """Day (UTC), versions, commit and hardware of this process, the same for every outcome of a run."""
     commit, dirty = _commit()
     return {
+        "date": datetime.now(UTC).date().isoformat(),
         "tabgen": own_version(),
         **package_versions(),
         "commit": commit,

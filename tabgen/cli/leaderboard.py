@@ -27,6 +27,8 @@ def build(
     suite: str = typer.Option(
         None, "--suite", help="The suite, or folder, that the board is of: rows of other tables are left out."
     ),
+    licence: str = typer.Option(None, "--licence", help="Licence of the rows, such as CC-BY-4.0: told on the site."),
+    submit: str = typer.Option(None, "--submit", help="Web address to which others send their bundles."),
 ) -> None:
     """Build a static site: ranking, verdicts, a page per generator and dataset, and every row to download."""
     from tabgen.cli.listings import load
@@ -35,7 +37,16 @@ def build(
 
     plugins = load(context)
     declared = None if suite is None else find_suite(suite, plugins)
-    built = build_site(sources, output, plugins, title=title, policy=policy, suite=declared)  # type: ignore[arg-type]
+    built = build_site(
+        sources,
+        output,
+        plugins,
+        title=title,
+        policy=policy,  # type: ignore[arg-type]
+        suite=declared,
+        licence=licence,
+        submit=submit,
+    )
     typer.echo(f"{built.rows:,} outcomes, {built.pages} pages: {output / 'index.html'}")
 
 

@@ -41,7 +41,8 @@ KNOWN = (
     "tabebm", "seq-trees", "cutmix", "in-context", "independent", "tableaugment", "prior", "mst", "privbayes", "noise",
     "shuffled-labels", "corrupted", "oracle", "file",
 )  # fmt: skip
-LOOKS = len(COLOURS) * len(MARKERS)
+LOOKS, RESERVED = len(COLOURS) * len(MARKERS), 40
+"""Pairs of colour and marker; how many of them are kept for `KNOWN`."""
 VALIDATION, TEST = COLOURS[0], COLOURS[3]
 PLAIN_NUMBERS = FuncFormatter(lambda value, _: f"{value:g}")
 #: Text stays text (searchable, small), ids do not depend on the moment of drawing.
@@ -89,7 +90,7 @@ def _look(name: str) -> int:
     digest = hashlib.sha256(name.encode()).digest()
     generator = re.split(r"[@: ]", name)[0]
     number = int.from_bytes(hashlib.sha256(generator.encode()).digest()[:4])
-    stranger = len(KNOWN) + number % (LOOKS - len(KNOWN))  # none that a known one has
+    stranger = RESERVED + number % (LOOKS - RESERVED)
     home = KNOWN.index(generator) if generator in KNOWN else stranger
     variant = 0 if name == generator else 1 + digest[1] % (len(MARKERS) - 1)
     return (home + len(COLOURS) * variant) % LOOKS

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tabgen.arms import ARMS, FIRST_ARM
+from tabgen.arms import ARMS, FIRST_ARM, first_shown
 from tabgen.comparable import arms_of, in_arm, pools
 from tabgen.errors import ExperimentError
 from tabgen.leaderboard.schema import MEASURED
@@ -27,12 +27,15 @@ from tabgen.statistics import (
     summary,
 )
 from tabgen.statistics.controls import known_bad
+from tabgen.statistics.verdicts import REFERENCES
 
 Row = dict[str, Any]
 FIRST_METRIC = "roc_auc"
 ALPHA, SEED = 0.05, 0
 #: Decimals of a gain in the page: the statistics round to 6 themselves.
 GAIN_DECIMALS = 9
+#: Days that a board's history shows; what is older is in the first of them.
+MOST_DATES = 24
 
 
 @dataclass
@@ -69,7 +72,8 @@ def make_boards(rows: Sequence[Row], plugins: Plugins, policy: Policy) -> list[B
             told = zip(mine.index, mine["dataset"], mine["method"], strict=True)
             parts.append(([rows[at] | {"dataset": dataset, "method": method} for at, dataset, method in told], arm))
     parts = [(part, arm) for part, arm in parts if part]
-    parts.sort(key=lambda each: (-len(each[0]), each[0][0]["key"]))
+    shown_first = first_shown([arm for _, arm in parts] or [FIRST_ARM])
+    parts.sort(key=lambda each: (-len(each[0]), each[1] != shown_first, each[0][0]["key"]))
     boards = [_board(part, arm, parts, plugins, policy) for part, arm in parts]
     boards = [board for board in boards if board.rankings]
     if not boards:
@@ -104,9 +108,10 @@ def _board(
 def frame_of(rows: list[Row]) -> pd.DataFrame:
     """Rows as a DataFrame whose measured numbers are floats, NaN where there is none."""
     frame = pd.DataFrame(rows)
+    integers = {"n_folds"}  # of the cell, though its name is like those of the counts
     numbers = [pattern for pattern, (kind, _) in MEASURED.items() if kind == "number"] + ["best_step|peak_memory_mb"]
     for name in frame.columns:
-        if any(re.fullmatch(pattern, name) for pattern in numbers):
+        if name not in integers and any(re.fullmatch(pattern, name) for pattern in numbers):
             frame[name] = pd.to_numeric(frame[name]).astype(float)
     return frame
 
@@ -131,7 +136,15 @@ def direction(metric: str, plugins: Plugins) -> bool:
 
 def rank(outcomes: pd.DataFrame, metric: str, policy: Policy, plugins: Plugins, arm: str = FIRST_ARM) -> Ranking:
     better = direction(metric, plugins)
-    return summary(outcomes, metric, policy, alpha=ALPHA, seed=SEED, higher_better=better, arm=arm)
+    references = references_of(arm)
+    return summary(
+        outcomes, metric, policy, alpha=ALPHA, seed=SEED, references=references, higher_better=better, arm=arm
+    )
+
+
+def references_of(arm: str) -> tuple[str, ...]:
+    """What the verdicts compare with: where nothing is tuned, real rows as context are zero-shot prediction."""
+    return REFERENCES if ARMS[arm].tunes else REFERENCES[:1]
 
 
 def verdicts_of(ranking: Ranking) -> list[tuple[str, bool]]:
@@ -154,6 +167,8 @@ def payload(board: Board, policy: Policy, plugins: Plugins) -> dict[str, Any]:
     outcomes = board.outcomes.reset_index(drop=True)
     methods, datasets = sorted(outcomes["method"].unique()), sorted(outcomes["dataset"].unique())
     nothing = pd.Series(np.nan, outcomes.index)
+    days = [date_of(row) for row in board.rows]
+    dates = sorted({day for day in days if day is not None})[-MOST_DATES:]
     gains = {}
     for metric in board.metrics:
         scores = normalised_scores(
@@ -166,6 +181,7 @@ def payload(board: Board, policy: Policy, plugins: Plugins) -> dict[str, Any]:
         "policy": policy,
         "arm": board.arm,
         "known_bad": known_bad(outcomes),
+        "references": list(references_of(board.arm)),
         "methods": methods,
         "datasets": datasets,
         "dataset": pd.Categorical(outcomes["dataset"], datasets).codes.tolist(),
@@ -174,6 +190,9 @@ def payload(board: Board, policy: Policy, plugins: Plugins) -> dict[str, Any]:
         "seed": outcomes["seed"].astype(int).tolist(),
         "ok": (outcomes["status"] == "ok").astype(int).tolist(),
         "seconds": _numbers(outcomes.get("seconds_total", nothing), 4),
+        "worth": _worth(outcomes, board.arm),
+        "dates": dates,
+        "date": [dates.index(day) if day in dates else -1 for day in days],
         "gains": gains,
         "sets": {
             metric: {
@@ -189,6 +208,22 @@ def payload(board: Board, policy: Policy, plugins: Plugins) -> dict[str, Any]:
 
 def _numbers(values: pd.Series[Any], digits: int) -> list[float | None]:
     return [None if pd.isna(value) else round(float(value), digits) for value in values]
+
+
+def _worth(outcomes: pd.DataFrame, arm: str) -> list[list[float | None]] | None:
+    """What the rows of each cell are worth in this arm: in real rows, as a share of them, beyond which end."""
+    names = [f"worth_{arm}_rows", f"worth_{arm}_censored"]
+    if not set(names) <= set(outcomes.columns):
+        return None
+    rows, side = (pd.to_numeric(outcomes[name]).astype(float) for name in names)
+    share = rows / outcomes["n_train"].astype(float)
+    return [_numbers(values, GAIN_DECIMALS) for values in (rows, share, side)]
+
+
+def date_of(row: Row) -> str | None:
+    """The day on which a row says that it was computed; None where it does not, or says something else."""
+    day = row["provenance"].get("date")
+    return day if isinstance(day, str) and re.fullmatch(r"20\d\d-[01]\d-[0-3]\d", day) else None
 
 
 def embed(data: Any) -> str:

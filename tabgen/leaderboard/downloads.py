@@ -17,7 +17,7 @@ Row = dict[str, Any]
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def write_downloads(rows: list[Row], folder: Path, title: str) -> None:
+def write_downloads(rows: list[Row], folder: Path, title: str, licence: str | None = None) -> None:
     """Write results.jsonl, results.parquet, results.csv, schema.json and CITATION.cff into ``folder``."""
     with (folder / "results.jsonl").open("w", encoding="utf-8") as file:
         file.writelines(to_line(row) for row in rows)
@@ -25,7 +25,7 @@ def write_downloads(rows: list[Row], folder: Path, title: str) -> None:
     frame.to_parquet(folder / "results.parquet", index=False)
     frame.apply(_no_formulas).to_csv(folder / "results.csv", index=False)
     (folder / "schema.json").write_text(json.dumps(json_schema(), indent=2) + "\n", encoding="utf-8")
-    (folder / "CITATION.cff").write_text(citation(title, len(rows)), encoding="utf-8")
+    (folder / "CITATION.cff").write_text(citation(title, len(rows), licence), encoding="utf-8")
 
 
 def flat(rows: list[Row]) -> pd.DataFrame:
@@ -51,15 +51,14 @@ def _no_formulas(column: pd.Series[Any]) -> pd.Series[Any]:
     return column.where(~risky, "'" + column)
 
 
-def citation(title: str, rows: int) -> str:
+def citation(title: str, rows: int, licence: str | None = None) -> str:
     """A CITATION.cff of the results; JSON strings are YAML strings."""
     own = json.dumps(f"{title}: {rows:,} outcomes of synthetic-data generators for tabular foundation models")
     return (
         "cff-version: 1.2.0\n"
         'message: "If you use these results, please cite them, tabgen, and the generators that you compare."\n'
         f"title: {own}\n"
-        "type: dataset\n"
-        "authors:\n"
+        "type: dataset\n" + (f"license: {json.dumps(licence)}\n" if licence else "") + "authors:\n"
         '  - name: "The contributors of this leaderboard"\n'
         "references:\n"
         "  - type: software\n"

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 import pandas as pd
+from markupsafe import Markup, escape
+
+if TYPE_CHECKING:
+    from tabgen.statistics.records import WorthRecord
 
 LONGEST_SLUG = 60
 
@@ -21,7 +25,14 @@ def make_environment(package: str = "tabgen.leaderboard") -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "link": link, "slug": slug}
+    environment.filters |= {
+        "number": number,
+        "link": link,
+        "slug": slug,
+        "p_value": p_value,
+        "worth": worth,
+        "prose": prose,
+    }
     return environment
 
 
@@ -30,6 +41,28 @@ def number(value: float | None, digits: int = 3, signed: bool = False) -> str:
     if value is None or pd.isna(value):
         return "–"
     return f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
+
+
+def p_value(p: float) -> str:
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def worth(record: WorthRecord | None) -> str:
+    """Worth in percent of the real rows, marked where most cells lie beyond an end of the learning curve."""
+    if record is None or pd.isna(record.share):
+        return "–"
+    beyond = "≤ " if record.below > 0.5 else "≥ " if record.above > 0.5 else ""
+    return f"{beyond}{100 * record.share:.0f}"
+
+
+def prose(text: str) -> Markup:
+    """Text of a docstring for a page: what stands in backticks as code, everything else escaped."""
+    parts = re.split(r"``(.+?)``|`(.+?)`", text)
+    pairs = zip(parts[0::3], [*zip(parts[1::3], parts[2::3], strict=True), ("", "")], strict=True)
+    code = Markup("<code>{}</code>")
+    return Markup().join(
+        escape(plain) + (code.format(double or single) if double or single else "") for plain, (double, single) in pairs
+    )
 
 
 def link(text: Any) -> str | None:

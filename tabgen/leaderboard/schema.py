@@ -50,6 +50,23 @@ MEASURED: dict[str, tuple[str, str]] = {
     r"by_seed_[a-z0-9_]+": ("numbers", "One value for each tuning seed; the score of that name is their mean."),
 }
 """Families of columns, by pattern: whatever metrics and phases a run has, each column is typed."""
+FAMILIES = dict(
+    zip(
+        MEASURED,
+        (
+            "STAGE_PART_METRIC, as context_test_roc_auc",
+            "seconds_PHASE",
+            "fidelity_MEASURE, privacy_MEASURE, adequacy_MEASURE",
+            "WHAT_seconds",
+            "worth_ARM_rows, worth_ARM_censored",
+            "n_WHAT",
+            "curve_PART",
+            "by_seed_SCORE",
+        ),
+        strict=True,
+    )
+)
+"""What people call them."""
 
 
 def _flat_fields() -> dict[str, Any]:
@@ -63,7 +80,7 @@ def _flat_fields() -> dict[str, Any]:
             factory = None if field.default_factory is MISSING else Field(default_factory=field.default_factory)
             default = field.default if field.default is not MISSING else factory or ...
             found[field.name] = (hints[field.name], default)
-    where = Annotated[dict[str, Any], Field(description="Versions, commit and hardware.")]
+    where = Annotated[dict[str, Any], Field(description="Day, versions, commit and hardware.")]
     return found | {"provenance": (where, ...)}
 
 
@@ -97,10 +114,10 @@ def _is_number(value: Any) -> bool:
 
 
 def columns() -> list[tuple[str, str, str]]:
-    """Every column as (name or pattern, type, meaning), for people."""
+    """Every column as (name, or how the names of a family are made, type, meaning), for people."""
     properties = Row.model_json_schema()["properties"]
     named = [(name, _type(what), str(what["description"])) for name, what in properties.items()]
-    return named + [(f"/{pattern}/", kind, meaning) for pattern, (kind, meaning) in MEASURED.items()]
+    return named + [(FAMILIES[pattern], kind, meaning) for pattern, (kind, meaning) in MEASURED.items()]
 
 
 def _type(what: dict[str, Any]) -> str:

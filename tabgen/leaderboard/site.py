@@ -5,13 +5,14 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
+from matplotlib.figure import Figure
 
 from tabgen import figures
 from tabgen.arms import ARMS
@@ -22,6 +23,7 @@ from tabgen.leaderboard.boards import Board, constants, direction, embed, make_b
 from tabgen.leaderboard.bundle import load_rows
 from tabgen.leaderboard.downloads import write_downloads
 from tabgen.leaderboard.manifest import check_folder, put_in_place
+from tabgen.leaderboard.overview import COLUMNS, KINDS, against_real, facts, headline, kind_of, reach_of
 from tabgen.leaderboard.pages import make_environment, slug
 from tabgen.leaderboard.report import setting_of
 from tabgen.leaderboard.schema import SCHEMA_VERSION, columns
@@ -31,6 +33,8 @@ from tabgen.statistics import MethodRecord, Policy, normalised_scores
 
 Row = dict[str, Any]
 ASSETS = Path(__file__).parent / "assets"
+#: Inches, at 72 to 96 pixels: a figure's text is never smaller than on paper, on a phone neither.
+WIDTHS = {"wide": 8.5, "narrow": 4.2}
 SIZES = ((0, "under 500 rows"), (500, "500 to 1,999 rows"), (2000, "2,000 rows and more"))
 BASELINE_SUMMARIES = {
     "zero-shot": "The foundation model as it comes, without fine-tuning: every gain is relative to it.",
@@ -63,11 +67,14 @@ def build_site(
     title: str = "Leaderboard",
     policy: Policy = "complete",
     suite: Suite | None = None,
+    licence: str | None = None,
+    submit: str | None = None,
 ) -> Built:
     """Build the site of these run folders and bundles in ``folder``.
 
     Of a site that stands there its own files are replaced, and nothing else is touched. With a ``suite`` the board is
-    of its tables, known by their hash: rows of others are left out.
+    of its tables, known by their hash: rows of others are left out. ``licence`` is that of the rows, ``submit`` the
+    address to which bundles are sent; both are told on the site.
 
     Raises
     ------
@@ -85,7 +92,7 @@ def build_site(
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as made:
-            built = _Site(rows, Path(made), plugins, title, policy).write()
+            built = _Site(rows, Path(made), plugins, title, policy, licence, submit).write()
             put_in_place(Path(made), folder)
     except OSError as error:
         raise DataError(f"{folder} cannot be written: {error}.") from error
@@ -95,12 +102,21 @@ def build_site(
 class _Site:
     """One build: the boards, and the pages written from them."""
 
-    def __init__(self, rows: list[Row], folder: Path, plugins: Plugins, title: str, policy: Policy) -> None:
+    def __init__(
+        self,
+        rows: list[Row],
+        folder: Path,
+        plugins: Plugins,
+        title: str,
+        policy: Policy,
+        licence: str | None,
+        submit: str | None,
+    ) -> None:
         self.rows, self.folder, self.plugins, self.policy = rows, folder, plugins, policy
         self.boards = make_boards(rows, plugins, policy)
         self.environment = make_environment()
         self.environment.globals |= {"site_title": title, "policy": policy, "schema_version": SCHEMA_VERSION}
-        self.title = title
+        self.title, self.licence, self.submit = title, licence, submit
         self.datasets = self._known_datasets()
         self.generators = self._known_generators()
         self.about = {board.name: self._methods_of(board) for board in self.boards}
@@ -112,7 +128,7 @@ class _Site:
         shutil.copytree(ASSETS, self.folder / "assets")
         for name in ("generators", "datasets", "figures"):
             (self.folder / name).mkdir()
-        write_downloads(self.rows, self.folder, self.title)
+        write_downloads(self.rows, self.folder, self.title, self.licence)
         self._write_overview()
         for generator in self.generators.values():
             self._write_generator(generator)
@@ -174,28 +190,39 @@ class _Site:
                         "citation": info.citation,
                     }
                     facts["here"] = True
+                facts["kind"] = kind_of(row | {"method": name})
                 known[name] = Known(name, f"generators/{slug(name)}.html", facts)
+        for name, look in looks(known).items():
+            known[name].facts["look"] = look
         return dict(sorted(known.items()))
 
     # The overview
 
     def _write_overview(self) -> None:
         first = self.boards[0]
+        ranking = first.rankings[first.metrics[0]]
         drawn = {board.name: self._draw(board) for board in self.boards}
         data = {
             "constants": constants(),
+            "kinds": KINDS,
+            "metrics": list(dict.fromkeys(metric for board in self.boards for metric in board.metrics)),
             "sizes": [name for _, name in SIZES],
             "datasets": {
                 name: {"page": known.page, "suites": sorted(known.facts["suites"]), "size": size_of(known)}
+                | properties(known)
                 for name, known in self.datasets.items()
             },
             "boards": [
                 payload(board, self.policy, self.plugins)
-                | {"about": self.about[board.name], "figures": drawn[board.name]}
+                | {
+                    "about": self.about[board.name],
+                    "figures": drawn[board.name],
+                    "facts": {metric: facts(board, ranked, self.licence) for metric, ranked in board.rankings.items()},
+                }
                 for board in self.boards
             ],
         }
-        ranking = first.rankings[first.metrics[0]]
+        kinds = {name: about["kind"] for name, about in self.about[first.name].items()}
         self._page(
             "overview.html",
             "index.html",
@@ -207,18 +234,28 @@ class _Site:
             letters=ranking.letters(),
             datasets=self.datasets,
             generators=self.generators,
-            metrics=list(dict.fromkeys(metric for board in self.boards for metric in board.metrics)),
+            metrics=data["metrics"],
             suites=sorted({suite for known in self.datasets.values() for suite in known.facts["suites"]}),
             sizes=[name for _, name in SIZES],
             licences=sorted({str(known.facts["licence"]) for known in self.generators.values() if licensed(known)}),
             figures=drawn[first.name],
             about=self.about[first.name],
+            columns=COLUMNS,
+            kinds=KINDS,
+            headline=headline(ranking, kinds),
+            facts=facts(first, ranking, self.licence),
+            claims=against_real(ranking),
+            reach=reach_of(ranking, kinds),
+            licence=self.licence,
+            submit=self.submit,
+            how=how_to_run(first, self.plugins),
             rows=len(self.rows),
             marked=marked,
         )
 
     def _methods_of(self, board: Board) -> dict[str, dict[str, Any]]:
         about = {}
+        drawn = looks({row["method"] for row in board.rows})
         for row in board.rows:
             known = self.generators[generator_of(row)]
             about[row["method"]] = {
@@ -226,6 +263,8 @@ class _Site:
                 "mixing": row["mixing"],
                 "licence": known.facts.get("licence"),
                 "baseline": known.name in BASELINES,
+                "kind": kind_of(row),
+                "look": drawn[row["method"]],
             }
         return about
 
@@ -233,21 +272,31 @@ class _Site:
         """Figures of one board by its first metric, each a file of its own that the page shows as an image."""
         ranking = board.rankings[board.metrics[0]]
         close = closeness(board.outcomes)
-        wanted = {
-            "ranks": (figures.critical_difference_diagram(ranking), "Critical-difference diagram"),
-            "sets": (figures.rank_sets(ranking), "Possible ranks"),
-            "gains": (figures.gains_per_dataset(ranking), "Gains per dataset"),
-            "cost": (figures.score_against_seconds(ranking), "Score against time"),
+        wanted: dict[str, tuple[Callable[[float], Figure], str]] = {
+            "ranks": (lambda width: figures.critical_difference_diagram(ranking, width), "Critical-difference diagram"),
+            "sets": (lambda width: figures.rank_sets(ranking, width), "Possible ranks"),
+            "gains": (lambda width: figures.gains_per_dataset(ranking, width), "Gains per dataset"),
         }
         if "detection AUC" in close.columns:
-            wanted["fidelity"] = (figures.gain_against_fidelity(ranking, close), "Fidelity against utility")
+            wanted["fidelity"] = (
+                lambda width: figures.gain_against_fidelity(ranking, close, width),
+                "Fidelity against utility",
+            )
         if curves := scaling_curves(board):
-            wanted["scaling"] = (figures.gain_against_ratio(ranking, curves), "Scaling: synthetic rows per real row")
+            wanted["scaling"] = (
+                lambda width: figures.gain_against_ratio(ranking, curves, width=width),
+                "Scaling: synthetic rows per real row",
+            )
         drawn = []
-        for name, (figure, title) in wanted.items():
-            file = f"figures/{board.name}-{name}.svg"
-            figures.save(figure, self.folder / file)
-            drawn.append({"file": file, "title": title, "text": alternative(name, board)})
+        for name, (draw, title) in wanted.items():
+            files = {}
+            for size, width in WIDTHS.items():
+                files[size] = f"figures/{board.name}-{name}-{size}.svg"
+                svg = figures.following_the_scheme(figures.to_svg(draw(width)))
+                (self.folder / files[size]).write_text(svg, encoding="utf-8")
+            drawn.append(
+                {"file": files["wide"], "narrow": files["narrow"], "title": title, "text": alternative(name, board)}
+            )
         return drawn
 
     # Other pages
@@ -321,6 +370,39 @@ def generator_of(row: Row) -> str:
     return row["generator"] or ("real" if row["mixing"] == "real" else "zero-shot")
 
 
+def looks(methods: Iterable[str]) -> dict[str, dict[str, str]]:
+    """How pages draw each method: its marker as a path, and its colour; none where it is that of the text."""
+    ink = figures.REFERENCE_STYLES["real"][0]
+    return {
+        name: {"shape": figures.outline(style), "colour": "" if style.colour == ink else style.colour}
+        for name, style in figures.method_styles(methods).items()
+    }
+
+
+def properties(known: Known) -> dict[str, float | None]:
+    """What the explorer draws gains against, as far as it is known of a table."""
+    told = known.facts
+    nominal: float | None = None
+    if told.get("features") and {"n_categorical", "n_boolean"} <= set(told):
+        nominal = (told["n_categorical"] + told["n_boolean"]) / told["features"]
+    return {
+        "rows": told.get("rows") or None,
+        "features": told.get("features"),
+        "classes": told.get("n_classes"),
+        "categories": nominal,
+        "minority": told.get("minority"),
+    }
+
+
+def how_to_run(board: Board, plugins: Plugins) -> str:
+    """The flags of a run whose rows are ranked on this board; a suite is named only where it is known here."""
+    row = board.rows[0]
+    suites = {each["suite"] for each in board.rows}
+    suite = next(iter(suites)) if len(suites) == 1 and suites <= set(plugins.suites) else "SUITE"
+    words = [f"--suite {suite}", f"--folds {row['n_folds']}"]
+    return " ".join([*words, f"--max-train-rows {row['max_train_rows'] or 0}", f"--arms {board.arm}"])
+
+
 def licensed(known: Known) -> bool:
     return known.facts.get("licence") is not None
 
@@ -365,7 +447,6 @@ def alternative(name: str, board: Board) -> str:
         "ranks": f"Mean ranks of {pool} on a line, best on the left.{leading}",
         "sets": f"From the best to the worst rank left possible, for each of {pool}.",
         "gains": f"Gain over zero-shot of {pool}: one band a dataset, one marker a method.",
-        "cost": f"Median gain against median seconds a cell, for {pool}, with the Pareto front.",
         "fidelity": f"Median gain against how well a forest tells synthetic rows from real ones, for {pool}.",
         "scaling": "Median gain against synthetic rows per real row, one line a generator.",
     }

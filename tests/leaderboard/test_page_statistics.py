@@ -16,7 +16,8 @@ from py_mini_racer import MiniRacer
 
 import tabgen.leaderboard
 from tabgen import statistics
-from tabgen.leaderboard.boards import ALPHA, Board, constants, frame_of, payload
+from tabgen.leaderboard.boards import ALPHA, Board, constants, date_of, frame_of, payload, rank
+from tabgen.leaderboard.overview import against_real, headline, kind_of
 from tabgen.plugins import Plugins
 from tabgen.statistics import Ranking
 from tabgen.statistics.controls import KNOWN_BAD
@@ -51,19 +52,28 @@ def page(engine: MiniRacer, built_in: Plugins) -> Page:
 
     def compute(rows: list[dict[str, Any]], **chosen: str) -> dict[str, Any]:
         policy: Any = chosen.pop("policy", "complete")
+        arm = chosen.pop("arm", "fine-tune")
         outcomes = frame_of(rows)
         metric = chosen.get("metric", "roc_auc")
-        ranking = statistics.summary(outcomes, metric, policy)
-        board = Board("a", "a board", rows, outcomes, {metric: ranking})
-        about = {r["method"]: {"mixing": r["mixing"], "baseline": r["method"] in ("zero-shot", "real")} for r in rows}
+        board = Board("a", "a board", rows, outcomes, {metric: rank(outcomes, metric, policy, built_in, arm)}, arm)
+        about = {
+            r["method"]: {
+                "mixing": r["mixing"],
+                "baseline": r["method"] in ("zero-shot", "real"),
+                "kind": kind_of(r),
+            }
+            for r in rows
+        }
         data = payload(board, policy, built_in) | {"about": about}
         datasets = {r["dataset"]: {"suites": [r["suite"]], "size": int(r["dataset"][-1]) % 2} for r in rows}
-        code = (
-            "(board, datasets, chosen, policy, constants) => tabgenStatistics.summarise("
-            "tabgenStatistics.cellsOf(board, datasets, chosen), policy, constants, board)"
-        )
+        code = """(board, datasets, chosen, policy, constants) => {
+            const { cellsOf, summarise, headline, history } = tabgenStatistics;
+            const cells = cellsOf(board, datasets, chosen);
+            const result = summarise(cells, policy, constants, board);
+            return { ...result, headline: headline(result, board.about), history: history(cells, policy, board) };
+        }"""
         found: dict[str, Any] = call(engine, code, data, datasets, {"metric": metric} | chosen, policy, constants())
-        return found
+        return found | {"kinds": {method: facts["kind"] for method, facts in about.items()}}
 
     return compute
 
@@ -94,14 +104,7 @@ def near(value: float | list[float] | None) -> Any:
     return None if value is None else pytest.approx(value, rel=GAP, abs=GAP)
 
 
-def hold(found: dict[str, Any], ranking: Ranking) -> None:
-    """Every number and sentence of the page is Python's."""
-    assert (found["datasets"], found["methods"]) == (ranking.pool.datasets, ranking.pool.methods)
-    assert found["excluded"] == ranking.pool.excluded_methods
-    assert found["dropped"] == ranking.pool.dropped_datasets
-    if ranking.pool.datasets:
-        np.testing.assert_allclose(found["matrix"], ranking.gains.to_numpy(), rtol=0, atol=GAP)
-    assert [r["method"] for r in found["records"]] == [r.method for r in ranking.methods]
+def hold_records(found: dict[str, Any], ranking: Ranking) -> None:
     for mine, record in zip(found["records"], ranking.methods, strict=True):
         for name in ("mean_rank", "median_gain", "spread_iqr", "spread_sd", "optimism"):
             assert mine[name] == near(getattr(record, name)), (record.method, name)
@@ -110,6 +113,26 @@ def hold(found: dict[str, Any], ranking: Ranking) -> None:
             wanted = None if wanted is None or np.isnan(wanted.low) else list(wanted)
             assert mine[name] == near(wanted), (record.method, name)
         assert (mine["cells"], mine["cells_ok"]) == (record.cells, record.cells_ok)
+        assert (mine["worth"] is None) == (record.worth is None)
+        if record.worth is not None:
+            for name in ("rows", "share", "below", "above"):
+                assert mine["worth"][name] == near(getattr(record.worth, name)), (record.method, name)
+            ends = list(record.worth.interval)
+            assert mine["worth"]["interval"] == (None if np.isnan(ends[0]) else near(ends)), record.method
+
+
+def hold(found: dict[str, Any], ranking: Ranking) -> None:
+    """Every number and sentence of the page is Python's."""
+    assert (found["datasets"], found["methods"]) == (ranking.pool.datasets, ranking.pool.methods)
+    assert found["excluded"] == ranking.pool.excluded_methods
+    assert found["dropped"] == ranking.pool.dropped_datasets
+    if ranking.pool.datasets:
+        np.testing.assert_allclose(found["matrix"], ranking.gains.to_numpy(), rtol=0, atol=GAP)
+    assert [r["method"] for r in found["records"]] == [r.method for r in ranking.methods]
+    hold_records(found, ranking)
+    claims = {method: (word, near(p)) for method, (word, p) in against_real(ranking).items()}
+    assert {method: tuple(claim) for method, claim in found["claims"].items()} == claims
+    assert found["headline"] == headline(ranking, found["kinds"])
     wins, tied, losses = (table.to_numpy() for table in ranking.duels)
     assert found["duels"] == np.stack([wins, tied, losses], axis=-1).tolist()
     omnibus = ranking.tests.friedman
@@ -179,6 +202,54 @@ def test_a_filter_leaves_the_pool_that_python_is_given(page: Page, chosen: dict[
     ]
     assert 0 < len(left) < len(rows)
     hold(page(rows, **chosen), statistics.summary(frame_of(left)))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_worth_is_python_s_and_so_is_what_the_board_answers(page: Page, seed: int) -> None:
+    """The arm in which rows are told in real ones: no zero-shot beside real, and a few cells without a worth."""
+    rng = np.random.default_rng(seed)
+    rows = [r for r in outcomes(seed, datasets=(1, 7, 12)[seed % 3], ties=False, missing=0.02) if r["mixing"] != "none"]
+    for row in rows:
+        for name in [name for name in row if name.startswith("tuned_")]:
+            row[name.replace("tuned_", "context_")] = row.pop(name)
+        known = row["mixing"] == "replace" and row["status"] == "ok" and rng.random() < 0.95
+        row["worth_context_rows"] = round(float(rng.uniform(2, 200)), 6) if known else None
+        row["worth_context_censored"] = float(rng.integers(-1, 2)) if known else None
+    ranking = statistics.summary(frame_of(rows), references=REFERENCES[:1], arm="context")
+    assert {record.method for record in ranking.methods if record.worth} == {
+        "bootstrap",
+        "jitter",
+        "noise",
+        "shuffled-labels",
+    }
+    hold(page(rows, arm="context"), ranking)
+
+
+def test_the_answer_names_what_is_better_what_is_not_and_why_nothing_can_be_said(page: Page) -> None:
+    better = page(clear({"bootstrap": 0.02, "jitter": -0.02, "noise": -0.03, "shuffled-labels": -0.03}))["headline"]
+    assert better[0] == "Better than the real rows alone: bootstrap."
+    assert better[1].startswith("Of 3 that make rows: 1 score higher, 1 lower, 1 cannot be told apart")
+    none = page(clear({"bootstrap": -0.02, "noise": -0.03, "shuffled-labels": -0.03}))["headline"]
+    assert none[0] == "No generator is shown to do better than the real rows alone."
+    failed = page(clear({"bootstrap": 0.02, "noise": 0.01, "shuffled-labels": -0.02}))["headline"]
+    assert failed == ["No winner is named: noise, known to be bad, not below the real rows here."]
+    few = page(clear({"noise": -0.03, "shuffled-labels": -0.03}, datasets=4))["headline"]
+    assert few == ["Nothing can be claimed: 4 of the datasets can be ranked, and it takes 5."]
+
+
+def test_the_history_is_what_each_day_s_rows_would_have_said(page: Page) -> None:
+    rows, days = outcomes(3, datasets=12, ties=False, missing=0.0), ("2026-01-05", "2026-02-01", "2026-03-01")
+    for row in rows:
+        day = days[2] if row["method"] == "jitter" else days[1] if row["dataset"] >= "t006" else days[0]
+        row["provenance"] = row["provenance"] | {"date": day}
+    rows[0]["provenance"] = rows[0]["provenance"] | {"date": "<script>"}  # no day: there from the beginning
+    told = page(rows)["history"]
+    for day, found in zip(days, told, strict=True):
+        then = [row for row in rows if (date_of(row) or "") <= day]
+        ranking = statistics.summary(frame_of(then))
+        wanted = {r.method: near(r.median_gain) for r in ranking.methods if r.mean_rank is not None}
+        assert found == wanted
+    assert "jitter" not in told[1] and "jitter" in told[2] and told[0]["bootstrap"] != told[1]["bootstrap"]
 
 
 def clear(shift: dict[str, float], datasets: int = 20) -> list[dict[str, Any]]:

@@ -36,6 +36,8 @@ const tabgenStatistics = (() => {
         gain: gain[i],
         optimism: optimism[i],
         seconds: board.seconds[i],
+        worth: board.worth && board.worth[0][i] !== null ? board.worth.map((values) => values[i]) : null,
+        date: board.date[i],
       });
     }
     return cells;
@@ -308,8 +310,8 @@ const tabgenStatistics = (() => {
     return adjusted;
   }
 
-  function plannedPairs(methods) {
-    const present = REFERENCES.filter((name) => methods.includes(name)), pairs = [];
+  function plannedPairs(methods, references) {
+    const present = references.filter((name) => methods.includes(name)), pairs = [];
     present.forEach((reference, position) => {
       const later = present.slice(position + 1);
       for (const method of methods) {
@@ -429,7 +431,7 @@ const tabgenStatistics = (() => {
     return { matrix, datasets, methods, all, everybody, excluded, dropped, incomplete, outside, coverage, due, grid };
   }
 
-  function missingSentences(means, policy) {
+  function missingSentences(means, policy, references) {
     const found = [];
     if (means.excluded.length) {
       const did = policy === "complete" ? "finish" : "run on";
@@ -464,7 +466,7 @@ const tabgenStatistics = (() => {
           "these values are made up.",
       );
     }
-    const absent = REFERENCES.filter((name) => !means.methods.includes(name));
+    const absent = references.filter((name) => !means.methods.includes(name));
     if (absent.length) found.push(`No comparison with ${absent.join(" and ")}: not in the pool.`);
     return found;
   }
@@ -484,8 +486,8 @@ const tabgenStatistics = (() => {
   const thousands = (number) => String(number).replace(/\B(?=(\d{3})+$)/g, ",");
   const count = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
 
-  function comparisonsOf(means, constants) {
-    const pairs = plannedPairs(means.methods);
+  function comparisonsOf(means, references) {
+    const pairs = plannedPairs(means.methods, references);
     if (!means.datasets.length) return [];
     const compared = pairs.map(([method, reference]) => {
       const a = means.methods.indexOf(method), b = means.methods.indexOf(reference);
@@ -598,7 +600,7 @@ const tabgenStatistics = (() => {
     const column = (rows, position) => rows.map((row) => row[position]);
     const ranks = matrix.map((row) => ranksOf(row.map((value) => -value)));
     const test = omnibus(ranks, constants.generator);
-    const comparisons = means.datasets.length > EXACT_DATASETS ? [] : comparisonsOf(means, constants);
+    const comparisons = means.datasets.length > EXACT_DATASETS ? [] : comparisonsOf(means, board.references);
     const counts = matrix.length > 1 ? resampleCounts(matrix.length, constants.generator) : null;
     const contests = duels(matrix, methods), real = methods.indexOf("real");
     const inPool = new Set(means.datasets.length ? means.datasets : means.all);
@@ -622,6 +624,7 @@ const tabgenStatistics = (() => {
         cells: own.length + means.incomplete.reduce((sum, i) => sum + (i.method === method ? i.absent : 0), 0),
         cells_ok: own.filter((cell) => cell.ok).length,
         imputed: policy === "complete" || position < 0 ? 0 : means.incomplete.filter((i) => i.method === method).length,
+        worth: means.datasets.length ? worthOf(own.filter((cell) => inPool.has(cell.dataset)), constants) : null,
         seconds: median(pooled.filter((cell) => cell.ok && cell.seconds !== null).map((cell) => cell.seconds)),
       };
     });
@@ -630,9 +633,88 @@ const tabgenStatistics = (() => {
     records.sort((a, b) => (place(a) === place(b) ? before(a, b) : place(a) - place(b)));
     const controls = controlsOf(means, board.known_bad);
     const gated = gate(verdicts(means, test, comparisons, constants.alpha), controls, board.arm);
-    const said = [...missingSentences(means, policy), ...gated];
+    const said = [...missingSentences(means, policy, board.references), ...gated];
     const sentences = said.map((sentence) => (typeof sentence === "string" ? [sentence, false] : [sentence[0], !sentence[1]]));
-    return { records, sentences, test, comparisons, controls, duels: contests, ...means, grid: null };
+    const claims = claimsOf(means, test, comparisons, controls, constants.alpha);
+    return { records, sentences, test, comparisons, claims, controls, duels: contests, ...means, grid: null };
+  }
+
+  // Worth of a method's rows: means of the cells of a dataset, medians over datasets, and a bootstrap interval.
+  function worthOf(cells, constants) {
+    const byDataset = new Map();
+    for (const cell of cells) if (cell.worth) entry(byDataset, cell.dataset, () => []).push(cell.worth);
+    if (!byDataset.size) return null;
+    const each = [...byDataset.keys()].sort().map((name) => byDataset.get(name)), all = each.flat();
+    const means = (part) => each.map((worths) => mean(worths.map((worth) => worth[part])));
+    const shares = means(1), counts = each.length > 1 ? resampleCounts(each.length, constants.generator) : null;
+    return {
+      rows: median(means(0)),
+      share: median(shares),
+      interval: counts && medianInterval(shares, counts, constants.alpha),
+      below: all.filter((worth) => worth[2] < 0).length / all.length,
+      above: all.filter((worth) => worth[2] > 0).length / all.length,
+    };
+  }
+
+  // For every method compared with the real rows: higher, lower or undecided, and p. Empty where nothing may be claimed.
+  function claimsOf(means, test, comparisons, controls, alpha) {
+    const n = means.datasets.length, open = test === null || test.p <= alpha, claims = {};
+    if (n < FEWEST_DATASETS || n > EXACT_DATASETS || controls?.some((control) => !control.below)) return claims;
+    for (const c of comparisons) {
+      if (c.reference !== "real") continue;
+      const word = open && c.p_adjusted <= alpha ? (c.higher ? "higher" : "lower") : "undecided";
+      claims[c.method] = [word, c.p_adjusted];
+    }
+    return claims;
+  }
+
+  function listed(names) {
+    if (names.length > 3) return `${names.slice(0, 3).join(", ")} and ${names.length - 3} more`;
+    return names.length > 1 ? `${names.slice(0, -1).join(", ")} and ${names.at(-1)}` : names.join("");
+  }
+
+  // tabgen.leaderboard.overview.headline: what a pool answers. `about` says of what kind each method is.
+  function headline(result, about) {
+    const bad = (result.controls ?? []).filter((control) => !control.below).map((control) => control.method);
+    if (bad.length) return [`No winner is named: ${listed(bad)}, known to be bad, not below the real rows here.`];
+    const n = result.datasets.length;
+    if (n < FEWEST_DATASETS) {
+      return [`Nothing can be claimed: ${n} of the datasets can be ranked, and it takes ${FEWEST_DATASETS}.`];
+    }
+    if (n > EXACT_DATASETS) return [`Nothing is claimed in this page for more than ${EXACT_DATASETS} datasets.`];
+    if (!result.methods.includes("real")) {
+      return ["Nothing can be claimed of the real rows: they are not in this ranking."];
+    }
+    const makers = result.records.filter(
+      ({ method }) => result.claims[method] && !["baseline", "control"].includes(about[method].kind),
+    );
+    if (!makers.length) return ["No generator is in this ranking."];
+    const found = (word) => makers.map((r) => r.method).filter((method) => result.claims[method][0] === word);
+    const higher = found("higher");
+    const said = [
+      higher.length
+        ? `Better than the real rows alone: ${listed(higher)}.`
+        : "No generator is shown to do better than the real rows alone.",
+      `Of ${makers.length} that make rows: ${higher.length} score higher, ${found("lower").length} lower, ` +
+        `${found("undecided").length} cannot be told apart, on ${n} datasets.`,
+    ];
+    const worth = makers.filter((record) => record.worth !== null);
+    if (worth.length) {
+      const best = worth.reduce((a, b) => (round6(b.worth.share) > round6(a.worth.share) ? b : a));
+      const share = fixed(100 * best.worth.share, 0);
+      said.push(`Worth most as context: the rows of ${best.method}, as much as ${share} % of the real.`);
+    }
+    return said;
+  }
+
+  // Median gain of every ranked method by the cells that there were on each of the board's days.
+  function history(cells, policy, board) {
+    return board.dates.map((_, day) => {
+      const then = cells.filter((cell) => cell.date <= day);
+      if (!then.length) return {};
+      const { matrix, methods } = datasetMeans(then, policy);
+      return Object.fromEntries(methods.map((method, at) => [method, median(matrix.map((row) => row[at]))]));
+    });
   }
 
   function perDataset(cells) {
@@ -647,5 +729,5 @@ const tabgenStatistics = (() => {
     return [...byDataset.values()].map((folds) => mean([...folds.values()].map(mean)));
   }
 
-  return { cellsOf, summarise, fixed, thousands, shared };
+  return { cellsOf, summarise, headline, history, fixed, sayP, thousands, shared };
 })();
