@@ -79,6 +79,7 @@ def make_row(
         "generator": generator,
         "rows_of": generator,
         "rows_sha256": None,
+        "tune": None,
         "plugin": None if baseline else "tabgen.references",
         "plugin_version": None if baseline else "0.1.0",
         "mixing": mixing,
