@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -24,6 +23,7 @@ from tabgen.figures.style import (
     nothing_to_draw,
     short,
     widen,
+    wrapped,
 )
 from tabgen.statistics import Ranking
 from tabgen.statistics.saturation import Saturation
@@ -67,7 +67,7 @@ def gains_per_dataset(ranking: Ranking, width: float = WIDE) -> Figure:
         "x",
         np.concatenate([ranking.gains_low.to_numpy().ravel(), ranking.gains_high.to_numpy().ravel()]),
     )
-    axes.set_xlabel(f"{gain_label(ranking)}{scale}")
+    axes.set_xlabel(wrapped(f"{gain_label(ranking)}{scale}", width))
     heading(axes, "Gain over zero-shot per dataset: mean (marker), lowest to highest fold (line)", width)
     axes.tick_params(axis="x", top=True, labeltop=True)
     # Above, since a figure of 33 datasets is longer than a screen.
@@ -165,7 +165,7 @@ def gain_against_fidelity(ranking: Ranking, closeness: pd.DataFrame, width: floa
     axes.axhline(0, color="black", linewidth=0.6, linestyle=":", zorder=0)
     axes.axvline(0.5, color="black", linewidth=0.6, linestyle=":", zorder=0)
     label = "detection AUC, median over cells (0.5: cannot be told from real rows; below: copies)"
-    axes.set_xlabel(textwrap.fill(label, round(13 * width)), fontsize=9)
+    axes.set_xlabel(wrapped(label, width), fontsize=9)
     axes.set_ylabel(f"median over datasets: {gain_label(ranking)}", fontsize=9)
     level = round(100 * (1 - ranking.alpha))
     heading(axes, f"Fidelity against utility; bars: {level} % bootstrap interval of the median", width)

@@ -13,6 +13,7 @@ from tabgen.figures.style import (
     WIDE,
     by_rank,
     dots,
+    every,
     heading,
     method_styles,
     new_figure,
@@ -48,7 +49,8 @@ def critical_difference_diagram(ranking: Ranking, width: float = WIDE) -> Figure
     axes.plot([1, methods], [0, 0], color="black", linewidth=1)
     for tick in range(1, methods + 1):
         axes.plot([tick, tick], [0, 0.1], color="black", linewidth=1)
-        axes.text(tick, 0.15, str(tick), ha="center", va="bottom", fontsize=8)
+        if (tick - 1) % every(methods, width) == 0:
+            axes.text(tick, 0.15, str(tick), ha="center", va="bottom", fontsize=8)
     for position, name in enumerate(names):
         rank, on_left = float(ranks[name]), position < left
         height = -(first_row + row * (position if on_left else methods - 1 - position))
@@ -93,7 +95,7 @@ def rank_sets(ranking: Ranking, width: float = 7.5) -> Figure:
         axes.plot([record.mean_rank], [height], **dots(style))
     labels = [f"{short(record.method)}  [{letters[record.method]}]" for record in records]
     axes.set_yticks(range(len(records)), labels, fontsize=8)
-    axes.set_xticks(range(1, len(records) + 1))
+    axes.set_xticks(range(1, len(records) + 1, every(len(records), width)))
     axes.set_xlim(0.5, len(records) + 0.5)
     axes.invert_yaxis()
     axes.grid(axis="x", linewidth=0.4, color="#CCCCCC")

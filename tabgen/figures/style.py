@@ -127,11 +127,10 @@ def to_svg(figure: Figure) -> str:
 #: What is drawn in black, white and greys, in dark surroundings: colours of the methods stay.
 DARK = """
 @media (prefers-color-scheme: dark) {
-text { fill: #e8eaed }
+svg { fill: #e8eaed }
 [style*="fill: #000000"] { fill: #e8eaed !important } [style*="stroke: #000000"] { stroke: #e8eaed !important }
 [style*="fill: #ffffff"] { fill: #16181b !important } [style*="fill: #f0f0f0"] { fill: #22262b !important }
 [style*="stroke: #404040"] { stroke: #b0b6bd !important } [style*="stroke: #cccccc"] { stroke: #3a3f46 !important }
-[style*="stroke: #0072b2"] { stroke: #56b4e9 !important } [style*="fill: #0072b2"] { fill: #56b4e9 !important }
 }
 """
 
@@ -186,8 +185,18 @@ def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
 
 def heading(axes: Axes, text: str, width: float) -> None:
     """The title, in as many lines as a figure of this width needs."""
-    lines = [part for line in text.split("\n") for part in textwrap.wrap(line, round(13 * width))]
-    axes.set_title("\n".join(lines), fontsize=10)
+    axes.set_title(wrapped(text, width), fontsize=10)
+
+
+def wrapped(text: str, width: float) -> str:
+    """Text in lines that fit over or under the axes of a figure of so many inches."""
+    characters = round((13 if width >= NARROW else 8.5) * width)
+    return "\n".join(part for line in text.split("\n") for part in textwrap.wrap(line, characters))
+
+
+def every(count: int, width: float) -> int:
+    """Of so many ticks on a line, each how many-th has its number: a phone has room for eight or so."""
+    return 1 if width >= NARROW else -(-count // 8)
 
 
 def legend_beside(figure: Figure, axes: Axes, width: float) -> None:

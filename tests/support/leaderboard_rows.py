@@ -83,7 +83,6 @@ def make_row(
         "plugin": None if baseline else "tabgen.references",
         "plugin_version": None if baseline else "0.1.0",
         "mixing": mixing,
-        "tune": None,
         "settings": {"noise": 0.1} if generator == "jitter" else {},
         "ratio": float(method.partition("ratio=")[2] or 1.0),
         "model": "tabgen-nano",

@@ -58,7 +58,7 @@ const tabgenCharts = (() => {
       });
       return inside.length * 45 <= pixels ? inside : inside.filter((v) => /^-?(0|0?\.?0*10*)$/.test(String(v)));
     }
-    const rough = (high - low) / Math.max(2, Math.floor(pixels / 70)), decade = 10 ** Math.floor(Math.log10(rough));
+    const rough = (high - low) / Math.max(3, Math.floor(pixels / 60)), decade = 10 ** Math.floor(Math.log10(rough));
     const step = [1, 2, 5, 10].map((digit) => digit * decade).find((size) => size >= rough);
     const first = Math.ceil(low / step);
     return Array.from({ length: Math.floor(high / step) - first + 1 }, (_, i) => Number(((first + i) * step).toPrecision(8)));
