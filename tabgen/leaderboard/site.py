@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +29,7 @@ from tabgen.leaderboard.schema import SCHEMA_VERSION, columns
 from tabgen.plugins import Plugins
 from tabgen.results import closeness
 from tabgen.statistics import MethodRecord, Policy, normalised_scores
+from tabgen.statistics.saturation import lines_of
 
 Row = dict[str, Any]
 ASSETS = Path(__file__).parent / "assets"
@@ -282,7 +282,7 @@ class _Site:
                 lambda width: figures.gain_against_fidelity(ranking, close, width),
                 "Fidelity against utility",
             )
-        if curves := scaling_curves(board):
+        if curves := lines_of(board.outcomes, 3):
             wanted["scaling"] = (
                 lambda width: figures.gain_against_ratio(ranking, curves, width=width),
                 "Scaling: synthetic rows per real row",
@@ -422,19 +422,6 @@ def marked(record: MethodRecord, ranking: Any) -> str:
     made_up = [pair for pair in ranking.pool.incomplete if pair.method == record.method]
     imputed = {pair.action for pair in made_up} & {"ranked last", "scored as zero-shot"}
     return f"{record.method} [{record.cells_ok}/{record.cells} cells{', ' + imputed.pop() if imputed else ''}]"
-
-
-def scaling_curves(board: Board) -> dict[str, dict[float, str]]:
-    """Methods that differ only in their ratio, at three or more of them: name -> ratio -> method."""
-    lines: dict[str, dict[float, str]] = {}
-    for row in board.rows:
-        if row["generator"]:
-            settings = "" if not row["settings"] else f" {sorted(row['settings'].items())}"
-            line = f"{row['generator']}@{row['mixing']}{settings}"
-            lines.setdefault(line, {})[float(row["ratio"])] = row["method"]
-    curves = {name: dict(sorted(methods.items())) for name, methods in lines.items() if len(methods) >= 3}
-    short = Counter(name.partition(" ")[0] for name in curves)
-    return {n.partition(" ")[0] if short[n.partition(" ")[0]] == 1 else n: curve for n, curve in curves.items()}
 
 
 def alternative(name: str, board: Board) -> str:

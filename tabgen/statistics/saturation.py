@@ -67,14 +67,16 @@ class Saturation:
         return np.asarray(self.ceiling - self.distance * (ratio / self.ratios[0]) ** -self.exponent)
 
 
-def lines_of(outcomes: pd.DataFrame) -> dict[str, dict[float, str]]:
-    """Methods that differ in nothing but their ratio, at two or more of them: name -> ratio -> method."""
+def lines_of(outcomes: pd.DataFrame, fewest: int = 2) -> dict[str, dict[float, str]]:
+    """Methods that differ in nothing but their ratio, at so many of them or more: name -> ratio -> method."""
     lines: dict[str, dict[float, str]] = {}
     generated = outcomes[outcomes["generator"].notna()].drop_duplicates("method")
     for row in generated.to_dict("records"):
         settings = "" if not row["settings"] else f" {sorted(row['settings'].items())}"
+        if isinstance(row.get("tune"), dict):
+            settings += f" tuned by {sorted(row['tune'].items())}"
         lines.setdefault(f"{row['generator']}@{row['mixing']}{settings}", {})[float(row["ratio"])] = row["method"]
-    kept = {name: dict(sorted(methods.items())) for name, methods in lines.items() if len(methods) >= 2}
+    kept = {name: dict(sorted(methods.items())) for name, methods in lines.items() if len(methods) >= fewest}
     plain = Counter(name.partition(" ")[0] for name in kept)
     return {n.partition(" ")[0] if plain[n.partition(" ")[0]] == 1 else n: line for n, line in kept.items()}
 

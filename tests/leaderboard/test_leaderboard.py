@@ -24,7 +24,7 @@ from tabgen.leaderboard.bundle import load_rows, write_bundle
 from tabgen.leaderboard.manifest import MANIFEST
 from tabgen.leaderboard.pages import link, slug
 from tabgen.leaderboard.serve import LOOPBACK, make_server
-from tabgen.leaderboard.site import build_site, scaling_curves
+from tabgen.leaderboard.site import build_site
 from tabgen.leaderboard.verify import (
     MOST_UNVERIFIED,
     TOLERANCE,
@@ -37,6 +37,7 @@ from tabgen.leaderboard.verify import (
 from tabgen.outcome import Cell
 from tabgen.plugins import PluginChoice, Plugins
 from tabgen.runner import QuietWatcher, run_experiment
+from tabgen.statistics.saturation import lines_of
 
 Row = dict[str, Any]
 
@@ -371,7 +372,7 @@ def test_a_metric_is_ranked_the_way_it_was_registered(built_in: Plugins) -> None
 def test_scaling_curves_need_three_ratios_of_one_generator(built_in: Plugins) -> None:
     methods = ("zero-shot", "real", "bootstrap", "jitter:ratio=0.5", "jitter", "jitter:ratio=4", "bootstrap:ratio=2")
     (board,) = make_boards(make_rows(methods), built_in, "complete")
-    assert [list(curve) for curve in scaling_curves(board).values()] == [[0.5, 1.0, 4.0]]
+    assert [list(curve) for curve in lines_of(board.outcomes, 3).values()] == [[0.5, 1.0, 4.0]]
 
 
 def test_nothing_to_rank_is_an_error_not_an_empty_site(built_in: Plugins) -> None:

@@ -80,6 +80,8 @@ def test_settings_and_mixing_make_lines_and_one_ratio_makes_none() -> None:
         ("real", None, "real", {}, 1.0),
     ]
     frame = pd.DataFrame(rows, columns=["method", "generator", "mixing", "settings", "ratio"])
+    tuned = frame[frame["method"] == "g:ratio=2"].assign(method="g:tune=5,ratio=2", tune=[{"trials": 5}])
+    frame = pd.concat([frame, tuned], ignore_index=True)
     assert lines_of(frame) == {
         "g@replace [('a', 1)]": {1.0: "g", 2.0: "g:ratio=2"},
         "g@replace [('a', 2)]": {1.0: "g:a=2", 2.0: "g:a=2,ratio=2"},
