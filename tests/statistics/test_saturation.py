@@ -71,19 +71,16 @@ def test_two_ratios_are_compared_but_get_no_curve() -> None:
 
 
 def test_settings_and_mixing_make_lines_and_one_ratio_makes_none() -> None:
-    rows = [
-        ("g", "g", "replace", {"a": 1}, 1.0),
-        ("g:ratio=2", "g", "replace", {"a": 1}, 2.0),
-        ("g:a=2", "g", "replace", {"a": 2}, 1.0),
-        ("g:a=2,ratio=2", "g", "replace", {"a": 2}, 2.0),
-        ("g@augment", "g", "augment", {"a": 1}, 1.0),
-        ("real", None, "real", {}, 1.0),
+    rows: list[tuple[Any, ...]] = [
+        ("g", "g", "replace", {"a": 1}, 1.0, None),
+        ("g:ratio=2", "g", "replace", {"a": 1}, 2.0, None),
+        ("g:a=2", "g", "replace", {"a": 2}, 1.0, None),
+        ("g:a=2,ratio=2", "g", "replace", {"a": 2}, 2.0, None),
+        ("g:ratio=2,tune=5", "g", "replace", {"a": 1}, 2.0, {"trials": 5}),
+        ("g@augment", "g", "augment", {"a": 1}, 1.0, None),
+        ("real", None, "real", {}, 1.0, None),
     ]
-    frame = pd.DataFrame(rows, columns=["method", "generator", "mixing", "settings", "ratio"])
-    tuned = frame[frame["method"] == "g:ratio=2"].assign(
-        method="g:tune=5,ratio=2", tune=pd.Series([{"trials": 5}], dtype=object).to_numpy()
-    )
-    frame = pd.concat([frame, tuned], ignore_index=True)
+    frame = pd.DataFrame(rows, columns=["method", "generator", "mixing", "settings", "ratio", "tune"])
     assert lines_of(frame) == {
         "g@replace [('a', 1)]": {1.0: "g", 2.0: "g:ratio=2"},
         "g@replace [('a', 2)]": {1.0: "g:a=2", 2.0: "g:a=2,ratio=2"},
