@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from markupsafe import Markup
 from matplotlib.figure import Figure
@@ -311,7 +312,6 @@ class _Site:
             metric = board.metrics[0]
             ranking = board.rankings[metric]
             gains = self._gain_table(board, methods)
-            sizes = gains.abs().max(axis=None, skipna=True)
             parts.append(
                 {
                     "board": board,
@@ -319,7 +319,7 @@ class _Site:
                     "records": [record for record in ranking.methods if record.method in methods],
                     "settings": {row["method"]: row for row in mine},
                     "gains": gains,
-                    "widest": 0.0 if pd.isna(sizes) else float(sizes),
+                    "widest": float(np.nan_to_num(gains.abs().to_numpy(dtype=float)).max(initial=0.0)),
                     "methods": methods,
                     "failures": _failures(mine),
                     "closeness": closeness(board.outcomes[board.outcomes["method"].isin(methods)]),
