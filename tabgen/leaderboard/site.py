@@ -312,7 +312,6 @@ class _Site:
             metric = board.metrics[0]
             ranking = board.rankings[metric]
             gains = self._gain_table(board, methods)
-            widest = float(np.nanmax(gains.abs().to_numpy(dtype=float), initial=0.0))
             parts.append(
                 {
                     "board": board,
@@ -320,7 +319,7 @@ class _Site:
                     "records": [record for record in ranking.methods if record.method in methods],
                     "settings": {row["method"]: row for row in mine},
                     "gains": gains,
-                    "widest": widest,
+                    "widest": float(np.nan_to_num(gains.abs().to_numpy(dtype=float)).max(initial=0.0)),
                     "methods": methods,
                     "failures": _failures(mine),
                     "closeness": closeness(board.outcomes[board.outcomes["method"].isin(methods)]),
