@@ -15,10 +15,11 @@ from tabgen import fidelity
 from tabgen.cache import CacheSettings
 from tabgen.engines import EngineSettings
 from tabgen.environment import provenance
-from tabgen.experiment import Experiment, plan
+from tabgen.experiment import Experiment
 from tabgen.made_elsewhere import FILE
 from tabgen.outcome import STATUSES, Cell, Outcome, Result, key_of
 from tabgen.plugins import PluginChoice, Plugins
+from tabgen.schedule import Expected, Shard, longest_first, planned_cells
 from tabgen.store import Store
 
 
@@ -81,8 +82,9 @@ def run_experiment(
     retry: Sequence[str] = (),
     cache: bool = True,
     cache_limit_mb: float | None = None,
+    shard: Shard | None = None,
 ) -> RunSummary:
-    """Run every cell of ``experiment`` that ``folder`` does not hold yet.
+    """Run every cell of ``experiment`` that ``folder`` does not hold yet, the longest of every pass first.
 
     The first Ctrl-C lets running cells finish, the second stops at once; both leave a store that the same
     call completes.
@@ -95,14 +97,18 @@ def run_experiment(
         Keep synthetic rows and zero-shot scores in ``folder/cache`` for other cells, and use those kept there.
     cache_limit_mb : float, optional
         The cache's size at most; least recently used files go first.
+    shard : Shard, optional
+        The part of the plan that is run here.
     """
     began = time.monotonic()
-    cells = plan(experiment, plugins)
+    cells, expected = planned_cells(experiment, plugins, shard), Expected(experiment.suite)
     with Store(folder, write=True) as store:
         replaced = _replaced_tables(cells, store)
         store.drop(replaced)
         done = {key for key, status in store.statuses().items() if status not in retry}
-        waiting = [cell for cell in cells if cell.key not in done]
+        for row in store.outcomes():
+            expected.learn(row)
+        waiting = longest_first([cell for cell in cells if cell.key not in done], expected)
         result = RunSummary(len(cells), len(cells) - len(waiting))
         watcher.begin(result.planned, result.done_before)
         if replaced:

@@ -29,6 +29,7 @@ from tabgen.cli import (
     recover,
     run,
     scale,
+    slurm,
 )
 from tabgen.errors import TabgenError, TableWarning
 
@@ -67,6 +68,7 @@ app.command("rank")(rank.rank)
 app.command("multiverse")(multiverse.multiverse)
 app.command("plan")(plan.plan)
 app.command("generate")(generate.generate)
+app.command("slurm")(slurm.slurm)
 app.command("fit")(fit.fit)
 app.command("predict")(predict.predict)
 app.command("look")(look.look)

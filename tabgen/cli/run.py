@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tabgen.outcome import Cell
     from tabgen.plugins import Plugins
     from tabgen.runner import Watcher
+    from tabgen.schedule import Shard
 
 
 def run(
@@ -76,6 +77,9 @@ def run(
         "", "--retry", help="Run cells again that ended so: error,timeout,out_of_memory,crashed."
     ),
     fidelity: bool = typer.Option(True, "--fidelity/--no-fidelity", help="Measure each synthetic table's closeness."),
+    shard: str = typer.Option(
+        "", "--shard", help="Run one part of the plan alone, such as 1/3; `leaderboard merge` joins them."
+    ),
     dry_run: bool = typer.Option(False, "--dry-run", help="Print what would run, and for how long; run nothing."),
     report: bool = typer.Option(True, "--report/--no-report", help="Write report.html at the end."),
 ) -> None:
@@ -89,13 +93,14 @@ def run(
 
     from tabgen.cli.answer import AnsweringWatcher
     from tabgen.cli.listings import load
-    from tabgen.experiment import plan
     from tabgen.outcome import RETRYABLE
     from tabgen.progress import make_watcher
     from tabgen.runner import run_experiment
+    from tabgen.schedule import parse_shard, planned_cells
     from tabgen.spec import make_spec
 
     plugins = load(context)
+    part = parse_shard(shard) if shard else None
     again = split_words(retry)
     for status in again:
         if status not in RETRYABLE:
@@ -139,10 +144,10 @@ def run(
     if not values.get("methods"):
         _say_what_is_left_out(plugins)
     if dry_run:
-        print_plan(plan(experiment, plugins), output, workers or os.cpu_count() or 1, console)
+        print_plan(planned_cells(experiment, plugins, part), output, workers or os.cpu_count() or 1, console)
         return
     watcher: Watcher = make_watcher(console)
-    if len(experiment.suite.datasets) == 1:
+    if len(experiment.suite.datasets) == 1 and not part:
         watcher = AnsweringWatcher(watcher, stored_outcomes(output))
     summary = run_experiment(
         experiment,
@@ -157,16 +162,22 @@ def run(
         retry=again,
         cache=cache,
         cache_limit_mb=cache_limit,
+        shard=part,
     )
     if sum(summary.ran.values()) + summary.done_before:
-        _show(output, report, console)
+        _show(output, report, console, part)
     console.print(summary.sentence(), highlight=False, soft_wrap=True)
     if summary.stopped:
         raise typer.Exit(130)
 
 
-def _show(folder: Path, report: bool, console: Console) -> None:
-    """What the outcomes of a folder say, and its report."""
+def _show(folder: Path, report: bool, console: Console, part: Shard | None) -> None:
+    """What the outcomes of a folder say, and its report; of a shard, how to join it to the others."""
+    if part:
+        join = "`tabgen leaderboard merge SHARD... -o ALL`, then `tabgen rank ALL`"
+        text = f"Shard {part}: nothing is ranked before the shards are together: {join}."
+        console.print(text, highlight=False, soft_wrap=True)
+        return
     from tabgen.cli.rank import print_outcomes
     from tabgen.freeze import read_freeze, region_of
     from tabgen.results import default_arm, load_results, rank_pools
