@@ -99,7 +99,9 @@ def compare(
     if len(planned.suite.datasets) == 1:
         planned.suite.datasets[0].load()  # a bad table is said once, here, not once per cell
     console = Console()
-    watcher = make_watcher(console) if console.is_terminal or console.is_jupyter else QuietWatcher()
+    watcher = (
+        make_watcher(console, Path(output) / "logs") if console.is_terminal or console.is_jupyter else QuietWatcher()
+    )
     run_experiment(planned, Path(output), registry, choice, watcher, workers=workers or 0)
     keys = {cell.key for cell in plan(planned, registry)}  # the folder may hold other runs' cells too
     outcomes = load_results(output)

@@ -22,14 +22,18 @@ class PluginError(TabgenError):
     """A plugin that cannot be loaded, or registers something unusable."""
 
 
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The known name that is most like this one, or all of them."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean '{close[0]}'?" if close else f"there are: {', '.join(names) or 'none'}."
+
+
 class UnknownNameError(TabgenError):
     """A name that nothing is registered under."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
-        names = sorted(known)
-        close = difflib.get_close_matches(name, names, n=1)
-        hint = f"did you mean '{close[0]}'?" if close else f"there are: {', '.join(names) or 'none'}."
-        super().__init__(f"no {kind} is called '{name}'; {hint}")
+        super().__init__(f"no {kind} is called '{name}'; {did_you_mean(name, known)}")
 
 
 class DataError(TabgenError):

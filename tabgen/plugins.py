@@ -19,7 +19,7 @@ import pluggy
 
 from tabgen import hookspecs
 from tabgen.environment import own_version
-from tabgen.errors import PluginError, UnknownNameError
+from tabgen.errors import PluginError, UnknownNameError, did_you_mean
 from tabgen.generator import BASELINES, MIXINGS, Generator, GeneratorInfo
 from tabgen.identity import code_hash
 from tabgen.marker import PROJECT
@@ -204,6 +204,13 @@ class Plugins:
     metrics: Registry[Metric] = field(default_factory=lambda: Registry("metric"))
     engines: Registry[Callable[..., Any]] = field(default_factory=lambda: Registry("engine"))
 
+    def _check_hooks(self, module: object) -> None:
+        """A function that is marked as a hook and is none was likely meant as one that there is."""
+        known = [name for name in vars(hookspecs) if name.startswith("tabgen_")]
+        for name in dir(module):
+            if name not in known and self.manager.parse_hookimpl_opts(module, name) is not None:
+                raise PluginError(f"there is no hook '{name}'; {did_you_mean(name, known)}")
+
     def _add(self, module: object, plugin: Plugin) -> None:
         """Register one module's hooks and what they offer; all of it, or, on an error, nothing."""
         hooks: tuple[tuple[str, Callable[..., None]], ...] = (
@@ -217,6 +224,7 @@ class Plugins:
             raise PluginError(f"another plugin is already called '{plugin.name}'; rename the file or the entry point.")
         self.manager.register(module, name=plugin.name)
         try:
+            self._check_hooks(module)
             self.manager.check_pending()
             if not self.manager.get_hookcallers(module):
                 raise PluginError(

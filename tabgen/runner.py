@@ -19,14 +19,15 @@ from tabgen.experiment import Experiment
 from tabgen.made_elsewhere import FILE
 from tabgen.outcome import STATUSES, Cell, Outcome, Result, key_of
 from tabgen.plugins import PluginChoice, Plugins
-from tabgen.schedule import Expected, Shard, longest_first, planned_cells
+from tabgen.schedule import Expected, Shard, TimeLeft, longest_first, planned_cells
 from tabgen.store import Store
+from tabgen.text import counted
 
 
 class Watcher(Protocol):
-    """Who follows a run: told the size of it, and of every cell as it starts and ends."""
+    """Who follows a run: told its size, whom to ask for the seconds left, and every cell as it starts and ends."""
 
-    def begin(self, total: int, done: int) -> None: ...
+    def begin(self, total: int, done: int, left: Callable[[], float | None]) -> None: ...
     def started(self, cell: Cell) -> None: ...
     def finished(self, outcome: Outcome) -> None: ...
     def say(self, message: str) -> None: ...
@@ -36,7 +37,7 @@ class Watcher(Protocol):
 class QuietWatcher:
     """Follows nothing: for runs from Python."""
 
-    def begin(self, total: int, done: int) -> None: ...
+    def begin(self, total: int, done: int, left: Callable[[], float | None]) -> None: ...
     def started(self, cell: Cell) -> None: ...
     def finished(self, outcome: Outcome) -> None: ...
     def say(self, message: str) -> None: ...
@@ -63,7 +64,8 @@ class RunSummary:
             f"{count} {status}" for status, count in sorted(self.ran.items(), key=lambda i: (i[0] != "ok", i[0]))
         )
         minutes, seconds = divmod(round(self.seconds), 60)
-        text = f"{self.planned} cells: {self.done_before} were done before"
+        were = "was" if self.done_before == 1 else "were"
+        text = f"{counted(self.planned, 'cell')}: {self.done_before} {were} done before"
         text += f", {sum(self.ran.values())} ran in {minutes} min {seconds:02d} s"
         text += f" ({ended})" if ended else ""
         return text + (f"; {self.left} left, the same command goes on." if self.left else ".")
@@ -110,9 +112,11 @@ def run_experiment(
             expected.learn(row)
         waiting = longest_first([cell for cell in cells if cell.key not in done], expected)
         result = RunSummary(len(cells), len(cells) - len(waiting))
-        watcher.begin(result.planned, result.done_before)
+        left = TimeLeft(waiting, expected)
+        watcher.begin(result.planned, result.done_before, left)
         if replaced:
-            watcher.say(f"{len(replaced)} outcomes are removed: their tables, made elsewhere, gave way to others.")
+            told = "1 outcome is" if len(replaced) == 1 else f"{len(replaced)} outcomes are"
+            watcher.say(f"{told} removed: a table made elsewhere gave way to another.")
         if not waiting:
             watcher.end()
             return result
@@ -130,6 +134,7 @@ def run_experiment(
         where = provenance()
 
         def started(cell: Cell) -> None:
+            left.started(cell)
             watcher.started(cell)
             _observe(plugins.manager.hook.tabgen_cell_started, watcher, cell=cell)
 
@@ -145,6 +150,7 @@ def run_experiment(
                     outcome = Outcome(planned, answer, answer.provenance or where)
                     store.add(outcome)
                     result.ran[outcome.status] += 1
+                    left.finished(outcome)
                     watcher.finished(outcome)
                     _observe(plugins.manager.hook.tabgen_cell_finished, watcher, outcome=outcome)
             except KeyboardInterrupt:

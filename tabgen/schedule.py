@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import Any
 from tabgen.datasets import Dataset, Suite
 from tabgen.errors import ExperimentError
 from tabgen.experiment import Experiment, plan
-from tabgen.outcome import Cell, rows_key
+from tabgen.outcome import Cell, Outcome, rows_key
 from tabgen.plugins import Plugins
 
 GROWTH = 0.7
@@ -90,8 +91,8 @@ class Expected:
 
     def __init__(self, suite: Suite, rows: Iterable[Mapping[str, Any]] = ()) -> None:
         self._shapes = {dataset.name: shape_of(dataset) for dataset in suite.datasets}
-        self._here: dict[tuple[Any, ...], list[float]] = defaultdict(list)
-        self._rates: dict[Any, list[float]] = defaultdict(list)
+        self._known: dict[Any, list[float]] = defaultdict(list)
+        self._medians: dict[Any, float] = {}
         for row in rows:
             self.learn(row)
 
@@ -102,9 +103,9 @@ class Expected:
             return
         method, cap = row["method"], row["max_train_rows"]
         rate = seconds / self.size(row["dataset"], cap)
-        self._here[method, row["dataset"], cap].append(seconds)
-        self._rates[method].append(rate)
-        self._rates[None].append(rate)
+        for place, value in (((method, row["dataset"], cap), seconds), (method, rate), (None, rate)):
+            self._known[place].append(value)
+            self._medians.pop(place, None)
 
     def size(self, dataset: str, max_train_rows: int | None) -> float:
         """What the seconds of a method are in proportion to."""
@@ -114,11 +115,56 @@ class Expected:
 
     def seconds(self, cell: Cell) -> float | None:
         """Of wall time; None while nothing at all is known."""
-        here = self._here.get((cell.method, cell.dataset, cell.max_train_rows))
-        if here:
-            return median(here)
-        rates = self._rates.get(cell.method) or self._rates.get(None)
-        return median(rates) * self.size(cell.dataset, cell.max_train_rows) if rates else None
+        here = self._median((cell.method, cell.dataset, cell.max_train_rows))
+        if here is not None:
+            return here
+        rate = self._median(cell.method)
+        if rate is None:
+            rate = self._median(None)
+        return None if rate is None else rate * self.size(cell.dataset, cell.max_train_rows)
+
+    def _median(self, place: Any) -> float | None:
+        """Of what is known of a place: (method, table, cap), a method's rate, or, under None, the rate of all."""
+        if place not in self._medians and place in self._known:
+            self._medians[place] = median(self._known[place])
+        return self._medians.get(place)
+
+
+class TimeLeft:
+    """How long a run will still take: what is expected of the cells that are left, shared out among those at work.
+
+    Parameters
+    ----------
+    waiting : sequence of Cell
+        In the order in which they will run.
+    expected : Expected
+        Learns from every cell that ends.
+    """
+
+    def __init__(self, waiting: Sequence[Cell], expected: Expected) -> None:
+        self._waiting = {cell.key: cell for cell in waiting}
+        self._running: dict[str, tuple[Cell, float]] = {}
+        self._expected, self._at_once = expected, 1
+
+    def started(self, cell: Cell) -> None:
+        self._running[cell.key] = (self._waiting.pop(cell.key, cell), time.monotonic())
+        self._at_once = max(self._at_once, len(self._running))
+
+    def finished(self, outcome: Outcome) -> None:
+        self._waiting.pop(outcome.key, None)
+        self._running.pop(outcome.key, None)
+        self._expected.learn(outcome.to_dict())
+
+    def __call__(self) -> float | None:
+        """Seconds; None while no cell has ended, here or in the store."""
+        now = time.monotonic()
+        running = [(self._expected.seconds(cell), now - began) for cell, began in self._running.values()]
+        waiting = [self._expected.seconds(cell) for cell in self._waiting.values()]
+        if None in waiting or any(seconds is None for seconds, _ in running):
+            return None
+        left = [max(0.0, (seconds or 0.0) - spent) for seconds, spent in running]
+        left += [seconds or 0.0 for seconds in waiting]
+        return max(sum(left) / self._at_once, max(left, default=0.0))
 
 
 def longest_first(cells: Sequence[Cell], expected: Expected) -> list[Cell]:

@@ -13,7 +13,7 @@ from tabgen import datasets
 from tabgen.arms import ARMS
 from tabgen.clock import Phase
 from tabgen.comparable import DRAWS
-from tabgen.errors import ExperimentError, UnknownNameError
+from tabgen.errors import ExperimentError, UnknownNameError, did_you_mean
 from tabgen.experiment import Experiment, Limits, default_methods, find_suite, parse_methods
 from tabgen.generator import BASELINES
 from tabgen.models import DEFAULT_MODEL
@@ -187,17 +187,19 @@ def make_spec(values: dict[str, Any], where: str = "the experiment") -> Experime
     try:
         return ExperimentSpec(**values)
     except ValidationError as error:
-        known = ", ".join(ExperimentSpec.model_fields)
         lines = []
         for problem in error.errors(include_url=False):
             field = ".".join(str(part) for part in problem["loc"])
             if problem["type"] == "extra_forbidden":
-                lines.append(f"there is no field '{field}'; the fields are {known}")
+                lines.append(
+                    f"there is no field '{field}'; {did_you_mean(field, ExperimentSpec.model_fields).rstrip('.')}"
+                )
             elif not field:
                 lines.append(problem["msg"].removeprefix("Value error, "))
             else:
                 lines.append(f"{field} = {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}")
-        raise ExperimentError(f"{where}: {'; '.join(lines)}.") from error
+        told = "; ".join(lines)
+        raise ExperimentError(f"{where}: {told}{'' if told.endswith('?') else '.'}") from error
 
 
 def read_spec(path: Path) -> dict[str, Any]:

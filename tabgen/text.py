@@ -22,6 +22,24 @@ def is_text(data: Any) -> bool:
     return True
 
 
+def counted(count: int, word: str) -> str:
+    """``1 cell``, ``2,000 cells``."""
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it: ``40 s``, ``3 min``, ``1 h 20 min``, ``2 d 3 h``."""
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes:02d} min"
+    return f"{hours // 24} d {hours % 24} h"
+
+
 def clean(text: Any, most: int | None = None) -> str:
     """Printable text, tabs and line ends: anything else becomes the replacement character; cut after ``most``."""
     cleaned = UNPRINTABLE.sub("\ufffd", str(text))

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -37,7 +38,7 @@ class Notes:
         self.started_cells: list[str] = []
         self.finished_cells: list[str] = []
 
-    def begin(self, total: int, done: int) -> None:
+    def begin(self, total: int, done: int, left: Callable[[], float | None]) -> None:
         self.total, self.done = total, done
 
     def started(self, cell: Cell) -> None:

@@ -49,7 +49,7 @@ def test_a_file_says_all_that_the_flags_can(built_in: Plugins, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"fold": 3}, "there is no field 'fold'; the fields are suite, data, target, methods"),
+        ({"fold": 3}, "there is no field 'fold'; did you mean 'folds'?"),
         ({"folds": 1}, "folds = 1: input should be greater than or equal to 2"),
         ({"folds": "three"}, "folds = 'three': input should be a valid integer"),
         ({"mixing": "beside"}, "mixing.0 = 'beside': input should be 'replace' or 'augment'"),

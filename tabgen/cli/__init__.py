@@ -31,6 +31,7 @@ from tabgen.cli import (
     scale,
     slurm,
 )
+from tabgen.cli.readable import ReadableGroup
 from tabgen.errors import TabgenError, TableWarning
 
 app = typer.Typer(
@@ -38,7 +39,8 @@ app = typer.Typer(
     help="Which synthetic-data generator really helps a tabular foundation model?",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
+    cls=ReadableGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
@@ -103,7 +105,7 @@ def main() -> None:
     """Run the command line; an expected error is one line on standard error and exit code 2."""
     warnings.showwarning = _show_warning
     try:
-        app()
+        app(prog_name="tabgen")
     except TabgenError as error:
         typer.secho(f"tabgen: {error}", fg="red", err=True)
         sys.exit(2)

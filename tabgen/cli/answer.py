@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tabgen.outcome import Cell, Outcome
+from tabgen.text import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,8 +28,8 @@ class AnsweringWatcher:
         self._watcher, self._rows = watcher, known
         self._said = time.monotonic()
 
-    def begin(self, total: int, done: int) -> None:
-        self._watcher.begin(total, done)
+    def begin(self, total: int, done: int, left: Callable[[], float | None]) -> None:
+        self._watcher.begin(total, done, left)
 
     def started(self, cell: Cell) -> None:
         self._watcher.started(cell)
@@ -63,7 +65,8 @@ def so_far(rows: list[dict[str, Any]]) -> str:
     best = uses[0]
     judged = found.recommendation if best.test else f"too few splits to judge: {best.splits}"
     return (
-        f"so far, of {len(uses)} uses of rows the best is {use_of(best)}: {best.before:.3f} -> {best.after:.3f} ROC-AUC"
+        f"so far, of {counted(len(uses), 'use')} of rows the best is {use_of(best)}:"
+        f" {best.before:.3f} -> {best.after:.3f} ROC-AUC"
         f" ({judged})"
     )
 
@@ -89,11 +92,11 @@ def print_answer(answer: Answer, outcomes: pd.DataFrame, console: Console) -> No
             f"{candidate.after:.3f}",
             f"{test.low:+.3f} .. {test.high:+.3f}" if test else "",
             f"{test.better:.0%}" if test else "",
-            "" if candidate.worth is None else f"{candidate.worth:.0f} rows",
+            "" if candidate.worth is None else counted(round(candidate.worth), "row"),
         )
     console.print(table)
     left = len(answer.candidates) - SHOWN
-    more = f" {left} uses that stand lower are in the report." if left > 0 else ""
+    more = f" {counted(left, 'use')} below these: in the report." if left > 0 else ""
     console.print(
         f"before, after: ROC-AUC of the real rows alone and of the use. better: probability that it adds more than"
         f" {answer.rope:g}. worth: real rows that give the same score.{more}",

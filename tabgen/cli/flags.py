@@ -38,6 +38,13 @@ READ: dict[str, Callable[[str], Any]] = {
 """How the text of a flag becomes the value of the experiment's field; other flags are the value."""
 
 
+def presets_like(incomplete: str) -> list[str]:
+    """Presets that a shell may complete this to."""
+    from tabgen.spec import preset_names
+
+    return [name for name in preset_names() if name.startswith(incomplete)]
+
+
 def on_command_line(context: typer.Context, name: str) -> bool:
     """Whether a flag was typed: one that was not must not override a file."""
     source = context.get_parameter_source(name)

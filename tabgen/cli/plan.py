@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from tabgen.cli.flags import given_fields, read_values, split_methods
+from tabgen.cli.flags import given_fields, presets_like, read_values, split_methods
 
 
 def plan(
@@ -17,6 +17,7 @@ def plan(
     preset: str = typer.Option(
         "",
         "--preset",
+        autocompletion=presets_like,
         help="An embedded experiment file: quick, core, paper, paper-nano, study and others (docs/experiments.md).",
     ),
     suite: str = typer.Option(None, "--suite", help="As in `tabgen run`, and so on to --max-test-rows."),

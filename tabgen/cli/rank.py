@@ -65,6 +65,7 @@ def rank(
         raise ExperimentError(f"no cell here measured the arm '{arm}'; measured were: {', '.join(arms_of(outcomes))}.")
     shown = arm or default_arm(outcomes)
     metrics = load(context).metrics
+    check_metric(metric, outcomes)
     higher_better = metrics[metric].higher_is_better if metric in metrics else None
     plain = as_json or as_csv or as_latex
     arms = [shown] if arm or plain else None
@@ -98,6 +99,15 @@ def rank(
             for sentence in label_of(freeze, each.ranking, keys, named).sentences():  # type: ignore[arg-type]
                 console.print(sentence, highlight=False, markup=False)
         console.print(f"Different rankings of this that were looked at: {looked}.", highlight=False)
+
+
+def check_metric(metric: str, outcomes: pd.DataFrame) -> None:
+    """Raise :class:`tabgen.errors.UnknownNameError` for a metric that no outcome holds a score in."""
+    from tabgen.errors import UnknownNameError
+
+    there = {column.partition("_test_")[2] for column in outcomes.columns if "_test_" in column}
+    if there and metric not in there:
+        raise UnknownNameError("metric", metric, there)
 
 
 def cheapest(ranking: Ranking) -> dict[str, object] | None:
@@ -331,7 +341,7 @@ def print_pairs(ranking: Ranking, console: Console) -> None:
         interval = pair.interval
         shown = f"{interval.low:+.3f} .. {interval.high:+.3f}" if interval else ""
         estimate = _number(pair.estimate, 3, signed=True)
-        table.add_row(pair.method, pair.other, estimate, shown, f"{pair.p:.3f}", pair.verdict)
+        table.add_row(pair.method, pair.other, estimate, shown, _number(pair.p, 3), pair.verdict)
     console.print(table)
 
 

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from tabgen.cli import tables
-from tabgen.cli.flags import given_fields, read_values, split_words
+from tabgen.cli.flags import given_fields, presets_like, read_values, split_words
 from tabgen.errors import ExperimentError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from tabgen.experiment import Experiment
     from tabgen.outcome import Cell
     from tabgen.plugins import Plugins
     from tabgen.runner import Watcher
@@ -30,6 +31,7 @@ def run(
     preset: str = typer.Option(
         "",
         "--preset",
+        autocompletion=presets_like,
         help="An embedded experiment file: quick, core, paper, paper-nano, study and others (docs/experiments.md).",
     ),
     suite: str = typer.Option(None, "--suite", help="A suite by name (core, quick), or a folder with a manifest.json."),
@@ -80,6 +82,8 @@ def run(
     shard: str = typer.Option(
         "", "--shard", help="Run one part of the plan alone, such as 1/3; `leaderboard merge` joins them."
     ),
+    quiet: bool = typer.Option(False, "--quiet", "-q", help="Say what failed, and the last line; nothing else."),
+    verbose: bool = typer.Option(False, "--verbose", "-v", help="Say of every cell how it ended."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Print what would run, and for how long; run nothing."),
     report: bool = typer.Option(True, "--report/--no-report", help="Write report.html at the end."),
 ) -> None:
@@ -91,10 +95,8 @@ def run(
     """
     from rich.console import Console
 
-    from tabgen.cli.answer import AnsweringWatcher
     from tabgen.cli.listings import load
     from tabgen.outcome import RETRYABLE
-    from tabgen.progress import make_watcher
     from tabgen.runner import run_experiment
     from tabgen.schedule import parse_shard, planned_cells
     from tabgen.spec import make_spec
@@ -141,14 +143,12 @@ def run(
         if values.get("data"):
             tables.warn_of(table, experiment.folds)
     console = Console(stderr=False)
-    if not values.get("methods"):
+    if not values.get("methods") and not quiet:
         _say_what_is_left_out(plugins)
     if dry_run:
         print_plan(planned_cells(experiment, plugins, part), output, workers or os.cpu_count() or 1, console)
         return
-    watcher: Watcher = make_watcher(console)
-    if len(experiment.suite.datasets) == 1 and not part:
-        watcher = AnsweringWatcher(watcher, stored_outcomes(output))
+    watcher = _watcher(experiment, output, console, quiet, verbose, part)
     summary = run_experiment(
         experiment,
         output,
@@ -164,11 +164,28 @@ def run(
         cache_limit_mb=cache_limit,
         shard=part,
     )
-    if sum(summary.ran.values()) + summary.done_before:
+    if sum(summary.ran.values()) + summary.done_before and not quiet:
         _show(output, report, console, part)
     console.print(summary.sentence(), highlight=False, soft_wrap=True)
     if summary.stopped:
         raise typer.Exit(130)
+
+
+def _watcher(
+    experiment: Experiment, folder: Path, console: Console, quiet: bool, verbose: bool, part: Shard | None
+) -> Watcher:
+    """Who follows the run: of one table, one who says now and then what it has shown so far."""
+    from tabgen.cli.answer import AnsweringWatcher
+    from tabgen.progress import QuietWatcher, make_watcher
+
+    if quiet and verbose:
+        raise ExperimentError("--quiet or --verbose, not both.")
+    watcher: Watcher = (
+        QuietWatcher(console, folder / "logs") if quiet else make_watcher(console, folder / "logs", verbose)
+    )
+    if len(experiment.suite.datasets) > 1 or part or quiet:
+        return watcher
+    return AnsweringWatcher(watcher, stored_outcomes(folder))
 
 
 def _show(folder: Path, report: bool, console: Console, part: Shard | None) -> None:
@@ -216,6 +233,8 @@ def print_plan(cells: list[Cell], folder: Path, workers: int, console: Console) 
     """Cells by method, how many are done, and the time left by the outcomes that the folder holds."""
     from statistics import median
 
+    from tabgen.text import counted, duration
+
     done = {outcome["key"]: outcome for outcome in stored_outcomes(folder)}
     left_seconds, unknown = 0.0, 0
     for method in dict.fromkeys(cell.method for cell in cells):
@@ -226,10 +245,13 @@ def print_plan(cells: list[Cell], folder: Path, workers: int, console: Console) 
         left_seconds += len(left) * (each or 0.0)
         unknown += len(left) if each is None else 0
         shown = "no outcome to judge by" if each is None else f"about {each:.1f} s each"
-        console.print(f"{method}: {len(left)} of {len(mine)} cells to run, {shown}", highlight=False, markup=False)
+        console.print(
+            f"{method}: {len(left)} of {counted(len(mine), 'cell')} to run, {shown}", highlight=False, markup=False
+        )
     datasets, folds = len({cell.dataset for cell in cells}), len({cell.fold for cell in cells})
     remaining = sum(cell.key not in done for cell in cells)
-    text = f"{len(cells)} cells ({datasets} datasets, {folds} folds), {remaining} to run"
+    size = f"{counted(datasets, 'dataset')}, {counted(folds, 'fold')}"
+    text = f"{counted(len(cells), 'cell')} ({size}), {remaining} to run"
     if remaining > unknown:
-        text += f"; about {left_seconds / workers / 60:.1f} min on {workers} workers"
-    console.print(text + (f"; {unknown} cells of unknown time." if unknown else "."), highlight=False)
+        text += f"; about {duration(left_seconds / workers)} on {counted(workers, 'worker')}"
+    console.print(text + (f"; {counted(unknown, 'cell')} of unknown time." if unknown else "."), highlight=False)

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import typer
 
+from tabgen.cli.flags import presets_like
 from tabgen.errors import ExperimentError
+from tabgen.text import counted
 
 
 def slurm(
@@ -16,7 +18,10 @@ def slurm(
     experiment_file: Path = typer.Argument(None, metavar="[EXPERIMENT.toml]", help="An experiment as a file."),
     output: Path = typer.Option(..., "-o", "--output", help="Folder of the run, on a file system that all nodes see."),
     preset: str = typer.Option(
-        "", "--preset", help="An embedded experiment file in place of one (docs/experiments.md)."
+        "",
+        "--preset",
+        autocompletion=presets_like,
+        help="An embedded experiment file in place of one (docs/experiments.md).",
     ),
     shards: int = typer.Option(..., "--shards", min=1, help="Jobs of the array, each with a part of the cells."),
     cpus: int = typer.Option(8, "--cpus", min=1, help="CPUs of a job, and cells at once where there is no GPU."),
@@ -51,7 +56,9 @@ def slurm(
     experiment = make_spec(read_values(experiment_file, preset, {}), str(experiment_file or preset)).build(plugins)
     cells = len(plan(experiment, plugins))
     if cells < shards:
-        raise ExperimentError(f"--shards {shards}: the experiment has {cells} cells; ask for as many shards at most.")
+        raise ExperimentError(
+            f"--shards {shards}: the experiment has {counted(cells, 'cell')}; ask for as many shards at most."
+        )
     choice = context.obj
     words = [sys.executable, "-m", "tabgen"]
     words += [word for file in choice.files for word in ("--plugin", str(Path(file).resolve()))]
@@ -73,6 +80,7 @@ def slurm(
         f"{shlex.join([*words, 'leaderboard', 'merge'])} {shlex.quote(str(whole))}/shard-* -o {shlex.quote(str(whole))}"
     )
     of_job = f'--shard "$SLURM_ARRAY_TASK_ID/{shards}" -o {shlex.quote(str(whole))}/"shard-$SLURM_ARRAY_TASK_ID"'
+    size = f"{counted(cells, 'cell')} in {counted(shards, 'shard')}"
     script = whole / "array.sbatch"
     whole.mkdir(parents=True, exist_ok=True)
     script.write_text(
@@ -80,7 +88,7 @@ def slurm(
             [
                 "#!/bin/bash",
                 *(f"#SBATCH --{_quoted(option)}" for option in options),
-                f"# {cells} cells in {shards} shards. Submit it again to go on; when all have ended:",
+                f"# {size}. Submit it again to go on; when all have ended:",
                 f"#   {join}",
                 "set -euo pipefail",
                 f"cd {shlex.quote(str(Path.cwd()))}",
@@ -92,7 +100,7 @@ def slurm(
         ),
         encoding="utf-8",
     )
-    typer.echo(f"{cells} cells in {shards} shards. Submit them: sbatch {shlex.quote(str(script))}")
+    typer.echo(f"{size}. Submit them: sbatch {shlex.quote(str(script))}")
     typer.echo(f"When all have ended: {join}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import subprocess
@@ -25,6 +26,11 @@ folds = 2
 seeds = 1
 model = "{FIXTURE}"
 """
+
+
+def without_path(row: str) -> str:
+    """A row as `merge` keeps it: where a table lay on one machine says nothing on another."""
+    return json.dumps(json.loads(row) | {"path": ""}, sort_keys=True)
 
 
 @pytest.fixture
@@ -62,7 +68,7 @@ def test_the_jobs_of_the_script_joined_are_the_whole_run(experiment: Path, tmp_p
     invoke("run", experiment, "-o", tmp_path / "whole", "--no-report")
     whole = rows_of(tmp_path / "whole")
     assert len(whole) == 6
-    assert rows_of(folder) == whole
+    assert rows_of(folder) == {key: without_path(row) for key, row in whole.items()}
 
 
 def test_a_dry_run_of_a_shard_counts_its_cells(experiment: Path, tmp_path: Path) -> None:
