@@ -23,6 +23,7 @@ import numpy as np
 import psutil
 
 from tabgen.leaderboard.site import build_site
+from tabgen.outcome import Outcome
 from tabgen.plugins import PluginChoice, get_plugins
 from tabgen.store import Store
 
@@ -136,7 +137,7 @@ def main() -> None:
         with Store(folder / "run", write=True) as store:
             store._db.execute("PRAGMA synchronous=OFF")
             for row in outcomes(options.datasets, options.folds, options.methods, options.seeds):
-                store.add(row)
+                store.add(Outcome.from_dict(row))
         began, used = time.perf_counter(), time.process_time()
         built = build_site([folder / "run"], folder / "site", get_plugins(PluginChoice(external=False)))
         wall, used = time.perf_counter() - began, time.process_time() - used
