@@ -153,6 +153,35 @@ def clamp_batch(n_rows: int, batch_size: int, pac: int) -> tuple[int, int]:
     return max(step, min(batch_size, n_rows) // step * step), pac
 
 
+@contextmanager
+def _short_backward() -> Iterator[None]:
+    """While it lasts, SDV's CTGAN trains the discriminator without gradients of the generator: a quarter less time.
+
+    The package does not cut the generated rows off from the generator in the discriminator's updates, so that each goes
+    back through the generator twice for gradients that its next update throws away. Every weight and
+    every random number stay as they were.
+    """
+    import sdv.single_table.ctgan as of_sdv
+
+    original: Any = of_sdv.CTGAN
+
+    class Shortened(original):  # type: ignore[misc]  # SDV is untyped
+        calls = 0
+
+        def _apply_activate(self, data: Tensor) -> Tensor:
+            rows: Tensor = super()._apply_activate(data)
+            # called once in each update: first those of the discriminator, then that of the generator
+            of_generator = self.calls % (self._discriminator_steps + 1) == self._discriminator_steps
+            self.calls += 1
+            return rows if of_generator else rows.detach().requires_grad_()  # the gradient penalty needs theirs
+
+    of_sdv.CTGAN = Shortened
+    try:
+        yield
+    finally:
+        of_sdv.CTGAN = original
+
+
 def epochs_for(steps: int, n_rows: int, batch_size: int) -> int:
     """Passes over the table that make at least ``steps`` training steps; an epoch is rows // batch of them.
 
@@ -227,6 +256,10 @@ class CTGAN(_SDVGenerator):
         self.generator_lr = generator_lr
         self.discriminator_lr = discriminator_lr
         self.discriminator_steps = discriminator_steps
+
+    def _fit_one(self, metadata: dict[str, Any], frame: pd.DataFrame, context: FitContext) -> Any:
+        with _short_backward():
+            return super()._fit_one(metadata, frame, context)
 
     def _synthesizer(self, metadata: Any, n_rows: int, context: FitContext) -> Any:
         from sdv.single_table import CTGANSynthesizer

@@ -85,6 +85,24 @@ def test_training_makes_ctgan_better():
     assert errors[1] < errors[0]
 
 
+@pytest.mark.parametrize("discriminator_steps", [1, 3])
+def test_the_short_backward_changes_no_weight(monkeypatch, discriminator_steps):
+    import contextlib
+
+    import tabgen_ctgan
+    import torch
+
+    fitted = []
+    for _ in range(2):
+        generator = CTGAN(steps=6, discriminator_steps=discriminator_steps)
+        fit_generator(generator, easy_table(60), FitContext(seed=0))
+        fitted.append(generator._fitted._model)
+        monkeypatch.setattr(tabgen_ctgan, "_short_backward", contextlib.nullcontext)
+    shortened, as_in_sdv = (dict(model._generator.named_parameters()) for model in fitted)
+    assert type(fitted[0]) is not type(fitted[1])
+    assert all(torch.equal(shortened[name], as_in_sdv[name]) for name in as_in_sdv)
+
+
 def test_tvae_has_all_classes_where_the_most_likely_one_is_always_the_same():
     """One row in eight is of the second class, which the features do not tell: the most likely class is never it."""
     rng = np.random.default_rng(0)
