@@ -37,9 +37,9 @@ def tables_of(name: str) -> dict:
 def measure(method: str, table, fold: int, n_rows: int, model: str, seed: int) -> dict:
     """One generator on one fold of one table."""
     from tabgen.adequacy import adequacy
-    from tabgen.experiment import find_model, parse_methods
+    from tabgen.experiment import parse_methods
     from tabgen.generator import FitContext, make_generator
-    from tabgen.plugins import get_plugins
+    from tabgen.plugins import find_model, get_plugins
     from tabgen.sampling import draw_sample, fit_generator
     from tabgen.splits import split
 

@@ -25,9 +25,8 @@ def main() -> None:
     from outside import outside
 
     from tabgen import FitContext
-    from tabgen.experiment import find_model
     from tabgen.metrics import roc_auc
-    from tabgen.plugins import get_plugins
+    from tabgen.plugins import find_model, get_plugins
     from tabgen.sampling import draw_sample, fit_generator, impute
     from tabgen.splits import split
 

@@ -17,10 +17,9 @@ import numpy as np
 import torch
 
 from tabgen.datasets import Dataset, text_datasets
-from tabgen.experiment import find_model
 from tabgen.metrics import roc_auc
 from tabgen.models.base import FoundationModel
-from tabgen.plugins import PluginChoice, get_plugins
+from tabgen.plugins import PluginChoice, find_model, get_plugins
 from tabgen.splits import split
 
 
