@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -146,6 +146,9 @@ def gains_side_by_side(ranked: Sequence[Ranked], by: Literal["arm", "pool"]) -> 
     )
 
 
+NAMED = 3
+"""Datasets that a sentence names; the others are counted."""
+
 CLOSENESS = {
     "adequacy_tstr": "TSTR",
     "fidelity_column_shapes": "column shapes",
@@ -165,6 +168,58 @@ def closeness(outcomes: pd.DataFrame) -> pd.DataFrame:
     """
     measured = [name for name in CLOSENESS if name in outcomes.columns]
     return outcomes.groupby("method")[measured].median().dropna(how="all").rename(columns=CLOSENESS)
+
+
+@dataclass(frozen=True)
+class Untrained:
+    """A method whose rows teach next to nothing of labels that the real rows teach well (:mod:`tabgen.adequacy`).
+
+    Attributes
+    ----------
+    method : str
+    cells : int
+        In how many cells its rows are so.
+    of : int
+        Cells in which that could be said: the real rows teach the label well there.
+    datasets : tuple of str
+        Of those cells.
+    control : bool
+        Whether the method is known to be bad, so that nothing else was to be expected.
+    """
+
+    method: str
+    cells: int
+    of: int
+    datasets: tuple[str, ...]
+    control: bool
+
+    def __str__(self) -> str:
+        if self.control:
+            return f"'{self.method}' is untrained in {self.cells} of {self.of} cells, as a control should be."
+        some, more = ", ".join(self.datasets[:NAMED]), len(self.datasets) - NAMED
+        where = f"{some} and {more} more" if more > 0 else some
+        return (
+            f"'{self.method}' is untrained in {self.cells} of {self.of} cells ({where}): a forest learns next to"
+            " nothing from its rows there, where the real rows teach it well. Its place says little of the method."
+        )
+
+
+def untrained(outcomes: pd.DataFrame) -> list[Untrained]:
+    """The methods whose rows are at chance in some cell, in order of their names; none where it was not measured."""
+    from tabgen.adequacy import LEARNABLE
+    from tabgen.statistics.controls import known_bad
+
+    if not {"adequacy_untrained", "adequacy_real"} <= set(outcomes.columns):
+        return []
+    judged = outcomes[outcomes["adequacy_real"] >= LEARNABLE]
+    bad = set(known_bad(outcomes))
+    found = []
+    for method, mine in judged.groupby("method"):
+        flagged = mine[mine["adequacy_untrained"] == 1]
+        if len(flagged):
+            datasets = tuple(dict.fromkeys(flagged["dataset"]))
+            found.append(Untrained(str(method), len(flagged), len(mine), datasets, method in bad))
+    return found
 
 
 def load_results(*folders: str | Path) -> pd.DataFrame:

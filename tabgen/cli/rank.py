@@ -49,7 +49,7 @@ def rank(
     from tabgen.comparable import arms_of, whole_pools
     from tabgen.errors import ExperimentError, UnknownNameError
     from tabgen.freeze import count_look, label_of, read_freeze, region_of
-    from tabgen.results import answers, default_arm, keep, load_results, rank_pools, reasons
+    from tabgen.results import answers, default_arm, keep, load_results, rank_pools, reasons, untrained
 
     everything_there = load_results(*folders)
     freeze = read_freeze(folders[0]) if len(folders) == 1 else None
@@ -82,6 +82,7 @@ def rank(
             {"name": each.pool.name, "max_train_rows": each.pool.max_train_rows}
             | each.ranking.to_dict(times=False)
             | {"answer": of_pool.get(each.pool.name)}
+            | {"untrained": [asdict(method) for method in untrained(each.pool.outcomes)]}
             | {"cheapest_halving": cheapest(each.ranking)}
             | {"registration": asdict(label_of(freeze, each.ranking, keys, named)), "rankings_looked_at": looked}
             for each in ranked
@@ -151,6 +152,7 @@ def print_outcomes(
         if len(found) > 1:
             console.rule(pool.name, align="left")
         print_answer(answer, pool.outcomes, console)
+        print_untrained(pool.outcomes, console)
     print_closeness(closeness(outcomes), console)
 
 
@@ -174,10 +176,19 @@ def print_ranked(
             _print_side_by_side(gains_side_by_side(scored, "arm"), console)
         for each in [each for each in scored if each.arm == arm] or scored[:1]:
             print_ranking(each.ranking, console, everything)  # type: ignore[arg-type]
+            print_untrained(each.pool.outcomes, console)
     if len(names) > 1:
         console.rule(f"median gain in percent by pool, arm '{arm}'", align="left")
         _print_side_by_side(gains_side_by_side([each for each in ranked if each.arm == arm], "pool"), console)
     print_closeness(closeness(outcomes), console)
+
+
+def print_untrained(outcomes: pd.DataFrame, console: Console) -> None:
+    """The methods whose rows teach next to nothing, a line each."""
+    from tabgen.results import untrained
+
+    for each in untrained(outcomes):
+        console.print(f"- {each}", highlight=False, markup=False)
 
 
 def print_reasons(outcomes: pd.DataFrame, pool: str, console: Console) -> None:

@@ -16,7 +16,16 @@ from tabgen.environment import PACKAGES
 from tabgen.errors import StoreError
 from tabgen.freeze import Freeze, label_of, read_freeze
 from tabgen.leaderboard.pages import make_environment
-from tabgen.results import answers, closeness, default_arm, gains_side_by_side, load_results, next_line, reasons
+from tabgen.results import (
+    answers,
+    closeness,
+    default_arm,
+    gains_side_by_side,
+    load_results,
+    next_line,
+    reasons,
+    untrained,
+)
 from tabgen.statistics import Ranking
 from tabgen.statistics.one_table import HEADS, use_of
 
@@ -99,6 +108,7 @@ def render(outcomes: pd.DataFrame, ranked: Sequence[Ranked], title: str, freeze:
                     "name": pool.name if len(pools) > 1 else "",
                     "answer": answer,
                     "next": next_line(answer, pool.outcomes),
+                    "untrained": untrained(pool.outcomes),
                 }
                 for pool, answer in answers(whole_pools(ranked))
             ],
@@ -138,6 +148,7 @@ def _section(ranked: Ranked, several_pools: bool, several_arms: bool) -> dict[st
             for name, figure, caption in drawn
         ],
         "datasets": _datasets(outcomes, ranking),
+        "untrained": untrained(outcomes),
         "failures": failed[["dataset", "fold", "method", "status", "reason"]].to_dict("records"),
     }
 

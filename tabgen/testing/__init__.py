@@ -13,7 +13,7 @@ In a plugin's tests::
 """
 
 from tabgen.testing.bench import DEFAULT_MODEL, DEFAULT_SECONDS, ConformanceError
-from tabgen.testing.kit import Check, CheckResult, check_generator, conformance_checks
+from tabgen.testing.kit import Check, CheckResult, check_generator, conformance_checks, easy_adequacy
 from tabgen.testing.tables import HARD_TABLES, easy_table
 
 __all__ = [
@@ -25,5 +25,6 @@ __all__ = [
     "ConformanceError",
     "check_generator",
     "conformance_checks",
+    "easy_adequacy",
     "easy_table",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -70,6 +71,18 @@ def test_check_passes_a_good_file_and_fails_a_bad_one(tmp_path: Path) -> None:
     code, output = invoke("--no-external-plugins", "check", tmp_path / "bad.py")
     assert code == 1
     assert re.search(r"same-seed\s+FAIL", output)
+
+
+def test_check_says_what_the_rows_teach() -> None:
+    for generator, trained in (("bootstrap", True), ("independent", False)):
+        code, output = invoke("--no-external-plugins", "check", generator, "--json")
+        assert code == 0, output
+        *checks, last = json.loads(output)[generator]
+        assert last["name"] == "adequacy"
+        assert last["adequacy_real"] > 0.9
+        assert last["adequacy_untrained"] == float(not trained)
+        assert last["reason"].startswith("a forest learns" if trained else "untrained: a forest learns")
+        assert "adequacy" not in {check["name"] for check in checks}
 
 
 def test_check_says_once_what_fails_everywhere_and_in_which_line(

@@ -198,6 +198,23 @@ def test_rank_prints_csv_and_latex(finished: Path) -> None:
     assert latex.count(r"\\") == 4
 
 
+def test_rank_says_whose_rows_teach_nothing(finished: Path, tmp_path: Path) -> None:
+    from tabgen.store import Store
+
+    with Store(finished) as old, Store(tmp_path, write=True) as store:
+        for row in old.outcomes():
+            scores = {"adequacy_real": 0.9, "adequacy_untrained": float(row["dataset"] != "table-0")}
+            store.add(Outcome.from_dict(row | (scores if row["generator"] else {})))
+    found = json.loads(invoke("rank", str(tmp_path), "--json"))["untrained"]
+    assert found == [
+        {"method": "a_b&c", "cells": 14, "of": 16, "datasets": [f"table-{i}" for i in range(1, 8)], "control": False}
+    ]
+    said = " ".join(invoke("rank", str(tmp_path)).split())
+    assert "'a_b&c' is untrained in 14 of 16 cells (table-1, table-2, table-3 and 4 more): a forest learns" in said
+    assert json.loads(invoke("rank", str(finished), "--json"))["untrained"] == []  # not measured there
+    assert "untrained" not in invoke("rank", str(finished))
+
+
 def test_filters_recompute_on_what_is_left(finished: Path) -> None:
     pool = json.loads(invoke("rank", str(finished), "--methods", "zero-shot,real", "--json"))
     assert pool["pool"]["methods"] == ["real", "zero-shot"]

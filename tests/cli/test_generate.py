@@ -62,6 +62,13 @@ def test_a_report_judges_the_rows_that_were_written(customers: Path, tmp_path: P
     assert len(unseen) >= 30  # of the held-out rows no name can have come
 
 
+def test_rows_that_teach_nothing_are_called_untrained(customers: Path, tmp_path: Path) -> None:
+    for generator, flagged in (("independent", True), ("bootstrap", False)):
+        words = ["--rows", "120", "-o", tmp_path / "x.csv", "--report", tmp_path / "x.html", "--drop", "customer"]
+        told, _ = run(generator, "--data", customers, *words)
+        assert ("untrained: a forest learns from them to 0." in told) == flagged
+
+
 def test_without_a_report_no_row_is_held_out_and_copies_are_said(customers: Path, tmp_path: Path) -> None:
     told, warned = run("bootstrap", "--data", customers, "--rows", "40", "-o", tmp_path / "x.csv")
     assert "held out" not in told

@@ -111,6 +111,21 @@ def test_failures_are_listed_with_their_reason_and_what_they_cost() -> None:
     assert "because not every method has every fold: table-3" in text
 
 
+def test_methods_whose_rows_teach_nothing_are_marked() -> None:
+    rows = outcomes(("zero-shot", "real", "ctgan", "independent"))
+    drawn = rows["generator"].notna()
+    rows["adequacy_real"] = np.where(drawn, 0.8, np.nan)
+    rows["adequacy_untrained"] = np.where(drawn, 0.0, np.nan)
+    assert "untrained" not in page(rows)
+    flagged = rows["dataset"].isin(["table-1", "table-2"]) & drawn
+    rows.loc[flagged, "adequacy_untrained"] = 1.0
+    rows.loc[rows["dataset"] == "table-7", "adequacy_real"] = 0.6  # real rows that teach little: nothing is said
+    text = page(rows).replace("&#39;", "'")
+    assert "'ctgan' is untrained in 4 of 14 cells (table-1, table-2): a forest learns next to nothing" in text
+    assert "'independent' is untrained in 4 of 14 cells, as a control should be" in text
+    assert text.count("(untrained)</span>") == 2
+
+
 @pytest.mark.parametrize("column", ["method", "dataset", "reason"])
 def test_names_and_reasons_cannot_inject(column: str) -> None:
     rows = outcomes()
