@@ -88,6 +88,7 @@ def test_every_eval_ever_gets_a_file_for_every_method_with_what_its_schema_requi
             "evaluation_results",
         }
         assert path.parent == tmp_path / record["model_info"]["id"]
+        assert {"deployment_type", "model_availability"} < set(record["model_info"]["additional_details"])
         assert record["retrieved_timestamp"] == "1790000000"
         for result in record["evaluation_results"]:
             config, score = result["metric_config"], result["score_details"]["score"]

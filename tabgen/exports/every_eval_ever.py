@@ -1,4 +1,4 @@
-"""Rows in the schema of Every Eval Ever (EvalEval Coalition), version 0.2.1: one file for each model and method."""
+"""Rows in the schema of Every Eval Ever (EvalEval Coalition), version 0.3.0: one file for each model and method."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tabgen.arms import ARMS
 from tabgen.errors import DataError
 from tabgen.plugins import Plugins
 
-SCHEMA_VERSION = "0.2.1"
+SCHEMA_VERSION = "0.3.0"
 STAGES = {"zero_shot": "zero-shot", **{arm.stage: arm.name for arm in ARMS.values()}}
 
 
@@ -83,6 +83,8 @@ def _record(rows: list[dict[str, Any]], plugins: Plugins, organization: str, now
             "name": f"{first['model']} with rows of {first['method']}",
             "id": identity,
             "additional_details": {
+                "deployment_type": "self_deployed",
+                "model_availability": "unknown",
                 "foundation_model": first["model"],
                 "checkpoint": first["checkpoint"],
                 "method": first["method"],
