@@ -111,8 +111,8 @@ def _results(rows: list[dict[str, Any]], plugins: Plugins) -> list[dict[str, Any
                     scores[row["dataset"], str(row["sha256"]), cap, use, metric].append(float(value))
     found = []
     for (dataset, sha256, cap, use, name), values in sorted(scores.items()):
-        metric = plugins.metrics[name]
-        low, high = metric.bounds
+        known = plugins.metrics[name]
+        low, high = known.bounds
         if not (abs(low) < float("inf") and abs(high) < float("inf")):
             continue
         row = of_dataset[dataset, sha256]
@@ -126,8 +126,8 @@ def _results(rows: list[dict[str, Any]], plugins: Plugins) -> list[dict[str, Any
                     "additional_details": {"suite": row["suite"], "sha256": sha256, "target": row["target"]},
                 },
                 "metric_config": {
-                    "evaluation_description": f"{metric.summary}; use of the synthetic rows: {use}",
-                    "lower_is_better": not metric.higher_is_better,
+                    "evaluation_description": f"{known.summary}; use of the synthetic rows: {use}",
+                    "lower_is_better": not known.higher_is_better,
                     "score_type": "continuous",
                     "min_score": low,
                     "max_score": high,
