@@ -208,8 +208,10 @@ class Plugins:
         """A function that is marked as a hook and is none was likely meant as one that there is."""
         known = [name for name in vars(hookspecs) if name.startswith("tabgen_")]
         for name in dir(module):
-            if name not in known and self.manager.parse_hookimpl_opts(module, name) is not None:
-                raise PluginError(f"there is no hook '{name}'; {did_you_mean(name, known)}")
+            marked = self.manager.parse_hookimpl_opts(module, name)
+            meant = name if marked is None else marked.get("specname") or name
+            if marked is not None and meant not in known:
+                raise PluginError(f"there is no hook '{meant}'; {did_you_mean(meant, known)}")
 
     def _add(self, module: object, plugin: Plugin) -> None:
         """Register one module's hooks and what they offer; all of it, or, on an error, nothing."""

@@ -144,4 +144,4 @@ def test_it_takes_a_fraction_of_a_second() -> None:
     adequacy(train, holdout, train, 0)
     begin = time.process_time()
     adequacy(train, holdout, train, 0)
-    assert time.process_time() - begin < 0.6  # twice what was measured on the slowest machine so far
+    assert time.process_time() - begin < 1.2  # four times what an idle machine takes, which a busy one has come near

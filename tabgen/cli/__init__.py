@@ -12,6 +12,7 @@ from tabgen.cli import (
     cache,
     check,
     doctor,
+    export,
     export_folds,
     fit,
     generate,
@@ -86,6 +87,7 @@ app.command("models")(listings.list_models)
 app.command("datasets")(listings.list_datasets)
 app.command("pretrain")(pretrain.pretrain)
 app.add_typer(plugins.app, name="plugins")
+app.add_typer(export.app, name="export")
 app.add_typer(scale.app, name="scale")
 app.add_typer(leaderboard.app, name="leaderboard")
 

@@ -106,7 +106,8 @@ def check_metric(metric: str, outcomes: pd.DataFrame) -> None:
     """Raise :class:`tabgen.errors.UnknownNameError` for a metric that no outcome holds a score in."""
     from tabgen.errors import UnknownNameError
 
-    there = {column.partition("_test_")[2] for column in outcomes.columns if "_test_" in column}
+    scores = [column for column in outcomes.columns if column.startswith("zero_shot_test_")]  # every scored cell's
+    there = {column.removeprefix("zero_shot_test_") for column in scores}
     if there and metric not in there:
         raise UnknownNameError("metric", metric, there)
 

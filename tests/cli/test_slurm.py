@@ -81,7 +81,7 @@ def test_gpus_and_lines_of_setup_are_in_the_script(experiment: Path, tmp_path: P
     invoke("slurm", experiment, *words)
     lines = (tmp_path / "run" / "array.sbatch").read_text().splitlines()
     assert "#SBATCH --gpus=2" in lines
-    assert lines.index("module load cuda") < len(lines) - 2
+    assert lines.index("module load cuda") == len(lines) - 2  # the line before the run
     assert shlex.split(lines[-1])[-6:-2] == ["--gpus", "2", "--shard", "$SLURM_ARRAY_TASK_ID/1"]
 
 

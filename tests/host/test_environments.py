@@ -325,7 +325,7 @@ def test_plugins_are_found_by_any_of_their_names(plugins: Plugins) -> None:
 def test_the_commands(built: Path, choice: PluginChoice) -> None:
     def tabgen(*words: str) -> str:
         base = ["--no-external-plugins", "--plugin", choice.files[0]]
-        result = CliRunner().invoke(app, [*base, *words], catch_exceptions=False)
+        result = CliRunner().invoke(app, [*base, *words], catch_exceptions=False, env={"COLUMNS": "200"})
         assert result.exit_code == 0, result.output
         return result.output
 

@@ -1,0 +1,1 @@
+"""Rows and suites in the forms in which the field keeps them."""

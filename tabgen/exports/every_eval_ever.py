@@ -1,0 +1,148 @@
+"""Rows in the schema of Every Eval Ever (EvalEval Coalition), version 0.3.0: one file for each model and method."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from tabgen.arms import ARMS
+from tabgen.errors import DataError
+from tabgen.plugins import Plugins
+
+SCHEMA_VERSION = "0.3.0"
+STAGES = {"zero_shot": "zero-shot", **{arm.stage: arm.name for arm in ARMS.values()}}
+
+
+def write_evaluations(
+    rows: Sequence[dict[str, Any]], folder: Path, plugins: Plugins, organization: str, now: float
+) -> list[Path]:
+    """Write ``<developer>/<model>/<hash>.json`` for every foundation model with every method; returns the files.
+
+    A result is the mean test score of one metric in one use of the rows on one dataset, over its cells that ended
+    ``ok``, with their spread. Metrics whose direction and bounds nobody registered are left out.
+
+    Parameters
+    ----------
+    organization : str
+        Who ran the evaluation.
+    now : float
+        Unix time that stands in the files.
+
+    Raises
+    ------
+    DataError
+        If no row has a score, or a file would be overwritten.
+    """
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        if row["status"] == "ok":
+            groups[row["model"], row["checkpoint"], row["method"], str(row["protocol"])].append(row)
+    records = [_record(group, plugins, organization, now) for _, group in sorted(groups.items())]
+    records = [record for record in records if record["evaluation_results"]]
+    if not records:
+        raise DataError("no row has a score to export.")
+    files = []
+    for record in records:
+        content = json.dumps(record, indent=2, sort_keys=True, allow_nan=False) + "\n"
+        name = hashlib.sha256(json.dumps(record["evaluation_results"], sort_keys=True).encode()).hexdigest()[:32]
+        path = folder / record["model_info"]["id"] / f"{name}.json"
+        if path.exists():
+            raise DataError(f"{path} is there already; name a new folder.")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+        files.append(path)
+    return files
+
+
+def _record(rows: list[dict[str, Any]], plugins: Plugins, organization: str, now: float) -> dict[str, Any]:
+    first = rows[0]
+    versions = sorted({str((row.get("provenance") or {}).get("tabgen", "unknown")) for row in rows})
+    identity = f"tabgen/{_slug(first['model'])}-{_slug(first['method'])}"
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "evaluation_id": f"tabgen/{identity.replace('/', '_')}/{now:.0f}",
+        "retrieved_timestamp": f"{now:.0f}",
+        "source_metadata": {
+            "source_name": "tabgen",
+            "source_type": "evaluation_run",
+            "source_organization_name": organization,
+            "evaluator_relationship": "third_party",
+        },
+        "eval_library": {
+            "name": "tabgen",
+            "version": versions[0] if len(versions) == 1 else "unknown",
+            "additional_details": {"protocol": str(first["protocol"]), "versions": ", ".join(versions)},
+        },
+        "model_info": {
+            "name": f"{first['model']} with rows of {first['method']}",
+            "id": identity,
+            "additional_details": {
+                "deployment_type": "self_deployed",
+                "model_availability": "unknown",
+                "foundation_model": first["model"],
+                "checkpoint": first["checkpoint"],
+                "method": first["method"],
+                "generator": first["generator"] or "none",
+                "plugin_version": first["plugin_version"] or "none",
+                "recipe": json.dumps(first["recipe"], sort_keys=True),
+            },
+        },
+        "evaluation_results": _results(rows, plugins),
+    }
+
+
+def _results(rows: list[dict[str, Any]], plugins: Plugins) -> list[dict[str, Any]]:
+    """One for every dataset, cap, use and metric, in a fixed order."""
+    scores: dict[tuple[str, str, str, str, str], list[float]] = defaultdict(list)
+    of_dataset: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in rows:
+        cap = "none" if row["max_train_rows"] is None else str(row["max_train_rows"])
+        of_dataset[row["dataset"], str(row["sha256"])] = row
+        for stage, use in STAGES.items():
+            for metric in plugins.metrics:
+                value = row.get(f"{stage}_test_{metric}")
+                if isinstance(value, int | float):
+                    scores[row["dataset"], str(row["sha256"]), cap, use, metric].append(float(value))
+    found = []
+    for (dataset, sha256, cap, use, name), values in sorted(scores.items()):
+        known = plugins.metrics[name]
+        low, high = known.bounds
+        if not (abs(low) < float("inf") and abs(high) < float("inf")):
+            continue
+        row = of_dataset[dataset, sha256]
+        spread = {"standard_deviation": stdev(values), "num_samples": len(values)} if len(values) > 1 else {}
+        found.append(
+            {
+                "evaluation_name": f"{dataset}/{use}/{name}",
+                "source_data": {
+                    "dataset_name": dataset,
+                    "source_type": "other",
+                    "additional_details": {"suite": row["suite"], "sha256": sha256, "target": row["target"]},
+                },
+                "metric_config": {
+                    "evaluation_description": f"{known.summary}; use of the synthetic rows: {use}",
+                    "lower_is_better": not known.higher_is_better,
+                    "score_type": "continuous",
+                    "min_score": low,
+                    "max_score": high,
+                },
+                "score_details": {
+                    "score": mean(values),
+                    "details": {"cells": str(len(values)), "folds": str(row["n_folds"]), "max_train_rows": cap},
+                }
+                | ({"uncertainty": spread} if spread else {}),
+            }
+        )
+    return found
+
+
+def _slug(text: str) -> str:
+    """A name as a folder: letters, digits, dots and dashes; a hash keeps apart what that makes equal."""
+    slug = re.sub(r"[^A-Za-z0-9.-]+", "-", text).strip("-.")[:80]
+    return slug if slug == text else f"{slug or 'x'}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
