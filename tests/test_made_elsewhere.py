@@ -277,7 +277,7 @@ def test_rankings_say_so_and_verification_needs_the_file(built_in: Plugins, hear
     assert run_all() == []
     assert load_results(run)["status"].value_counts().to_dict() == {"ok": 2, "invalid_output": 2}
     make(exported, "mine")
-    assert any("2 outcomes are removed: their tables, made elsewhere, gave way" in text for text in run_all())
+    assert any("2 outcomes are removed: a table made elsewhere gave way" in text for text in run_all())
     outcomes = load_results(run)
     assert outcomes["status"].tolist() == ["ok"] * 4
     assert set(pools(outcomes)[0].outcomes["method"]) == {"zero-shot", f"file:path={mine} (made elsewhere)"}
