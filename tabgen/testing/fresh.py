@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 import uuid
 from dataclasses import dataclass
 from typing import IO, Any
@@ -14,6 +15,7 @@ from typing import IO, Any
 import psutil
 
 from tabgen.generator import Generator
+from tabgen.processes import is_over
 from tabgen.variables import CONFORMANCE_MARK
 
 
@@ -68,13 +70,16 @@ def _last_line(file: IO[str]) -> str:
 
 
 def _kill_marked(mark: str) -> int:
-    """Kill every process that inherited this mark; how many there were."""
-    found = 0
+    """Kill every process that inherited this mark, and wait until they are dead; how many there were."""
+    found = []
     for process in psutil.process_iter():
         try:
             if process.environ().get(CONFORMANCE_MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
                 process.kill()
-                found += 1
+                found.append(process)
         except (psutil.Error, OSError):  # another user's, or it ended meanwhile
             continue
-    return found
+    for process in found:  # a signal is sent, not obeyed, when kill() returns
+        while not is_over(process.pid):
+            time.sleep(0.01)
+    return len(found)
