@@ -111,9 +111,9 @@ def draw(ranking: Ranking) -> None:
     shown = [m for m in [*GENERATORS, *KNOWN_BAD] if m in records]
     styles = method_styles(shown)
     for name in shown:
-        place = ruler.places[name]
-        if place is not None:
-            axes.plot([place], [records[name].median_gain], **dots(styles[name]), markersize=8, label=name)
+        place, gain = ruler.places[name], records[name].median_gain
+        if place is not None and gain is not None:
+            axes.plot([place], [gain], **dots(styles[name]), markersize=8, label=name)
     axes.set_yscale("symlog", linthresh=5)
     axes.set_yticks([0, -1, -2, -5, -10, -20, -40], ["0", "-1", "-2", "-5", "-10", "-20", "-40"])
     axes.set_xlabel("share of labels broken that does as much harm")
