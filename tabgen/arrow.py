@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from tabgen.errors import InvalidOutput
-from tabgen.table import Column, Level, Schema, Table
+from tabgen.table import Column, Schema, Table
 
 FACTS = b"tabgen"
 """Where an Arrow table keeps what is known of its rows beside the rows, as JSON."""
@@ -23,7 +23,7 @@ def to_arrow(table: Table, facts: dict[str, Any] | None = None) -> pa.Table:
     for name in [*table.schema.names, table.schema.target]:
         values = table.frame[name]
         discrete = isinstance(values.dtype, pd.CategoricalDtype)
-        columns[name] = pa.array(values.cat.codes.to_numpy() if discrete else values.to_numpy())
+        columns[name] = pa.array(values.array.codes if discrete else values.to_numpy())
     return pa.table(columns).replace_schema_metadata({FACTS: json.dumps(facts or {}).encode()})
 
 
@@ -66,7 +66,7 @@ def from_arrow(arrow: pa.Table, schema: Schema, source: str = "the table") -> Ta
         data[column.name] = read(values, column, source)
     if len(arrow) and (data[schema.target].codes < 0).any():
         raise InvalidOutput(f"{source}: the target '{schema.target}' is missing in some rows.")
-    return Table(pd.DataFrame(data), schema)
+    return Table(pd.DataFrame(data, copy=False), schema)
 
 
 def _texts(values: pa.ChunkedArray, column: Column, source: str) -> np.ndarray[Any, Any]:
@@ -91,14 +91,10 @@ OBJECTS: dict[str, Callable[[pa.ChunkedArray, Column, str], np.ndarray[Any, Any]
 
 
 def _levels(positions: np.ndarray[Any, Any], column: Column, source: str) -> pd.Categorical:
-    whole = positions.astype(np.int64)
+    whole = positions.copy() if positions.dtype.kind in "iu" else positions.astype(np.int64)  # Arrow's are read-only
     if (whole != positions).any() or (len(whole) and (whole.min() < -1 or whole.max() >= len(column.levels))):
         raise InvalidOutput(f"column '{column.name}' of {source} holds positions that none of its levels has.")
-    return pd.Categorical.from_codes(whole, categories=_index(column.levels))
-
-
-def _index(levels: tuple[Level, ...]) -> pd.Index[Any]:
-    return pd.Index(list(levels), dtype=object)
+    return pd.Categorical.from_codes(whole, dtype=column.dtype, validate=False)
 
 
 def _numbers(values: np.ndarray[Any, Any], column: Column, source: str) -> np.ndarray[Any, Any]:

@@ -112,6 +112,8 @@ def stand_back(sample: Table, table: Table, text: TextRule, seed: int, source: s
     InvalidOutput
         For a time that no calendar has.
     """
+    if all(column.kind not in ("datetime", "text") for column in table.schema.columns):
+        return sample  # it was drawn from the table itself
     drawn, frame, columns = set(sample.schema.names), sample.frame.copy(deep=False), []
     texts = [c.name for c in table.schema.columns if c.kind == "text" and c.name not in drawn]
     rows = nearest_rows(sample, table, seed) if texts and text == "nearest" else None

@@ -58,6 +58,11 @@ class Column:
     def is_discrete(self) -> bool:
         return self.kind in ("categorical", "boolean")
 
+    @cached_property
+    def dtype(self) -> pd.CategoricalDtype:
+        """The type of a discrete column in a frame."""
+        return pd.CategoricalDtype(pd.Index(list(self.levels), dtype=object))
+
     @property
     def is_number(self) -> bool:
         return self.kind in ("numeric", "integer")
