@@ -232,7 +232,9 @@ def main() -> None:
         parser.error(str(error))
     finished = {(r["task"], r["learning_rate"], r["max_support"]) for r in records}
 
-    module = info.load("cpu").module
+    model = info.load("cpu")
+    assert isinstance(model, Tab2DModel)
+    module = model.module
     weights = {name: tensor.clone() for name, tensor in module.state_dict().items()}
     for number, (task, n_classes) in enumerate(tasks(options.tasks, options.priors)):
         for rate, support in grid:

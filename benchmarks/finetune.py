@@ -63,7 +63,7 @@ def ours(checkpoint: str, rows: int, columns: int, steps: int, seed: int) -> tup
     from tabgen.models.recipes import get_recipe
 
     data, validation = table(rows, columns, 0), table(rows // 4, columns, 1)
-    train, held_out = (Encoded(*map(torch.from_numpy, part)) for part in (data, validation))
+    train, held_out = (Encoded(torch.from_numpy(x), torch.from_numpy(y)) for x, y in (data, validation))
     recipe = get_recipe("autogluon", steps=steps, patience=steps + 1)
     began, used = time.perf_counter(), time.process_time()
     model = load_directory(Path(checkpoint))

@@ -26,6 +26,7 @@ from torch.profiler import ProfilerActivity, profile
 from tabgen.environment import provenance
 from tabgen.models import DEFAULT_MODEL
 from tabgen.models.base import Encoded
+from tabgen.models.checkpoints import Tab2DModel
 from tabgen.models.finetune import fine_tune
 from tabgen.models.recipes import get_recipe
 from tabgen.plugins import PluginChoice, find_model, load_plugins
@@ -104,6 +105,7 @@ def main() -> None:
     context, test = table(options.rows, options.columns, 0), table(options.rows, options.columns, 1)
     validation = table(options.rows // 4, options.columns, 2)
     model = info.load("cpu")
+    assert isinstance(model, Tab2DModel)
 
     def predict() -> None:
         model.predict(context.x, context.y, test.x, 2)

@@ -66,7 +66,9 @@ def main() -> None:
                 warnings.simplefilter("ignore")
                 fit_generator(generator, train, FitContext(seed=0))
                 for seed in range(arguments.draws):
-                    marked, plain = (draw_sample(generator, train, len(train), seed, marks) for marks in (True, False))
+                    marked, plain = (
+                        draw_sample(generator, train, len(train), seed, marks=marks) for marks in (True, False)
+                    )
                     complete, _ = impute(plain)
                     scores.append([score(marked, train, test), score(plain, train, test), score(complete, known, held)])
             mean = np.mean(scores, axis=0)

@@ -148,7 +148,7 @@ def conjunction(any_of: bool) -> Mechanism:
     def draw(rng: Rng, n: int) -> tuple[Array, Array]:
         x = rng.normal(size=(n, 8))
         holds = x[:, :3] > (0.8 if any_of else -0.8)
-        return x, certain(holds.any(1) if any_of else holds.all(1), 2, 0.04)
+        return x, certain(np.any(holds, axis=1) if any_of else np.all(holds, axis=1), 2, 0.04)
 
     return draw
 

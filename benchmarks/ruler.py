@@ -3,9 +3,10 @@
     python benchmarks/study/run.py -o runs/study --only field && python benchmarks/study/read.py --keep runs/study
     python benchmarks/ruler.py            # read the outcomes that were kept: tables, and the figure
 
-Prints, for every arm: the median gain of each dose and method, the share of neighbouring doses in the right order, on
-how many tables each known bad method is below every generator, and the smallest dose that the verdicts detect with 10,
-20 and 30 tables (that in 80 % of 200 random draws of so many). Writes docs/figures/ruler.svg.
+Prints, and writes into docs/statistics.md, for every arm: the median gain of each dose and method, the share of
+neighbouring doses in the right order, on how many tables each known bad method is below every generator, and the
+smallest dose that the verdicts detect with 10, 20 and 30 tables (that in 80 % of 200 random draws of so many). Writes
+docs/figures/ruler.svg.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from study.page import fill, table
 from study.rows import read_rows
 
 from tabgen.figures.style import dots, method_styles, new_figure, save
@@ -25,18 +27,19 @@ from tabgen.statistics.ruler import read_ruler
 
 HERE = Path(__file__).parent
 ROWS = HERE / "results" / "study" / "field.parquet"
-FIGURE = HERE.parent / "docs" / "figures" / "ruler.svg"
-GENERATORS = "bootstrap,jitter,mixup,smote-nc,gaussian-copula,mixed-model,scm"
-SIZES, DRAWS, POWER = (10, 20, 30), 200, 0.8
+PAGE, FIGURE = HERE.parent / "docs" / "statistics.md", HERE.parent / "docs" / "figures" / "ruler.svg"
+GENERATORS = ("bootstrap", "jitter", "mixup", "smote-nc", "gaussian-copula", "mixed-model", "scm")
+SIZES, DRAWS, POWER, SMALLEST = (10, 20, 30), 200, 0.8, 0.1
 
 
 def main() -> None:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     outcomes = read_rows(ROWS)
-    shown = outcomes[outcomes["method"].isin(["real", *KNOWN_BAD, *GENERATORS.split(",")]) | is_dose(outcomes)]
+    shown = outcomes[outcomes["method"].isin(["real", *KNOWN_BAD, *GENERATORS]) | is_dose(outcomes)]
     found = {each.arm: each.ranking for each in rank_pools(shown) if each.ranking}
-    for ranking in found.values():
-        show(shown, ranking)
+    texts = {f"ruler-{arm}": methods(ranking) for arm, ranking in found.items()}
+    texts["ruler-resolution"] = resolution(shown, found)
+    fill(PAGE, texts)
     draw(found["context"])
 
 
@@ -44,25 +47,37 @@ def is_dose(outcomes: pd.DataFrame) -> pd.Series[bool]:
     return outcomes["method"].str.startswith("corrupted:")
 
 
-def show(outcomes: pd.DataFrame, ranking: Ranking) -> None:
-    """One arm's tables."""
-    gains, ruler = ranking.gains, ranking.resolution
+def methods(ranking: Ranking) -> str:
+    """One arm's methods on the ruler."""
+    ruler = ranking.resolution
     assert ruler is not None
-    print(f"\n## {ranking.arm}: {len(gains)} tables, {len(outcomes)} cells\n")
-    print("| method | mean rank | median gain | worth, real rows | as good as broken labels |\n|---|--:|--:|--:|--:|")
+    lines = []
     for record in ranking.methods:
         worth = f"{record.worth.rows:.0f} ({record.worth.share:.0%})" if record.worth else ""
         place = ruler.places.get(record.method)
-        shown = "" if place is None else f"{place:.0%}"
-        print(f"| {record.method} | {record.mean_rank:.2f} | {record.median_gain:+.2f} | {worth} | {shown} |")
-    upper = [dose for dose in ruler.doses if dose >= 0.1]
+        as_good = "" if place is None else f"{place:.0%}"
+        lines.append([record.method, f"{record.mean_rank:.2f}", f"{record.median_gain:+.2f}", worth, as_good])
+    return table("method | mean rank | median gain | worth, real rows | as good as broken labels", lines)
+
+
+def resolution(outcomes: pd.DataFrame, found: dict[str, Ranking]) -> str:
+    """What each arm tells apart."""
+    told = {arm: told_apart(outcomes, ranking) for arm, ranking in found.items()}
+    lines = [[what, *(told[arm][what] for arm in found)] for what in next(iter(told.values()))]
+    return table(f" | {' | '.join(f'`{arm}`' for arm in found)}", lines)
+
+
+def told_apart(outcomes: pd.DataFrame, ranking: Ranking) -> dict[str, str]:
+    """What an arm tells apart, in words and numbers."""
+    gains, ruler = ranking.gains, ranking.resolution
+    assert ruler is not None
+    upper = [dose for dose in ruler.doses if dose >= SMALLEST]
     columns = {float(m.partition("share=")[2]): m for m in gains.columns if m.startswith("corrupted:")}
     steps = np.diff(gains[[columns[dose] for dose in upper]].to_numpy(dtype=float), axis=1)
-    print(f"\nneighbouring doses from 0.1 up in the right order: {(steps < 0).mean():.1%}")
-    generators = [name for name in GENERATORS.split(",") if name in gains.columns]
+    told = {f"neighbouring doses from {SMALLEST} up in the right order": f"{(steps < 0).mean():.1%}"}
     for bad in KNOWN_BAD:
-        below = (gains[[bad]].to_numpy() < gains[generators].to_numpy()).all(axis=1).sum()
-        print(f"{bad} below every generator: {below} of {len(gains)} tables")
+        below = (gains[[bad]].to_numpy() < gains[list(GENERATORS)].to_numpy()).all(axis=1).sum()
+        told[f"`{bad}` below every generator, tables of {len(gains)}"] = str(below)
     rng = np.random.default_rng(0)
     for size in [size for size in SIZES if size <= len(gains)]:
         draws = [
@@ -74,7 +89,8 @@ def show(outcomes: pd.DataFrame, ranking: Ranking) -> None:
             for dose in ruler.doses[1:]
         }
         enough = [dose for dose, part in share.items() if part >= POWER]
-        print(f"{size} tables: smallest dose detected in {POWER:.0%} of draws: {min(enough, default=None)}")
+        told[f"smallest share detected in {POWER:.0%} of draws of {size} tables"] = str(min(enough, default="none"))
+    return told
 
 
 def draw(ranking: Ranking) -> None:
@@ -92,10 +108,12 @@ def draw(ranking: Ranking) -> None:
         label="real rows, labels broken",
     )
     records = {r.method: r for r in ranking.methods}
-    shown = [m for m in [*GENERATORS.split(","), *KNOWN_BAD] if m in records]
+    shown = [m for m in [*GENERATORS, *KNOWN_BAD] if m in records]
     styles = method_styles(shown)
     for name in shown:
-        axes.plot([ruler.places[name]], [records[name].median_gain], **dots(styles[name]), markersize=8, label=name)
+        place, gain = ruler.places[name], records[name].median_gain
+        if place is not None and gain is not None:
+            axes.plot([place], [gain], **dots(styles[name]), markersize=8, label=name)
     axes.set_yscale("symlog", linthresh=5)
     axes.set_yticks([0, -1, -2, -5, -10, -20, -40], ["0", "-1", "-2", "-5", "-10", "-20", "-40"])
     axes.set_xlabel("share of labels broken that does as much harm")

@@ -92,7 +92,7 @@ def by_method(outcomes: pd.DataFrame, times: float) -> list[dict[str, object]]:
     for method, cells in outcomes.groupby("method", sort=False):
         wall = cells[phases].sum()
         shares = (wall / wall.sum()).sort_values(ascending=False)
-        shown = [f"{name.removeprefix('seconds_')} {share:.0%}" for name, share in shares.items() if share >= 0.02]
+        shown = [f"{str(name).removeprefix('seconds_')} {share:.0%}" for name, share in shares.items() if share >= 0.02]
         rows.append(
             {
                 "method": method,

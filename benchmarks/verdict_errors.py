@@ -67,7 +67,7 @@ def places(*values: float) -> Callable[[int], NDArray[np.float64]]:
 
 def ladder(methods: int) -> NDArray[np.float64]:
     """Each method half a sd above the one before."""
-    return 0.5 * np.arange(methods)
+    return 0.5 * np.arange(methods, dtype=np.float64)
 
 
 #: Name -> noise, true places of the methods, number of methods or None for as many as asked.

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from page import fill, table
 from rows import keep, read_rows
 from run import ORDER, contrasts_of, preset_of
 from scipy import stats
@@ -70,12 +70,6 @@ def about(value: float, interval: Interval | None, digits: int = 2) -> str:
     return f"{value:+.{digits}f}{ends}"
 
 
-def table(head: str, lines: list[list[str]]) -> str:
-    """A Markdown table; all columns but the first are numbers, on the right."""
-    rule = "|---|" + "--:|" * head.count("|")
-    return "\n".join([f"| {head} |", rule, *(f"| {' | '.join(cells)} |" for cells in lines)])
-
-
 def worth_table(outcomes: pd.DataFrame, ranking: Ranking, pairs: list[Pair]) -> str:
     """One row a method: gain, worth, place on the ruler, verdict, and how close its rows are to the real ones."""
     close = outcomes[outcomes["status"] == "ok"].groupby("method")[list(MEASURES)].median()
@@ -93,7 +87,7 @@ def worth_table(outcomes: pd.DataFrame, ranking: Ranking, pairs: list[Pair]) -> 
             place = f"{ranking.resolution.places[name]:.0%}"
         if pair := verdicts.get(name):
             against, verdict = about(pair.estimate, pair.interval, 1), pair.verdict
-        measured = [close.loc[name, m] if name in close.index else np.nan for m in MEASURES]
+        measured = close.reindex([name])[list(MEASURES)].iloc[0].astype(float)
         shown = ["–" if np.isnan(value) else f"{value:.2f}" for value in measured]
         lines.append([name, f"{record.median_gain:+.1f}", worth, place, against, verdict, *shown])
     head = "method | gain | worth (95 %) | as broken labels | against `bootstrap` (95 %) | verdict"
@@ -262,15 +256,11 @@ def main() -> None:
         for name in ORDER:
             if (options.keep / name / "outcomes.sqlite").exists():
                 keep(options.keep / name, ROWS / f"{name}.parquet")
-    page = PAGE.read_text()
+    texts: dict[str, str] = {}
     for name, part in PARTS.items():
         if name == "progress" or (ROWS / f"{name}.parquet").exists():
-            for mark, text in part().items():
-                print(f"\n## {mark}\n\n{text}")
-                page = re.sub(
-                    rf"(<!-- {mark} -->\n).*?(<!-- / -->)", lambda m, t=text: m[1] + t + "\n" + m[2], page, flags=re.S
-                )
-    PAGE.write_text(page)
+            texts |= part()
+    fill(PAGE, texts)
 
 
 if __name__ == "__main__":

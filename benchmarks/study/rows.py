@@ -22,7 +22,7 @@ def keep(folder: Path, to: Path) -> None:
     outcomes = load_results(folder)
     columns = [c for c in outcomes.columns if c not in OF_THE_MACHINE and not CURVES.search(c)]
     rows = outcomes[columns].sort_values("key", ignore_index=True)
-    for column in rows.columns.intersection(JSON_COLUMNS):
+    for column in rows.columns.intersection(list(JSON_COLUMNS)):
         rows[column] = rows[column].map(canonical_json)
     for column in rows.select_dtypes("float64"):
         if column.startswith(("seconds", "peak", "spared", "processor")):
@@ -35,6 +35,6 @@ def keep(folder: Path, to: Path) -> None:
 def read_rows(path: Path) -> pd.DataFrame:
     """The rows of a file that :func:`keep` wrote."""
     rows = pd.read_parquet(path)
-    for column in rows.columns.intersection(JSON_COLUMNS):
+    for column in rows.columns.intersection(list(JSON_COLUMNS)):
         rows[column] = rows[column].map(json.loads)
     return rows
