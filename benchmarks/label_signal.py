@@ -15,7 +15,8 @@ the fold's test rows (TSTR: `tabgen.adequacy`):
 - scm: as it is.
 
 The error of the mutual information of the pairs with the target (nats, against the test rows; see
-benchmarks/dependence.py) stands beside it for `bootstrap`, `scm` and `full graph`. Recorded results: docs/generators/causal.md.
+benchmarks/dependence.py) stands beside it for `bootstrap`, `scm` and `full graph`.
+Recorded results: docs/generators/causal.md.
 
     OMP_NUM_THREADS=1 python benchmarks/label_signal.py --only segment,wine,newthyroid
 """
