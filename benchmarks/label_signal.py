@@ -27,26 +27,38 @@ import argparse
 import copy
 import json
 import warnings
+from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from tabgen_causal import SCM
+
+    from tabgen import Table
+
+Array = np.ndarray[Any, Any]
 
 SAMPLES = ("relabelled", "most likely", "taught", "full graph", "quiet", "scm")
 DEPENDENCE = ("bootstrap", "scm", "full graph")
 
 
-def with_labels(table, labels: np.ndarray):
+def with_labels(table: Table, labels: Array) -> Table:
     """The same features under other labels (codes of the classes)."""
     return table.schema.from_matrix(table.to_matrix(), labels.astype(int))
 
 
-def drawn(chances: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def drawn(chances: Array, rng: np.random.Generator) -> Array:
     """One column of each row, by the row's probabilities."""
-    return (chances.cumsum(axis=1) < rng.random((len(chances), 1)) * chances.sum(axis=1, keepdims=True)).sum(axis=1)
+    columns: Array = (chances.cumsum(axis=1) < rng.random((len(chances), 1)) * chances.sum(axis=1, keepdims=True)).sum(
+        axis=1
+    )
+    return columns
 
 
-def teacher(train, seed: int):
+def teacher(train: Table, seed: int) -> Callable[[Table], Array]:
     """Probabilities of the classes that were seen, by a forest on all real rows, for rows of a table."""
     from sklearn.ensemble import RandomForestClassifier
 
@@ -54,7 +66,7 @@ def teacher(train, seed: int):
     return lambda table: forest.predict_proba(table.to_matrix())
 
 
-def in_full(generator, seed: int) -> None:
+def in_full(generator: SCM, seed: int) -> None:
     """Give a fitted `scm` all edges along the order of its graph, the label last, and fit its mechanisms anew."""
     import networkx as nx
     from tabgen_causal.mechanisms import Mechanisms
@@ -67,7 +79,7 @@ def in_full(generator, seed: int) -> None:
     generator._mechanisms.fit(nodes.values, nodes.discrete, seed)
 
 
-def quieter(generator) -> None:
+def quieter(generator: SCM) -> None:
     """Halve the residuals that numeric mechanisms of a fitted `scm` draw from."""
     for node in generator._mechanisms.graph:
         mechanism = generator._mechanisms._model.causal_mechanism(str(node))
@@ -75,7 +87,7 @@ def quieter(generator) -> None:
             mechanism.noise_model._data = mechanism.noise_model._data / 2
 
 
-def measure(table, n_rows: int, seed: int) -> dict[str, float]:
+def measure(table: Table, n_rows: int, seed: int) -> dict[str, float]:
     """TSTR of every sample, and errors of dependence on the target, on the first fold of one table."""
     from dependence import codes, mutual_information
     from label_noise import chances
