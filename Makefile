@@ -1,6 +1,6 @@
 # make demo   set up, compare generators on six small tables, write a report
 # make test   set up, run linter, type checker and all tests
-# make docs   set up, build the documentation site: docs/_build/html/index.html
+# make docs   set up, build the documentation site and the board of the study: docs/_build/html/index.html
 # make fast   the tests to run while working: without those that start servers, clusters or browsers, or train
 PYTHON ?= python3
 VENV ?= .venv
@@ -23,6 +23,9 @@ test: install browser
 
 docs: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	$(BIN)/python benchmarks/study/rows.py docs/_build/study
+	$(BIN)/tabgen leaderboard build docs/_build/study/* -o docs/_build/html/leaderboard --suite core \
+	  --title "Which generator helps tabgen-nano?" --licence CC-BY-4.0
 
 fast: install
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m "not slow" tests

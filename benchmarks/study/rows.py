@@ -1,29 +1,38 @@
-"""Outcome rows as they are kept: Parquet, without what is of the machine alone."""
+"""Outcome rows as the repository keeps them: Parquet, and back as a run folder.
+
+python benchmarks/study/rows.py runs/study                 # benchmarks/results/study/*.parquet as run folders
+tabgen rank runs/study/field --arm context                 # what reads a run folder reads them, and
+tabgen run --preset study-field -o runs/study/field        # finds every cell done
+tabgen leaderboard bundle runs/study/field -o field.zip && tabgen leaderboard verify field.zip --sample 20
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from tabgen.outcome import canonical_json
+from tabgen.outcome import CELL_FIELDS, Outcome, canonical_json, key_of
 from tabgen.results import load_results
+from tabgen.store import Store
 
-JSON_COLUMNS = ("kinds", "reading", "settings", "recipe", "limits", "arms")
-OF_THE_MACHINE = ("path", "rows_path", "log_tail", "notes", "provenance")
-CURVES = re.compile(r"^curve_|^cached_")
+KEPT = Path(__file__).parent.parent / "results" / "study"
+OF_THE_MACHINE = ("path", "rows_path", "log_tail")
+BY_STEP = re.compile(r"^curve_(?!worth)")
 
 
 def keep(folder: Path, to: Path) -> None:
-    """The outcomes of a run folder as Parquet, and its registration beside it."""
+    """The outcomes of a run folder as Parquet, and its registration beside it; curves over steps are left out."""
     outcomes = load_results(folder)
-    columns = [c for c in outcomes.columns if c not in OF_THE_MACHINE and not CURVES.search(c)]
+    columns = [c for c in outcomes.columns if c not in OF_THE_MACHINE and not BY_STEP.search(c)]
     rows = outcomes[columns].sort_values("key", ignore_index=True)
-    for column in rows.columns.intersection(list(JSON_COLUMNS)):
-        rows[column] = rows[column].map(canonical_json)
+    for column in _of_json(rows):
+        rows[column] = [canonical_json(v) if isinstance(v, dict | list) else None for v in rows[column]]
     for column in rows.select_dtypes("float64"):
         if column.startswith(("seconds", "peak", "spared", "processor")):
             rows[column] = rows[column].astype("float32")
@@ -32,9 +41,51 @@ def keep(folder: Path, to: Path) -> None:
     shutil.copy(folder / "freeze.json", to.with_suffix(".freeze.json"))
 
 
+def _of_json(rows: pd.DataFrame) -> list[str]:
+    texts = rows.select_dtypes("object")
+    return [str(c) for c in texts if texts[c].map(lambda v: isinstance(v, dict | list)).any()]
+
+
 def read_rows(path: Path) -> pd.DataFrame:
     """The rows of a file that :func:`keep` wrote."""
     rows = pd.read_parquet(path)
-    for column in rows.columns.intersection(list(JSON_COLUMNS)):
-        rows[column] = rows[column].map(json.loads)
+    for column in rows.select_dtypes("object"):
+        written = rows[column].dropna()
+        if written.astype(str).str.match(r"[\[{]").any():
+            rows[column] = [json.loads(v) if isinstance(v, str) else v for v in rows[column]]
     return rows
+
+
+def restore(path: Path, folder: Path) -> int:
+    """The rows of a file that :func:`keep` wrote as a run folder with its registration; how many.
+
+    Every row's key is computed again from its cell: a row that was changed is an error.
+    """
+    rows = read_rows(path)
+    with Store(folder, write=True) as store:
+        for row in rows.to_dict("records"):
+            named = {str(name): value if _is(value) else None for name, value in row.items()}
+            flat = {name: value for name, value in named.items() if value is not None or name in CELL_FIELDS}
+            outcome = Outcome.from_dict(flat | {"path": ""})
+            if key_of(outcome.cell) != outcome.key:
+                raise SystemExit(f"{path}: the row of {row['method']} on {row['dataset']} is not that of its key.")
+            store.add(outcome)
+    shutil.copy(path.with_suffix(".freeze.json"), folder / "freeze.json")
+    return len(rows)
+
+
+def _is(value: Any) -> bool:
+    return isinstance(value, dict | list) or bool(pd.notna(value))
+
+
+def main() -> None:
+    """Every kept experiment as a run folder."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("output", type=Path, help="folder of the run folders")
+    options = parser.parse_args()
+    for path in sorted(KEPT.glob("*.parquet")):
+        print(f"{path.stem}: {restore(path, options.output / path.stem):,} outcomes")
+
+
+if __name__ == "__main__":
+    main()
