@@ -61,10 +61,9 @@ def means(rows: pd.DataFrame) -> str:
 def tables_untrained(rows: pd.DataFrame) -> str:
     """On which tables a generator's rows were at chance; those of `independent` and `prior` are meant to be."""
     flagged = rows[(rows["untrained"] == 1) & ~rows["method"].isin(["independent", "prior"])]
-    counts = flagged.groupby(["method", "dataset"]).size()
     lines = [
-        [f"`{method}`", ", ".join(f"{name} ({n})" for (_, name), n in part.items())]
-        for method, part in counts.groupby("method")
+        [f"`{method}`", ", ".join(f"{name} ({n})" for name, n in part.value_counts(sort=False).sort_index().items())]
+        for method, part in flagged.groupby("method")["dataset"]
     ]
     return "\n".join(["| generator | tables (folds) |", "|---|---|", *(f"| {' | '.join(line)} |" for line in lines)])
 
