@@ -5,7 +5,7 @@ many rows as the other has; the error is the mean absolute difference, over all 
 between the mutual information in the drawn rows and in the other, unseen half, in nats. Numbers are cut into
 fifths, at quantiles of the fitted half. The pairs with the target, by which a sample teaches, are reported apart: a
 mean over all pairs hides them. `bootstrap` is then the split-half error, the best that can be hoped for; `independent`
-is the floor. Recorded results: docs/generators/causal.md.
+is the floor.
 
     OMP_NUM_THREADS=1 python benchmarks/dependence.py --generators bootstrap,independent,scm
 """
