@@ -3,10 +3,11 @@
     OMP_NUM_THREADS=1 python benchmarks/fuzz.py --inputs 100000 [--target bundle] [--seed 1]
 
 Hypothesis draws inputs that are nearly right: files of tabgen's own with some of their values, members, lines or bytes
-replaced. An input is a fault when another exception than a ``TabgenError`` escapes, its message is empty or cannot be
-printed, it takes more than 10 processor seconds (10 minutes by the clock), or the process grows by more than 400 MB.
-Faults are told once for each kind and place, by the smallest input that Hypothesis finds; the script ends with 1 if
-there is one.
+replaced. Each is varied ``VARIED`` times by edits that cost microseconds, where a draw costs milliseconds. An input is
+a fault when another exception than a ``TabgenError`` escapes, its message is empty or cannot be printed, it takes more
+than 10 processor seconds (10 minutes by the clock), or the process grows by more than 400 MB. Faults are told once for
+each kind and place, by the smallest input that Hypothesis finds, or by the varied one; the script ends with 1 if there
+is one.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import gc
 import hashlib
 import io
 import json
+import random
+import re
 import resource
 import signal
 import sys
@@ -27,6 +30,7 @@ import traceback
 import warnings
 import zipfile
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -53,8 +57,10 @@ sys.path.insert(0, str(ROOT / "tests" / "support"))
 SECONDS, MEGABYTES = 10.0, 400
 MOST_BYTES = 3 << 30
 """What the whole process may take beyond what it has at its start: more is a MemoryError, hence a fault."""
-BATCH = 2000
+BATCH = 10_000
 """Inputs of one run of Hypothesis: what it has found out is forgotten after so many, and another seed drawn."""
+MEMORY_FOLDER = "/dev/shm" if Path("/dev/shm").is_dir() else None
+"""For the files of inputs: no disk is waited for."""
 
 ODD_TEXTS = [
     "",
@@ -93,6 +99,10 @@ values = st.recursive(
 )
 
 Action = Callable[[Any], object]
+Vary = Callable[[random.Random, Any], Any]
+Target = tuple[st.SearchStrategy[Any], Action, Vary]
+VARIED = 30
+"""Variations of each input that Hypothesis draws."""
 
 
 # --- edits ------------------------------------------------------------------------------------------------------
@@ -156,6 +166,39 @@ def _damage(data: bytes, spans: list[tuple[int, int, bytes]], cut: int) -> bytes
     return data[: len(data) // cut] if 0 < cut < 4 else data
 
 
+# --- variations -------------------------------------------------------------------------------------------------
+
+TOKEN = re.compile(rb'"(?:[^"\\\n]|\\.)*"|[\w.+-]+|[^\w\s]|\s')
+ODD_TOKENS = [
+    *(json.dumps(text).encode() for text in ODD_TEXTS),
+    *(text.encode("utf-8", "surrogatepass") for text in ODD_FIELDS),
+    *(str(number).encode() for number in ODD_NUMBERS),
+    *(b"null", b"true", b"{}", b"[]", b"[[]]", b'{"a": 1}', b"[1, 2.5]", b"[null]", b"NaN", b"Infinity", b"1e400"),
+    *(b"\x00", b"\xff", b"\xed\xa0\x80", b"\xef\xbb\xbf", b"\r\n", b"\r", b"\xc2\xa0", b"[" * 2000),
+]
+
+
+def varied(chance: random.Random, data: bytes) -> bytes:
+    """Text with one to four of its tokens replaced, taken out, repeated or put elsewhere, or a byte of it changed."""
+    for _ in range(chance.choice((1, 1, 2, 4))):
+        found = TOKEN.search(data, chance.randrange(len(data) + 1))
+        start, end = found.span() if found else (len(data), len(data))
+        how = chance.randrange(6)
+        if how == 0:
+            new = b""
+        elif how == 1:
+            new = 2 * data[start:end]
+        elif how == 2:  # another token of the same text
+            other = TOKEN.search(data, chance.randrange(len(data) + 1))
+            new = other[0] if other else b""
+        elif how == 3 and end > start:
+            new = data[start : end - 1] + bytes([data[end - 1] ^ (1 << chance.randrange(8))])
+        else:
+            new = chance.choice(ODD_TOKENS)
+        data = data[:start] + new + data[end:]
+    return data[: chance.randrange(len(data) + 1)] if chance.random() < 0.02 else data
+
+
 # --- targets ----------------------------------------------------------------------------------------------------
 
 
@@ -194,7 +237,7 @@ def _rekeyed(rows: Any) -> Any:
 SAID = {"format": "tabgen-bundle", "schema": 1, "rows": 6, "generators": [], "sha256": {ROWS: "", ENVIRONMENT: ""}}
 
 
-def bundles(folder: Path, plugins: Plugins) -> tuple[st.SearchStrategy[Any], Action]:
+def bundles(folder: Path, plugins: Plugins) -> Target:
     """Members, rows, manifest and bytes of a zip file; what passes `check` must merge."""
     from leaderboard_rows import make_rows
 
@@ -227,10 +270,15 @@ def bundles(folder: Path, plugins: Plugins) -> tuple[st.SearchStrategy[Any], Act
     )
     path = folder / "b.zip"
     count = iter(range(10**12))
+    seen: set[str] = set()
 
     def action(data: bytes) -> None:
         path.write_bytes(data)
         found = read_bundle(path)
+        told = hashlib.sha256(repr(found).encode("utf-8", "replace")).hexdigest()
+        if told in seen:  # the edit changed nothing that is read
+            return
+        seen.add(told)
         problems = [finding for finding in check_rows(found, plugins) if finding.problem]
         if not problems:
             target = folder / f"merged-{next(count)}"
@@ -239,7 +287,24 @@ def bundles(folder: Path, plugins: Plugins) -> tuple[st.SearchStrategy[Any], Act
                 file.unlink()
             target.rmdir()
 
-    return inputs, action
+    return inputs, action, _vary_bundle
+
+
+def _vary_bundle(chance: random.Random, data: bytes) -> bytes:
+    """Mostly other rows under hashes that fit."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            manifest, lines, side = (archive.read(name) for name in (MANIFEST, ROWS, ENVIRONMENT))
+    except Exception:  # noqa: BLE001 - zip files are broken in many ways
+        return varied(chance, data)
+    which = chance.random()
+    if which < 0.1:
+        return _bundle(lines, varied(chance, manifest), side)
+    if which < 0.15:
+        return _bundle(lines, None, varied(chance, side))
+    if which < 0.25:
+        return varied(chance, data)
+    return _bundle(varied(chance, lines))
 
 
 TABLE = "a,b,when,y\n" + "".join(
@@ -247,7 +312,7 @@ TABLE = "a,b,when,y\n" + "".join(
 )
 
 
-def manifests(folder: Path, plugins: Plugins) -> tuple[st.SearchStrategy[Any], Action]:  # noqa: ARG001
+def manifests(folder: Path, plugins: Plugins) -> Target:  # noqa: ARG001
     """The manifest of a folder of tables; those that it lists are read."""
     (folder / "t.csv").write_text(TABLE)
     sound = {
@@ -303,7 +368,7 @@ def manifests(folder: Path, plugins: Plugins) -> tuple[st.SearchStrategy[Any], A
         for dataset in read_manifest(folder):
             dataset.load()
 
-    return inputs, action
+    return inputs, action, varied
 
 
 def _toml(value: Any) -> str:
@@ -317,7 +382,7 @@ def _toml(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def experiments(folder: Path, plugins: Plugins) -> tuple[st.SearchStrategy[Any], Action]:
+def experiments(folder: Path, plugins: Plugins) -> Target:
     """An experiment's TOML, up to its plan."""
     (folder / "t.csv").write_text(TABLE)
     whole: dict[str, Any] = {
@@ -386,7 +451,7 @@ def experiments(folder: Path, plugins: Plugins) -> tuple[st.SearchStrategy[Any],
         path.write_bytes(data)
         plan(make_spec(read_spec(path), str(path)).build(plugins), plugins)
 
-    return inputs, action
+    return inputs, action, varied
 
 
 def _recipe_fields() -> list[str]:
@@ -395,7 +460,7 @@ def _recipe_fields() -> list[str]:
     return sorted(get_recipe("nano").to_dict())
 
 
-def checkpoints(folder: Path, plugins: Plugins) -> tuple[st.SearchStrategy[Any], Action]:  # noqa: ARG001
+def checkpoints(folder: Path, plugins: Plugins) -> Target:  # noqa: ARG001
     """``config.json`` and the safetensors' header and bytes."""
     from paths import FIXTURE
 
@@ -431,10 +496,17 @@ def checkpoints(folder: Path, plugins: Plugins) -> tuple[st.SearchStrategy[Any],
         (folder / "model.safetensors").write_bytes(data[1])
         load_directory(folder)
 
-    return inputs, action
+    def vary(chance: random.Random, data: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+        if chance.random() < 0.6:
+            return varied(chance, data[0]), data[1]
+        if chance.random() < 0.7:
+            return data[0], with_header(varied(chance, as_json(header)))
+        return data[0], varied(chance, data[1][:2000]) + data[1][2000:]
+
+    return inputs, action, vary
 
 
-def tables(folder: Path, plugins: Plugins) -> tuple[st.SearchStrategy[Any], Action]:  # noqa: ARG001
+def tables(folder: Path, plugins: Plugins) -> Target:  # noqa: ARG001
     """A table's file, from its bytes to a table that can be split."""
     cell = st.one_of(
         st.sampled_from(ODD_FIELDS),
@@ -523,7 +595,11 @@ def tables(folder: Path, plugins: Plugins) -> tuple[st.SearchStrategy[Any], Acti
         frame = read_frame(path, ReadOptions.from_dict(how))
         Table.from_frame(frame, target, kinds)
 
-    return inputs, action
+    def vary(chance: random.Random, data: tuple[tuple[str, bytes], dict[str, Any], dict[str, str], str]) -> Any:
+        (ending, content), how, kinds, target = data
+        return (ending, varied(chance, content)), how, kinds, target
+
+    return inputs, action, vary
 
 
 def _packed(ending: str, data: bytes) -> bytes:
@@ -551,7 +627,7 @@ def _arrow_files() -> list[tuple[str, bytes]]:
     return files
 
 
-TARGETS: dict[str, Callable[[Path, Plugins], tuple[st.SearchStrategy[Any], Action]]] = {
+TARGETS: dict[str, Callable[[Path, Plugins], Target]] = {
     "bundle": bundles,
     "manifest": manifests,
     "experiment": experiments,
@@ -581,18 +657,10 @@ def peak_mb() -> float:
 
 def attempt(action: Action, data: Any) -> str | None:
     """Run one input; where it is a fault, its kind and place."""
-
-    def late(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        raise _Late
-
     before = peak_mb()
-    signal.signal(signal.SIGPROF, late)
     signal.setitimer(signal.ITIMER_PROF, SECONDS)
-    faulthandler.dump_traceback_later(60 * SECONDS, exit=True)  # where it sleeps, or C code hears no alarm
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            action(data)
+        action(data)
     except TabgenError as error:
         message = str(error)
         try:
@@ -607,8 +675,8 @@ def attempt(action: Action, data: Any) -> str | None:
         return f"{type(error).__name__}, {_place(error)}"
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
-        faulthandler.cancel_dump_traceback_later()
-    return f"{peak_mb() - before:.0f} MB" if peak_mb() - before > MEGABYTES else None
+    grown = peak_mb() - before
+    return f"{grown:.0f} MB" if grown > MEGABYTES else None
 
 
 def _place(error: BaseException) -> str:
@@ -618,35 +686,48 @@ def _place(error: BaseException) -> str:
     return f"{Path(frame.filename).name}:{frame.lineno} ({frame.name})"
 
 
-def fuzz(name: str, inputs: int, seed: int, until: float) -> tuple[int, dict[str, str]]:
-    """How many inputs ran, and the faults with an input of each."""
+@dataclass
+class Tally:
+    """How many inputs of a target ran, and its faults with an input of each."""
+
+    name: str
+    ran: int = 0
+    known: dict[str, str] = field(default_factory=dict)
+
+    def tell(self, fault: str, data: Any) -> None:
+        self.known[fault] = repr(data)
+        print(f"{self.name}: {fault}: {repr(data)[:1500]}", flush=True)
+
+
+def fuzz(name: str, inputs: int, seed: int, until: float) -> Tally:
+    """Inputs of a target until there are enough, or the time is over."""
     plugins = get_plugins(PluginChoice(external=False))
-    known: dict[str, str] = {}
-    ran = 0
-    with tempfile.TemporaryDirectory() as scratch:
-        strategy, action = TARGETS[name](Path(scratch), plugins)
-        while ran < inputs and time.monotonic() < until:
-            ran += _batch(name, strategy, action, min(BATCH, inputs - ran), seed + ran, until, known)
+    tally = Tally(name)
+
+    def late(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        raise _Late
+
+    signal.signal(signal.SIGPROF, late)
+    with tempfile.TemporaryDirectory(dir=MEMORY_FOLDER) as scratch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        target = TARGETS[name](Path(scratch), plugins)
+        while tally.ran < inputs and time.monotonic() < until:
+            _batch(target, tally, min(BATCH, inputs - tally.ran), seed + tally.ran, until)
             gc.collect()
-    return ran, known
+            print(f"{name}: {tally.ran:,} inputs", flush=True)
+    faulthandler.cancel_dump_traceback_later()
+    return tally
 
 
-def _batch(
-    name: str,
-    strategy: st.SearchStrategy[Any],
-    action: Action,
-    inputs: int,
-    seed: int,
-    until: float,
-    known: dict[str, str],
-) -> int:
-    """Inputs of one seed, up to the first fault that is not known, which is made small and added."""
-    ran = 0
+def _batch(target: Target, tally: Tally, inputs: int, seed: int, until: float) -> None:
+    """Inputs of one seed, up to the first drawn one that is an unknown fault, which is made small and told."""
+    strategy, action, vary = target
+    chance = random.Random(seed)
     found: list[tuple[str, Any]] = []
 
     @seeded(seed)
     @settings(
-        max_examples=inputs,
+        max_examples=max(1, inputs // (VARIED + 1)),
         database=None,
         deadline=None,
         phases=(Phase.generate, Phase.shrink),
@@ -655,27 +736,32 @@ def _batch(
     )
     @given(strategy)
     def run(data: Any) -> None:
-        nonlocal ran
         if time.monotonic() > until:
             raise _OverError
-        ran += 1
+        faulthandler.dump_traceback_later(60 * SECONDS, exit=True)  # where it sleeps, or C code hears no alarm
+        tally.ran += 1
         fault = attempt(action, data)
-        if fault is None or fault in known:
-            return
-        if fault.endswith("MB") or fault.startswith("more than"):
-            known[fault] = repr(data)  # costs too much to be made small
-            print(f"{name}: {fault}: {repr(data)[:1500]}", flush=True)
-        else:
-            found.append((fault, data))
-            raise FaultError(fault)
+        if fault is not None and fault not in tally.known:
+            if not _costly(fault):
+                found.append((fault, data))
+                raise FaultError(fault)
+            tally.tell(fault, data)
+        for _ in range(0 if found else VARIED):
+            changed = vary(chance, data)
+            tally.ran += 1
+            fault = attempt(action, changed)
+            if fault is not None and fault not in tally.known:
+                tally.tell(fault, changed)
 
     with contextlib.suppress(FaultError, _OverError):
         run()
     if found:
-        fault, data = found[-1]
-        known[fault] = repr(data)
-        print(f"{name}: {fault}: {repr(data)[:1500]}", flush=True)
-    return ran
+        tally.tell(*found[-1])
+
+
+def _costly(fault: str) -> bool:
+    """Whether an input of this fault costs too much to be made small."""
+    return fault.endswith("MB") or fault.startswith("more than")
 
 
 def main() -> None:
@@ -690,9 +776,12 @@ def main() -> None:
     faults = 0
     for name in arguments.target or TARGETS:
         began = time.monotonic()
-        ran, known = fuzz(name, arguments.inputs, arguments.seed, began + 60 * arguments.minutes)
-        faults += len(known)
-        print(f"{name}: {ran:,} inputs in {time.monotonic() - began:.0f} s, {len(known)} kinds of faults", flush=True)
+        tally = fuzz(name, arguments.inputs, arguments.seed, began + 60 * arguments.minutes)
+        faults += len(tally.known)
+        told = (
+            f"{tally.ran:,} inputs in {time.monotonic() - began:.0f} s ({time.process_time():.0f} s of processor time)"
+        )
+        print(f"{name}: {told}, {len(tally.known)} kinds of faults", flush=True)
     sys.exit(bool(faults))
 
 

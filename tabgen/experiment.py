@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 import math
@@ -23,6 +22,7 @@ from tabgen.models.recipes import RECIPES, Recipe
 from tabgen.outcome import PROTOCOL_VERSION, Cell, key_of
 from tabgen.plugins import Plugins
 from tabgen.tuning import plan_tuning
+from tabgen.unpack import sha256_of
 
 METHOD = re.compile(r"(?P<generator>[a-z0-9_-]+)(@(?P<mixing>[a-z]+))?(:(?P<settings>.+))?")
 
@@ -335,7 +335,7 @@ def _check_keys(cells: list[Cell]) -> None:
 
 def _hash_of(dataset: datasets.Dataset) -> str | None:
     if dataset.sha256 is None and dataset.path.is_file():
-        return hashlib.sha256(dataset.path.read_bytes()).hexdigest()
+        return sha256_of(dataset.path)
     return dataset.sha256
 
 

@@ -6,16 +6,12 @@ has, which column is none, and which line is wrong. What the texts mean is decid
 
 from __future__ import annotations
 
-import bz2
 import codecs
 import csv
-import gzip
 import io
-import lzma
 import re
 import statistics
 import warnings
-import zipfile
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -28,6 +24,7 @@ from pyarrow import csv as arrow_csv
 
 from tabgen.errors import DataError, TableWarning
 from tabgen.parsing import TextStyle, parse_columns
+from tabgen.unpack import MOST_COLUMNS, check_parquet, check_size, check_workbook, unpacked
 
 DELIMITERS = (",", ";", "\t", "|")
 EXPECTED = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
@@ -169,9 +166,11 @@ def _say(message: str) -> None:
 
 
 def _read_arrow(path: Path, ending: str) -> pd.DataFrame:
+    check_size(path)
     if ending == ".parquet":
         from pyarrow import parquet
 
+        check_parquet(path)
         table = parquet.ParquetFile(path).read()
     else:
         from pyarrow import feather
@@ -189,6 +188,7 @@ def _read_arrow(path: Path, ending: str) -> pd.DataFrame:
 
 
 def _read_excel(path: Path) -> pd.DataFrame:
+    check_workbook(path)
     try:
         book = pd.ExcelFile(path, engine="calamine")
     except ImportError as error:
@@ -213,7 +213,7 @@ def _read_excel(path: Path) -> pd.DataFrame:
 def _read_text(
     path: Path, ending: str, options: ReadOptions, as_text: frozenset[str], categories: frozenset[str]
 ) -> pd.DataFrame:
-    content = _decoded(_decompressed(path), options, path)
+    content = _decoded(_content(path), options, path)
     if not content or content.isspace():
         raise DataError(f"{path} is empty.")
     told = re.match(r"sep=(.)\r?\n", content)  # as Excel writes
@@ -222,6 +222,8 @@ def _read_text(
     names, n_lines, body = _cut_header(content, delimiter)
     if not body or body.isspace():
         raise DataError(f"{path} has a header and no rows.")
+    if len(names) > MOST_COLUMNS:
+        raise DataError(f"{path} names {len(names):,} columns; at most {MOST_COLUMNS:,} are read.")
     spaced = len(names) > 1 and all(name.startswith(" ") for name in names[1:])  # "a, b, c"
     names = [name.lstrip(" ") for name in names] if spaced else names
     width = _width(body, delimiter, len(names))
@@ -236,23 +238,8 @@ def _read_text(
     return parse_columns({names[i]: arrow[i] for i in keep}, style, as_text, path.name, categories)
 
 
-def _decompressed(path: Path) -> bytes:
-    content = path.read_bytes()
-    if content.startswith(b"\x1f\x8b"):
-        return gzip.decompress(content)
-    if content.startswith(b"BZh"):
-        return bz2.decompress(content)
-    if content.startswith(b"\xfd7zXZ\x00"):
-        return lzma.decompress(content)
-    if content.startswith(b"\x28\xb5\x2f\xfd"):
-        with pa.CompressedInputStream(pa.py_buffer(content), "zstd") as stream:
-            return bytes(stream.read())
-    if path.suffix.lower() == ".zip":
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            files = [name for name in archive.namelist() if not name.endswith("/") and "__MACOSX" not in name]
-            if len(files) != 1:
-                raise DataError(f"{path} holds {len(files)} files; unpack it and name one.")
-            return archive.read(files[0])
+def _content(path: Path) -> bytes:
+    content = unpacked(path)
     for start, what in FOREIGN_STARTS.items():
         if content.startswith(start):
             raise DataError(f"{path} is {what} by its first bytes; give it the ending of one.")

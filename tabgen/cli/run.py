@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import typer
 
 from tabgen.cli import tables
 from tabgen.cli.flags import given_fields, presets_like, read_values, split_words
+from tabgen.cli.lasting import Lasting
 from tabgen.errors import ExperimentError
 
 if TYPE_CHECKING:
@@ -142,7 +144,7 @@ def run(
         table = experiment.suite.datasets[0].load()  # a bad table should be said once, not once per cell
         if values.get("data"):
             tables.warn_of(table, experiment.folds)
-    console = Console(stderr=False)
+    console = Console(file=cast("IO[str]", Lasting(sys.stdout)))
     if not values.get("methods") and not quiet:
         _say_what_is_left_out(plugins)
     if dry_run:

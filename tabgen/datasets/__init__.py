@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tabgen.errors import DataError
 from tabgen.marker import hookimpl
 from tabgen.text import clean, is_text
+from tabgen.unpack import MOST_DESCRIPTION, check_size, sha256_of
 
 if TYPE_CHECKING:
     from tabgen.table import Table
@@ -64,7 +66,7 @@ class Dataset:
         from tabgen.table import Table
 
         known = self.sha256 is not None and self.path.is_file()
-        if known and hashlib.sha256(self.path.read_bytes()).hexdigest() != self.sha256:
+        if known and sha256_of(self.path) != self.sha256:
             raise DataError(f"{self.path} is not the file that was described (SHA-256 differs); fetch it anew.")
         options = ReadOptions.from_dict(self.reading, f"dataset '{self.name}'")
         text, categories = ([n for n, k in self.kinds.items() if k == kind] for kind in ("text", "categorical"))
@@ -101,6 +103,7 @@ def read_manifest(folder: Path) -> list[Dataset]:
     path = folder / "manifest.json"
     if not path.is_file():
         raise DataError(f"{folder} is no suite: it has no manifest.json.")
+    check_size(path, MOST_DESCRIPTION, "a manifest", "divide the suite")
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
         sound = is_text(entries)
@@ -113,8 +116,8 @@ def read_manifest(folder: Path) -> list[Dataset]:
     if not entries:
         raise DataError(f"{path} lists no dataset.")
     datasets = [_read_entry(entry, f"{path}: entry {number}", folder) for number, entry in enumerate(entries)]
-    names = [dataset.name for dataset in datasets]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    names = Counter(dataset.name for dataset in datasets)
+    twice = sorted(name for name, count in names.items() if count > 1)
     if twice:
         raise DataError(f"{path} has more than one dataset called {', '.join(twice)}.")
     return datasets
@@ -151,7 +154,7 @@ def file_suite(
     path: Path, target: str, kinds: dict[str, Any] | None = None, reading: dict[str, Any] | None = None
 ) -> Suite:
     """One's own table as a suite of one dataset."""
-    digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+    digest = sha256_of(path) if path.is_file() else None
     stem = path.stem if path.suffix.lower() not in (".gz", ".bz2", ".xz", ".zst", ".zip") else Path(path.stem).stem
     dataset = Dataset(stem, path.resolve(), target, digest, kinds or {}, reading or {})
     return Suite(stem, f"the file {path}", (digest or "")[:12], lambda: [dataset])

@@ -23,6 +23,9 @@ START_SECONDS = 300.0
 QUIET_SECONDS, SILENT_SECONDS = 5.0, 30.0
 """After so long without a word a server is asked whether it lives; after so long without an answer it does not."""
 
+STOPPED_SECONDS = 5.0
+"""Who waits so much longer than it meant to was stopped meanwhile: by Ctrl-Z, or with the whole machine."""
+
 
 class Server:
     """One fork server: its socket, its process once known, and when it was last heard of."""
@@ -63,6 +66,10 @@ class Server:
             self._asked = now
             self.ask({"op": "ping"})
 
+    def forgive(self, seconds: float) -> None:
+        """Take a silence for none, since nobody listened for so long."""
+        self._heard += seconds
+
     def close(self) -> None:
         """Close the socket, upon which it ends; kill it if it is known to be stuck."""
         self.control.close()
@@ -98,6 +105,8 @@ class Servers:
         self.evaluators = Server("evaluators", ours)
         self.evaluators.pid = self._process.pid
         self.hosts: dict[str, Server] = {}
+        self.stopped = 0.0
+        """Seconds for which this process was stopped in the last call of :meth:`answers`."""
         self._selector = selectors.DefaultSelector()
         self._selector.register(ours, selectors.EVENT_READ, self.evaluators)
         self._wait_for_start()
@@ -128,8 +137,14 @@ class Servers:
     def answers(self, seconds: float) -> list[tuple[Server, dict[str, Any]]]:
         """What has arrived, after waiting at most this long for the first."""
         found = []
-        for key, _ in self._selector.select(seconds):
-            server: Server = key.data
+        before = time.monotonic()
+        ready = self._selector.select(seconds)
+        waited = time.monotonic() - before - seconds
+        self.stopped = waited if waited > STOPPED_SECONDS else 0.0
+        for server in (self.evaluators, *self.hosts.values()):
+            server.forgive(self.stopped)
+        for key, _ in ready:
+            server = key.data
             for message in server.answers():
                 name = str(message["id"]).removeprefix("hosts/")
                 if server is not self.evaluators or name == message["id"]:

@@ -6,7 +6,6 @@ Whatever is within them can be read, checked, merged, ranked and built in bounde
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,7 +58,7 @@ class Tally:
         if new := row.keys() - self.columns:
             self._take_columns(new, line)
         _check_shape(row, line)
-        small = {self._text(name): self._share(value) for name, value in row.items()}
+        small = self._shared_parts(row)
         if self.values > MOST_VALUES:
             raise DataError(f"{line}: the rows up to here hold more than {MOST_VALUES:,} values; send fewer rows.")
         for what, key, most in (
@@ -99,29 +98,46 @@ class Tally:
         if len(found) > most:
             raise DataError(f"{line}: there are more than {most:,} {what}; at most that many fit into one bundle.")
 
-    def _text(self, text: str) -> str:
-        return self._texts.setdefault(text, text)
+    def _shared_parts(self, row: Row) -> Row:
+        """The row from names, texts and values that are kept once: plain, as it is done for millions of values."""
+        texts, small, new = self._texts, {}, 0
+        for name, value in row.items():
+            if isinstance(value, str):
+                known = texts.get(value)
+                if known is None:
+                    new += 1
+                    known = texts[value] = value
+                small[texts.setdefault(name, name)] = known
+            elif isinstance(value, dict | list):
+                small[texts.setdefault(name, name)] = self._share(value)
+            else:
+                new += 1
+                small[texts.setdefault(name, name)] = value
+        self.values += new
+        return small
 
     def _share(self, value: Any) -> Any:
-        if isinstance(value, str):
-            if value not in self._texts:
-                self.values += 1
-            return self._text(value)
-        if isinstance(value, dict) or (isinstance(value, list) and not all(isinstance(v, float) for v in value)):
-            written = canonical_json(value)
-            if len(written) > 10_000 or written not in self._shared:  # what is long is hardly shared, and costs twice
-                self.values += _size(value)
-                if len(written) > 10_000:
-                    return value
-            return self._shared.setdefault(written, value)
-        self.values += len(value) if isinstance(value, list) else 1
-        return value
+        if isinstance(value, list) and _is_curve(value):
+            self.values += len(value)
+            return value
+        written = canonical_json(value)
+        if len(written) > 10_000 or written not in self._shared:  # what is long is hardly shared, and costs twice
+            self.values += _size(value)
+            if len(written) > 10_000:
+                return value
+        return self._shared.setdefault(written, value)
 
 
 def _check_shape(row: Row, line: str) -> None:
     for name, value in row.items():
-        if not isinstance(value, str):
-            _check_numbers(name, value, line)
+        if isinstance(value, float):
+            _check_measured(value, name, line)
+        elif isinstance(value, int):
+            _check_integer(value, name, line)
+        elif isinstance(value, list):
+            _check_list(value, name, line)
+        elif isinstance(value, dict):
+            _check_nested(value, name, line)
     for name in NAMES:
         if UNPRINTABLE.search(row.get(name) or ""):
             raise DataError(f"{line}: {name} holds characters that no screen shows, or that turn its text round.")
@@ -132,19 +148,41 @@ def _check_shape(row: Row, line: str) -> None:
         raise DataError(f"{line}: draw {row['draw']:,}; below {DRAWS:,} is read.")
 
 
-def _check_numbers(name: str, value: Any, line: str) -> None:
-    curve = isinstance(value, list) and all(type(number) is float for number in value)
-    # a curve has many numbers and no integer: its largest stands for all
-    within = [max(map(abs, value), default=0.0)] if curve else _numbers(value, line, name)
-    for number in within:
-        if isinstance(number, int) and abs(number) >= MOST_INTEGER:
-            raise DataError(f"{line}: {name} holds an integer of {len(str(abs(number)))} digits; 15 are read.")
-    top = value if isinstance(value, list) else [value]
-    if len(top) > LONGEST_LIST:
-        raise DataError(f"{line}: {name} has {len(top):,} entries; at most {LONGEST_LIST:,} are read.")
-    for number in within if curve else top:
-        if isinstance(number, float) and abs(number) > MOST_NUMBER:
-            raise DataError(f"{line}: {name} = {number:g} is beyond {MOST_NUMBER:g}.")
+def _check_list(value: list[Any], name: str, line: str) -> None:
+    if _is_curve(value):  # its largest stands for all
+        _check_measured(max(map(abs, value), default=0.0), name, line)
+    else:
+        _check_nested(value, name, line)
+    if len(value) > LONGEST_LIST:
+        raise DataError(f"{line}: {name} has {len(value):,} entries; at most {LONGEST_LIST:,} are read.")
+    for number in () if _is_curve(value) else value:
+        if isinstance(number, float):
+            _check_measured(number, name, line)
+
+
+def _check_measured(number: float, name: str, line: str) -> None:
+    if not -MOST_NUMBER <= number <= MOST_NUMBER:
+        raise DataError(f"{line}: {name} = {number:g} is beyond {MOST_NUMBER:g}.")
+
+
+def _check_integer(number: int, name: str, line: str) -> None:
+    if not -MOST_INTEGER < number < MOST_INTEGER:
+        raise DataError(f"{line}: {name} holds an integer of {len(str(abs(number)))} digits; 15 are read.")
+
+
+def _check_nested(value: Any, name: str, line: str, depth: int = 1) -> None:
+    """Depth and every integer within a list or an object."""
+    if value and depth == DEEPEST:
+        raise DataError(f"{line}: {name} is nested more than {DEEPEST} deep.")
+    for each in value.values() if isinstance(value, dict) else value:
+        if isinstance(each, int):
+            _check_integer(each, name, line)
+        elif isinstance(each, dict | list):
+            _check_nested(each, name, line, depth + 1)
+
+
+def _is_curve(values: list[Any]) -> bool:
+    return set(map(type, values)) <= {float}
 
 
 def _setting(row: Row) -> str:
@@ -156,14 +194,3 @@ def _size(value: Any) -> int:
     if isinstance(value, dict):
         return 1 + sum(1 + _size(each) for each in value.values())
     return 1 + sum(map(_size, value)) if isinstance(value, list) else 1
-
-
-def _numbers(value: Any, line: str, name: str, depth: int = 1) -> Iterator[float]:
-    """Every number within a value, at any depth."""
-    if depth > DEEPEST:
-        raise DataError(f"{line}: {name} is nested more than {DEEPEST} deep.")
-    if isinstance(value, int | float):
-        yield value
-    elif isinstance(value, dict | list):
-        for each in value.values() if isinstance(value, dict) else value:
-            yield from _numbers(each, line, name, depth + 1)

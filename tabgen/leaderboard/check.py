@@ -9,6 +9,7 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import pandas as pd
@@ -81,7 +82,12 @@ def name_of(row: Row) -> str:
 
 def scores_of(row: Row) -> dict[str, float]:
     """The scores of a row that are defined."""
-    return {name: value for name, value in row.items() if name.startswith(STAGES) and value is not None}
+    return {name: value for name, value in row.items() if _is_score(name) and value is not None}
+
+
+@lru_cache(maxsize=5000)
+def _is_score(name: str) -> bool:
+    return name.startswith(STAGES)
 
 
 def _check_row(row: Row, metrics: Registry[Metric]) -> Iterator[Finding]:
@@ -94,8 +100,10 @@ def _check_row(row: Row, metrics: Registry[Metric]) -> Iterator[Finding]:
         yield Finding("fold", f"{name}: there are only {row['n_folds']} folds")
     if message := _misnamed(row):
         yield Finding("method", f"{name}: {message}")
-    yield from _check_scores(row, name, metrics)
-    yield from _check_untuned(row, name)
+    scores = scores_of(row)
+    yield from _check_scores(row, scores, name, metrics)
+    if row["mixing"] == "none":
+        yield from _check_untuned(scores, name)
     yield from _check_times(row, name)
 
 
@@ -182,8 +190,7 @@ def _cannot_be_ranked(rows: list[Row], plugins: Plugins) -> Iterator[Finding]:
         yield Finding("board", f"these rows make no board: {error}")
 
 
-def _check_scores(row: Row, name: str, metrics: Registry[Metric]) -> Iterator[Finding]:
-    scores = scores_of(row)
+def _check_scores(row: Row, scores: dict[str, float], name: str, metrics: Registry[Metric]) -> Iterator[Finding]:
     tuned = [score for score in scores if not score.startswith("zero_shot_")]
     if row["status"] != "ok":
         if tuned:
@@ -206,12 +213,11 @@ def _check_scores(row: Row, name: str, metrics: Registry[Metric]) -> Iterator[Fi
         yield Finding("steps", f"{name}: kept step {kept} of {ran}")
 
 
-def _check_untuned(row: Row, name: str) -> Iterator[Finding]:
+def _check_untuned(scores: dict[str, float], name: str) -> Iterator[Finding]:
     """Without fine-tuning the scores after are those before."""
-    scores = scores_of(row)
     for score in scores:
         before = scores.get(score.replace("tuned_", "zero_shot_", 1))
-        if row["mixing"] == "none" and (before is None or abs(before - scores[score]) > SLACK):
+        if before is None or abs(before - scores[score]) > SLACK:
             yield Finding("zero-shot", f"{name}: {score} is not its zero-shot score")
 
 

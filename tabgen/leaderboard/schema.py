@@ -21,6 +21,9 @@ SCHEMA_VERSION = 1
 MOST_DIGITS = 20
 """Of an integer; more are refused before they are read."""
 
+RISKY_NUMBER = re.compile(rf"\d[eE]\+?\d{{3}}|(?<![\d.])\d{{{MOST_DIGITS + 1}}}")
+"""What infinite floats and overlong integers have in them: in other texts no number needs a look of its own."""
+
 PRIVATE = ("path", "rows_path")
 """Keys of an outcome that are not published: they say something of the machine and nothing of the result."""
 
@@ -89,6 +92,10 @@ def _family(name: str) -> str | None:
     return next((kind for pattern, (kind, _) in MEASURED.items() if re.fullmatch(pattern, name)), None)
 
 
+NUMBERS = {int, float, type(None)}
+"""Types of measured numbers as JSON has them, null included; a boolean is none."""
+
+
 class _Checked(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True, title="tabgen leaderboard row")
 
@@ -99,7 +106,7 @@ class _Checked(BaseModel):
             if value is None or family is None:
                 continue
             numbers = value if family == "numbers" else [value]
-            if not isinstance(numbers, list) or not all(n is None or _is_number(n) for n in numbers):
+            if not isinstance(numbers, list) or not set(map(type, numbers)) <= NUMBERS:
                 raise ValueError(
                     f"'{name[:60]}' should be {'a list of numbers' if family == 'numbers' else 'a number'}"
                 )
@@ -107,10 +114,6 @@ class _Checked(BaseModel):
 
 
 Row = create_model("Row", __base__=_Checked, __doc__="One outcome in its flat form.", **_flat_fields())
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def columns() -> list[tuple[str, str, str]]:
@@ -196,9 +199,10 @@ def strict_json(text: str, where: str) -> Any:
     def whole(digits: str) -> int:
         return int(digits) if len(digits) <= MOST_DIGITS else refuse(f"{digits[:10]}... of {len(digits):,} digits")
 
+    careful: dict[str, Any] = {"parse_float": finite, "parse_int": whole} if RISKY_NUMBER.search(text) else {}
     try:
-        data = json.loads(text, object_pairs_hook=unique, parse_constant=refuse, parse_float=finite, parse_int=whole)
-        if "\\ud" in text.lower() and not is_text(data):
+        data = json.loads(text, object_pairs_hook=unique, parse_constant=refuse, **careful)
+        if ("\\ud" in text or "\\uD" in text) and not is_text(data):
             raise ValueError("a text holds half of a character")
         return data
     except (ValueError, RecursionError) as error:

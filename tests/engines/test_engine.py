@@ -9,6 +9,7 @@ from collections import deque
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -229,6 +230,43 @@ def test_scores_do_not_depend_on_workers_or_order(cells: dict[str, Cell], tmp_pa
         assert {k: v for k, v in one[method].items() if k.startswith("tuned")} == {
             k: v for k, v in two[method].items() if k.startswith("tuned")
         }
+
+
+def test_time_for_which_the_engine_was_stopped_counts_for_no_limit(
+    cells: dict[str, Cell], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-Z and, an hour later, fg: no cell is over its time or took so long, and no server is taken for silent."""
+    hours = 0
+    real = time.monotonic
+    clock = SimpleNamespace(monotonic=lambda: real() + 3600 * hours)
+    monkeypatch.setattr("tabgen.engines.local.time", clock)
+    monkeypatch.setattr("tabgen.engines.servers.time", clock)
+    engine = LocalEngine(EngineSettings(CHOICE, tmp_path, workers=1), stay=True)
+    engine._servers = engine._start()
+    selector = engine._servers._selector
+
+    class Stopped:
+        """A selector that takes an hour for its third wait."""
+
+        waits = 0
+
+        def select(self, seconds: float) -> Any:
+            nonlocal hours
+            self.waits += 1
+            hours += self.waits == 3
+            return selector.select(seconds)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(selector, name)
+
+    engine._servers._selector = Stopped()  # type: ignore[assignment]
+    server = engine._servers.evaluators
+    results = {cell.method: result.to_dict() for cell, result in engine.run([cells["real"], cells["bootstrap"]])}
+    assert hours == 1
+    assert {result["status"] for result in results.values()} == {"ok"}
+    assert max(result["seconds_total"] for result in results.values()) < 1000
+    assert engine._servers.evaluators is server
+    engine.close()
 
 
 def test_when_the_fork_server_dies_its_cells_run_again(cells: dict[str, Cell], tmp_path: Path) -> None:

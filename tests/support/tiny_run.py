@@ -1,7 +1,7 @@
 """A run of tiny cells in an interpreter of its own: ``python tiny_run.py FOLDER METHODS [WORKERS]``.
 
-Prints one line of JSON for each outcome as it is stored, with the memory of the parent and of its servers, and one at
-the end.
+METHODS is how many, or which, with commas between. Prints one line of JSON for each outcome as it is stored, with the
+memory of the parent and of its servers and the files that the parent has open, and one at the end.
 """
 
 from __future__ import annotations
@@ -73,6 +73,7 @@ class Teller(QuietWatcher):
     def finished(self, outcome: Outcome) -> None:
         servers = [memory_kb(pid) for pid in children(int(self.pid))]
         told: dict[str, Any] = {"key": outcome.key, "parent": memory_kb("self"), "servers": sorted(servers)}
+        told["files"] = len(list(Path("/proc/self/fd").iterdir()))
         print(json.dumps(told), flush=True)
 
 
@@ -80,12 +81,14 @@ def main(folder: str, methods: str, workers: str = "2") -> None:
     choice = PluginChoice(external=False)
     plugins = get_plugins(choice)
     table = next(dataset for dataset in quick_datasets() if dataset.name == "teaching-assistants")
-    names = ["zero-shot", *(f"jitter:noise={n / 10_000}" for n in range(1, int(methods)))]
+    names = methods.split(",")
+    if methods.isdigit():
+        names = ["zero-shot", *(f"jitter:noise={n / 10_000}" for n in range(1, int(methods)))]
     experiment = Experiment(
         Suite("tiny", "one table", "1", lambda: [table]),
         parse_methods(names, plugins),
         folds=FOLDS,
-        arms=("context",),
+        arms=("context",) if methods.isdigit() else ("fine-tune", "context"),
         model=str(FIXTURE),
         recipe=get_recipe("nano", steps=1).to_dict(),
         max_train_rows=(60,),

@@ -1,0 +1,236 @@
+"""A file's bytes, unpacked within bounds: neither a small file nor a giant one can fill the memory."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import hashlib
+import io
+import lzma
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from tabgen.errors import DataError
+
+MOST_BYTES = 2_000_000_000
+"""Of a table's file, and of what it unpacks to."""
+MOST_COMPRESSION, FREE_BYTES = 200, 100_000_000
+"""Tables pack 3- to 40-fold, bombs a thousandfold; what unpacks to less than ``FREE_BYTES`` may pack as it likes."""
+MOST_CELLS = 250_000_000
+"""Of a Parquet file: with 8 bytes each as large as ``MOST_BYTES``."""
+MOST_COLUMNS = 100_000
+"""Of a text file."""
+MOST_SHEET = 50_000_000
+"""Cells of a sheet, from its first to its last: a workbook's reader makes all that lie between two."""
+MOST_DESCRIPTION = 10_000_000
+"""Bytes of a manifest, or of another description of tables."""
+PIECE = 1 << 20
+READERS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
+ZSTD = b"\x28\xb5\x2f\xfd"
+
+
+def check_size(path: Path, most: int = MOST_BYTES, what: str = "a table's file", mend: str = "take fewer rows") -> None:
+    """Raise :class:`DataError` for a file that is too large to be read; one that is not there is passed over."""
+    size = path.stat().st_size if path.is_file() else 0
+    if size > most:
+        raise DataError(f"{path} has {size:,} bytes; {what} has at most {most:,}: {mend}.")
+
+
+def sha256_of(path: Path) -> str:
+    """Of a table's file, piece by piece.
+
+    Raises
+    ------
+    DataError
+        If it is too large to be a table.
+    """
+    check_size(path)
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def unpacked(path: Path) -> bytes:
+    """What a file holds, whatever packed it: gz, bz2, xz, zst, or a zip of one member.
+
+    Raises
+    ------
+    DataError
+        If it is too large, or unpacks to too much; others if it is broken.
+    """
+    check_size(path)
+    content = path.read_bytes()
+    limit = _limit(len(content))
+    for start, reader in READERS.items():
+        if content.startswith(start):
+            with reader(io.BytesIO(content)) as stream:
+                return _within(stream, limit, path)
+    if content.startswith(ZSTD):
+        import pyarrow as pa
+
+        with pa.CompressedInputStream(pa.py_buffer(content), "zstd") as stream:
+            return _within(stream, limit, path)
+    if path.suffix.lower() == ".zip":
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            files = [name for name in archive.namelist() if not name.endswith("/") and "__MACOSX" not in name]
+            if len(files) != 1:
+                raise DataError(f"{path} holds {len(files)} files; unpack it and name one.")
+            with archive.open(files[0]) as stream:
+                return _within(stream, limit, path)
+    return content
+
+
+def _limit(packed: int) -> int:
+    return min(MOST_BYTES, max(FREE_BYTES, MOST_COMPRESSION * packed))
+
+
+def _too_much(path: Path, limit: int) -> DataError:
+    if limit == MOST_BYTES:
+        return DataError(f"{path} unpacks to more than {limit:,} bytes, and no table may be larger: take fewer rows.")
+    return DataError(
+        f"{path} unpacks to more than {limit:,} bytes, over {MOST_COMPRESSION}-fold, as files do that are made to fill"
+        " a memory; if it is sound, unpack it yourself and name what comes out."
+    )
+
+
+def _within(stream: IO[bytes], limit: int, path: Path) -> bytes:
+    out = io.BytesIO()
+    while piece := stream.read(PIECE):
+        if out.tell() + len(piece) > limit:
+            raise _too_much(path, limit)
+        out.write(piece)
+    return out.getvalue()
+
+
+def check_parquet(path: Path) -> None:
+    """Raise :class:`DataError` for a Parquet file whose table would be too large; none of it is unpacked at once.
+
+    Where all rows have one value, it is there once, however many and however long: 10 kB can say a terabyte.
+    """
+    from pyarrow import parquet
+
+    check_size(path)
+    with parquet.ParquetFile(path) as file:
+        told = file.metadata
+        groups = [told.row_group(i) for i in range(told.num_row_groups)]
+        chunks = [group.column(i) for group in groups for i in range(group.num_columns)]
+    cells = max(told.num_rows * told.num_columns, sum(chunk.num_values for chunk in chunks))
+    if cells > MOST_CELLS:
+        raise DataError(
+            f"{path} says it has {told.num_rows:,} rows of {told.num_columns:,} columns, {cells:,} values; at most"
+            f" {MOST_CELLS:,} are read: take fewer rows or columns."
+        )
+    limit = _limit(path.stat().st_size)
+    if sum(chunk.total_uncompressed_size for chunk in chunks) > limit:
+        raise _too_much(path, limit)
+    texts = [chunk for chunk in chunks if chunk.physical_type == "BYTE_ARRAY"]
+    if sum(chunk.num_values * chunk.total_uncompressed_size for chunk in texts) <= MOST_BYTES:
+        return  # even if every value were as long as all of them
+    names = sorted({chunk.path_in_schema for chunk in texts})
+    if _text_bytes(path, names) > MOST_BYTES:
+        raise _too_much(path, MOST_BYTES)
+
+
+def _text_bytes(path: Path, names: list[str]) -> int:
+    """Bytes of all texts of these columns, counted up to the bound while each distinct one is held once."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    from pyarrow import parquet
+
+    size = 0
+    with parquet.ParquetFile(path, read_dictionary=names) as file:
+        for name in names:
+            for batch in file.iter_batches(columns=[name]):
+                column = batch.column(0)
+                if not pa.types.is_dictionary(column.type):
+                    raise DataError(f"{path}: the column '{name}' holds lists or records, which no table has.")
+                lengths = pc.binary_length(column.dictionary).take(column.indices)
+                size += pc.sum(lengths).as_py() or 0
+                if size > MOST_BYTES:
+                    return size
+    return size
+
+
+# --- workbooks ------------------------------------------------------------------------------------------------
+
+NUMBERED_ROW = re.compile(rb"<(?:\w+:)?row\s[^<>]*?\br\s*=\s*[\"'](\d+)")
+NUMBERED_CELL = re.compile(rb"<(?:\w+:)?c\s[^<>]*?\br\s*=\s*[\"']([A-Za-z]{1,7})(\d+)[\"'][^<>]*(?<!/)>")
+REPEATED = re.compile(rb"<table:(table-row|table-cell|covered-table-cell|table)(\s[^<>]*)?>")
+ROWS_REPEATED = re.compile(rb"number-rows-repeated\s*=\s*[\"'](\d+)")
+COLUMNS_REPEATED = re.compile(rb"number-columns-repeated\s*=\s*[\"'](\d+)")
+
+
+def check_workbook(path: Path) -> None:
+    """Raise :class:`DataError` for a workbook that unpacks to too much, or whose cells lie too far apart.
+
+    Two cells at opposite corners are a file of 5 kB, and 412 GB in memory, which end the interpreter.
+    """
+    check_size(path)
+    if not zipfile.is_zipfile(path):  # the older kind, which is not packed
+        return
+    limit = _limit(path.stat().st_size)
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+        if sum(entry.file_size for entry in entries) > limit:
+            raise _too_much(path, limit)
+        for entry in entries:
+            with archive.open(entry) as member:  # read to its end, where its length and its checksum are compared
+                rows, columns = _extent(_whole_tags(member), entry.filename)
+            if rows * columns > MOST_SHEET:
+                raise DataError(
+                    f"{path} ({entry.filename}) reaches over {rows:,} rows and {columns:,} columns; at most"
+                    f" {MOST_SHEET:,} cells are read: clear what is outside the table, or save it as CSV."
+                )
+
+
+def _whole_tags(member: IO[bytes]) -> Iterator[bytes]:
+    """A member's content in pieces that end between two tags."""
+    rest = b""
+    while piece := member.read(PIECE):
+        text, cut, begun = (rest + piece).rpartition(b"<")
+        rest = cut + begun if len(begun) < PIECE else b""
+        yield text
+    yield rest
+
+
+def _extent(pieces: Iterator[bytes], name: str) -> tuple[int, int]:
+    """Rows and columns from the first to the last cell of a sheet, at least; other members have none."""
+    if name == "content.xml":
+        return _extent_of_repeated(pieces)
+    rows = columns = 0
+    for piece in pieces:
+        rows = max(rows, *map(int, NUMBERED_ROW.findall(piece)), 0)
+        for letters, number in NUMBERED_CELL.findall(piece):
+            rows, columns = max(rows, int(number)), max(columns, _column(letters))
+    return rows, columns
+
+
+def _column(letters: bytes) -> int:
+    number = 0
+    for letter in letters.upper():
+        number = 26 * number + letter - 64
+    return number
+
+
+def _extent_of_repeated(pieces: Iterator[bytes]) -> tuple[int, int]:
+    """Of an OpenDocument sheet, whose rows and cells are repeated; empty ones at the end are none."""
+    most = (0, 0)
+    rows = columns = width = 0  # up to here; of the sheet, up to the last cell with a value; of this row
+    repeated = 1
+    for piece in pieces:
+        for what, attributes in REPEATED.findall(piece):
+            if what == b"table":
+                rows = columns = 0
+            elif what == b"table-row":
+                found = ROWS_REPEATED.search(attributes)
+                repeated = int(found[1]) if found else 1
+                rows, width = rows + repeated, 0
+            else:
+                found = COLUMNS_REPEATED.search(attributes)
+                width += int(found[1]) if found else 1
+                if b"value-type" in attributes:
+                    columns = max(columns, width)
+                    most = max(most, (rows, columns), key=lambda extent: extent[0] * extent[1])
+    return most
