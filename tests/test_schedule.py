@@ -134,6 +134,7 @@ def test_the_shape_of_a_table_is_read_where_no_manifest_says_it(tmp_path: Path) 
     assert shape_of(Dataset("large", text, "b"))[0] > 100
 
 
+@pytest.mark.slow
 def test_neither_order_nor_shards_change_a_row(built_in: Plugins, teaching: Dataset, tmp_path: Path) -> None:
     choice = PluginChoice(external=False)
     suite = Suite("one", "one table", "1", lambda: [teaching])

@@ -265,12 +265,14 @@ class TestSignificance:
         assert adjusted["NaiveBayes", "Kernel"] == pytest.approx(1.56e-6, rel=0.02)
         assert sum(p <= 0.05 for p in adjusted.values()) == 5
 
+    @pytest.mark.slow  # statsmodels takes ten seconds to import
     @settings(max_examples=40, deadline=None)
     @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
     def test_holm_is_statsmodels(self, raw):
         multitest = pytest.importorskip("statsmodels.stats.multitest")
         assert statistics.holm(raw) == pytest.approx(multitest.multipletests(raw, method="holm")[1].tolist())
 
+    @pytest.mark.slow
     def test_nemenyi_is_scikit_posthocs_and_autorank(self):
         posthocs = pytest.importorskip("scikit_posthocs")
         autorank = pytest.importorskip("autorank")
