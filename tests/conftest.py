@@ -33,7 +33,7 @@ SLOW = (
     "test_runner.py",
     "test_testing.py",
 )
-"""What starts servers, clusters, browsers or other interpreters, or trains; `make fast` leaves it out, and single tests."""
+"""What starts servers, clusters, browsers or other interpreters, or trains; `make fast` leaves it out."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
