@@ -21,7 +21,7 @@ SCHEMA_VERSION = 1
 MOST_DIGITS = 20
 """Of an integer; more are refused before they are read."""
 
-RISKY_NUMBER = re.compile(rf"\d[eE]\+?\d{{3}}|(?<![\d.])\d{{{MOST_DIGITS + 1}}}")
+RISKY_NUMBER = re.compile(rf"(?<![\w.\"])(?:\d{{{MOST_DIGITS + 1}}}|\d++(?:\.\d++)?[eE]\+?\d{{3}})")
 """What infinite floats and overlong integers have in them: in other texts no number needs a look of its own."""
 
 PRIVATE = ("path", "rows_path")
