@@ -109,7 +109,7 @@ def parse_method(text: str, plugins: Plugins, recipes: Mapping[str, Recipe] = RE
     name = match["generator"]
     settings = parse_settings(match["settings"] or "", text)
     recipe = settings.pop("recipe", None)
-    if recipe is not None and recipe not in recipes:
+    if recipe is not None and not (isinstance(recipe, str) and recipe in recipes):
         raise UnknownNameError("recipe", str(recipe), recipes)
     own_recipe = None if recipe is None else recipes[recipe].to_dict()
     if name in BASELINES:

@@ -11,8 +11,8 @@ import pytest
 from paths import FIXTURE
 
 from tabgen.datasets import read_manifest
-from tabgen.errors import DataError, ExperimentError, ModelError
-from tabgen.experiment import plan
+from tabgen.errors import DataError, ExperimentError, ModelError, UnknownNameError
+from tabgen.experiment import parse_methods, plan
 from tabgen.models.checkpoints import load_directory
 from tabgen.plugins import Plugins
 from tabgen.reader import ReadOptions, read_frame
@@ -78,6 +78,11 @@ def test_fields_of_a_recipe_are_checked_before_any_cell_runs(
     field: str, message: str, built_in: Plugins, tmp_path: Path
 ) -> None:
     check_experiment(OWN + field, message, built_in, tmp_path)
+
+
+def test_a_recipe_that_is_a_list_has_no_name(built_in: Plugins) -> None:
+    with pytest.raises(UnknownNameError, match=r"no recipe is called '\[\]'"):
+        parse_methods(["zero-shot:recipe=[]"], built_in)
 
 
 def check_experiment(text: str, message: str, plugins: Plugins, folder: Path) -> None:
