@@ -612,7 +612,12 @@ def _packed(ending: str, data: bytes) -> bytes:
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr("t.csv", data)
         return buffer.getvalue()
-    return {".csv.gz": gzip.compress, ".csv.bz2": bz2.compress, ".csv.xz": lzma.compress}[ending](data)
+    packers: dict[str, Callable[[bytes], bytes]] = {
+        ".csv.gz": gzip.compress,
+        ".csv.bz2": bz2.compress,
+        ".csv.xz": lzma.compress,
+    }
+    return packers[ending](data)
 
 
 def _arrow_files() -> list[tuple[str, bytes]]:
@@ -622,7 +627,7 @@ def _arrow_files() -> list[tuple[str, bytes]]:
     files = []
     for ending, write in ((".parquet", frame.to_parquet), (".feather", frame.to_feather)):
         buffer = io.BytesIO()
-        write(buffer)  # type: ignore[operator]
+        write(buffer)
         files.append((ending, buffer.getvalue()))
     return files
 
