@@ -124,24 +124,11 @@ def _classifier_of(module: Any) -> type[Any]:
 
 
 def checkpoint_file() -> Path:
-    """The checkpoint as its authors saved it: the file that the variable names, or the hub's, fetched once.
+    """The checkpoint as its authors saved it (:func:`tabgen.models.files.hub_file`)."""
+    from tabgen.models.files import hub_file
 
-    Raises
-    ------
-    ModelError
-        If there is neither.
-    """
-    mend = f"Download {FILE} of {REPOSITORY} from the Hugging Face hub and name it: {VARIABLE}=path/to/{FILE}."
-    if named := os.environ.get(VARIABLE):
-        if not Path(named).is_file():
-            raise ModelError(f"{VARIABLE} names {named}, which is not there. {mend}")
-        return Path(named)
-    try:
-        from huggingface_hub import hf_hub_download
-
-        return Path(hf_hub_download(REPOSITORY, FILE))
-    except Exception as error:  # the hub's client raises its own, httpx's and the system's errors
-        raise ModelError(f"TabICLv2 could not be fetched ({type(error).__name__}). {mend}") from error
+    how = f"Download {FILE} of {REPOSITORY} from the Hugging Face hub"
+    return hub_file(VARIABLE, REPOSITORY, FILE, "TabICLv2", how)
 
 
 def converted(source: Path) -> Path:

@@ -132,29 +132,11 @@ def classifier_of(model: Any, views: int, device: str = "cpu") -> Any:
 
 
 def checkpoint_file() -> Path:
-    """The checkpoint as its authors saved it: the file that the variable names, or the hub's, fetched once.
+    """The checkpoint as its authors saved it (:func:`tabgen.models.files.hub_file`)."""
+    from tabgen.models.files import hub_file
 
-    The hub's client uses the token of whoever runs this, if there is one.
-
-    Raises
-    ------
-    ModelError
-        If there is neither.
-    """
-    mend = (
-        f"Accept the licence of {REPOSITORY} on the Hugging Face hub, download {FILE} and name it:"
-        f" {VARIABLE}=path/to/{FILE}."
-    )
-    if named := os.environ.get(VARIABLE):
-        if not Path(named).is_file():
-            raise ModelError(f"{VARIABLE} names {named}, which is not there. {mend}")
-        return Path(named)
-    try:
-        from huggingface_hub import hf_hub_download
-
-        return Path(hf_hub_download(REPOSITORY, FILE))
-    except Exception as error:  # the hub's client raises its own, httpx's and the system's errors
-        raise ModelError(f"TabPFN v2 could not be fetched ({type(error).__name__}). {mend}") from error
+    how = f"Accept the licence of {REPOSITORY} on the Hugging Face hub, download {FILE}"
+    return hub_file(VARIABLE, REPOSITORY, FILE, "TabPFN v2", how)
 
 
 def converted(source: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 from tabgen.errors import ModelError
@@ -63,3 +64,37 @@ def hub_directory(repository: str) -> Path:
     except Exception as error:  # the hub's client raises its own, httpx's and the system's errors
         raise ModelError(f"{repository} could not be fetched ({type(error).__name__}). {mend}") from error
     return Path(folder)
+
+
+def hub_file(variable: str, repository: str, file: str, model: str, how: str) -> Path:
+    """A checkpoint as its authors saved it: the file that the variable names, or the hub's, fetched once.
+
+    The hub's client uses the token of whoever runs this, if there is one.
+
+    Parameters
+    ----------
+    variable : str
+        The environment variable that may name the file.
+    repository, file : str
+        On the Hugging Face hub.
+    model : str
+        What messages call it.
+    how : str
+        How a person gets it: the beginning of a sentence that goes on with "and name it".
+
+    Raises
+    ------
+    ModelError
+        If there is neither: what to download, and how to name it.
+    """
+    mend = f"{how} and name it: {variable}=path/to/{file}."
+    if named := os.environ.get(variable):
+        if not Path(named).is_file():
+            raise ModelError(f"{variable} names {named}, which is not there. {mend}")
+        return Path(named)
+    try:
+        from huggingface_hub import hf_hub_download
+
+        return Path(hf_hub_download(repository, file))
+    except Exception as error:  # the hub's client raises its own, httpx's and the system's errors
+        raise ModelError(f"{model} could not be fetched ({type(error).__name__}). {mend}") from error
