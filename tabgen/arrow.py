@@ -53,9 +53,8 @@ def from_arrow(arrow: pa.Table, schema: Schema, source: str = "the table") -> Ta
     expected = [*schema.names, schema.target]
     if arrow.column_names != expected:
         raise InvalidOutput(f"{source} has the columns {arrow.column_names[:9]}; {expected[:9]} are due.")
-    target = Column(schema.target, "categorical", schema.classes)
     data: dict[str, Any] = {}
-    for column in (*schema.columns, target):
+    for column in (*schema.columns, schema.target_column):
         if column.kind in OBJECTS:
             data[column.name] = OBJECTS[column.kind](arrow.column(column.name), column, source)
             continue

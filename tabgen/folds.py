@@ -175,8 +175,7 @@ def as_parquet(table: Table, facts: dict[str, Any]) -> bytes:
     """The rows as anybody reads them: numbers, booleans, timestamps, texts; named levels as a dictionary (a factor)."""
     schema = table.schema
     columns = {
-        column.name: _plain(column, table.frame[column.name])
-        for column in (*schema.columns, Column(schema.target, "categorical", schema.classes))
+        column.name: _plain(column, table.frame[column.name]) for column in (*schema.columns, schema.target_column)
     }
     arrow = pa.table(columns).replace_schema_metadata({FACTS: json.dumps(facts).encode()})
     sink = io.BytesIO()

@@ -61,7 +61,7 @@ class Column:
     @cached_property
     def dtype(self) -> pd.CategoricalDtype:
         """The type of a discrete column in a frame."""
-        return pd.CategoricalDtype(pd.Index(list(self.levels), dtype=object))
+        return _type_of(self.levels)
 
     @property
     def is_number(self) -> bool:
@@ -83,6 +83,11 @@ class Schema:
     @property
     def names(self) -> list[str]:
         return [column.name for column in self.columns]
+
+    @cached_property
+    def target_column(self) -> Column:
+        """The target as the categorical column that it is."""
+        return Column(self.target, "categorical", self.classes)
 
     def __getitem__(self, name: str) -> Column:
         for column in self.columns:
@@ -130,7 +135,7 @@ class Schema:
                 f" '{self.target}'; labels run from 0 to {len(self.classes) - 1}, in the order of schema.classes."
             )
         target = pd.Series(labels, name=self.target)
-        data[self.target] = _categories(target, labels.astype(np.intp), self.classes)
+        data[self.target] = _categories(target, labels.astype(np.intp), self.target_column.dtype)
         return Table(pd.DataFrame(data), self)
 
 
@@ -285,7 +290,7 @@ class Table:
             twice = sorted(set(frame.columns[frame.columns.duplicated()]))
             raise InvalidOutput(f"{source} has more than one column named {', '.join(map(repr, twice))}.")
         data = {c.name: _fit_column(frame[c.name], c, source) for c in self.schema.columns}
-        target = Column(self.schema.target, "categorical", self.schema.classes)
+        target = self.schema.target_column
         data[target.name] = _fit_column(frame[target.name], target, source)
         if data[target.name].isna().any():
             raise InvalidOutput(f"{source}: the target '{target.name}' is missing in some rows.")
@@ -321,11 +326,12 @@ class Table:
             values = frame[column.name].reset_index(drop=True)
             if column.is_discrete:
                 positions = _positions(values, column.levels)
-                data[column.name] = _categories(values, np.where(positions < 0, MISSING, positions), column.levels)
+                data[column.name] = _categories(values, np.where(positions < 0, MISSING, positions), column.dtype)
             else:
                 data[column.name] = _fit_column(values, column, source, TableError)
-        unknown = pd.Series(np.full(len(frame), MISSING), name=self.schema.target)
-        data[self.schema.target] = _categories(unknown, np.full(len(frame), MISSING, np.intp), self.schema.classes)
+        target = self.schema.target_column
+        unknown = pd.Series(np.full(len(frame), MISSING), name=target.name)
+        data[target.name] = _categories(unknown, np.full(len(frame), MISSING, np.intp), target.dtype)
         return Table(pd.DataFrame(data), Schema(columns, self.schema.target, self.schema.classes))
 
     def to_matrix(self) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -367,7 +373,7 @@ class Table:
         """
         frame = frame.rename(columns=str)
         if frame.columns.is_unique:
-            columns = [*self.schema.columns, Column(self.schema.target, "categorical", self.schema.classes)]
+            columns = [*self.schema.columns, self.schema.target_column]
             mended = {c.name: _conformed(frame[c.name], c) for c in columns if c.name in frame}
             frame = frame.assign(**mended)
         return self.like(frame, source)
@@ -536,7 +542,7 @@ def _as_category(column: pd.Series[Any], feature: str, name: str) -> pd.Series[A
                 f"{name}: column '{feature}' holds infinity; levels and classes are text, numbers or booleans."
             )
     levels = _ordered_levels(column, values) or _sorted_levels(values)
-    return _categories(column, _positions(column, levels), levels)
+    return _categories(column, _positions(column, levels), _type_of(levels))
 
 
 def _ordered_levels(column: pd.Series[Any], values: Sequence[Any]) -> tuple[Level, ...]:
@@ -648,7 +654,7 @@ def _fit_column(
             f"column '{spec.name}' of {source} holds {_plain(column[foreign].iloc[0])!r:.60} in {int(foreign.sum())} of"
             f" {len(column)} rows, which is none of its levels ({shown})."
         )
-    return _categories(column, positions, spec.levels)
+    return _categories(column, positions, spec.dtype)
 
 
 def _positions(column: pd.Series[Any], levels: tuple[Level, ...]) -> np.ndarray[Any, np.dtype[np.intp]]:
@@ -696,10 +702,14 @@ def _texts(column: pd.Series[Any]) -> pd.Series[Any]:
     return pd.Series(values, index=column.index, name=column.name, dtype=object)
 
 
+def _type_of(levels: tuple[Level, ...]) -> pd.CategoricalDtype:
+    return pd.CategoricalDtype(pd.Index(list(levels), dtype=object))
+
+
 def _categories(
-    column: pd.Series[Any], positions: np.ndarray[Any, np.dtype[np.intp]], levels: tuple[Level, ...]
+    column: pd.Series[Any], positions: np.ndarray[Any, np.dtype[np.intp]], dtype: pd.CategoricalDtype
 ) -> pd.Series[Any]:
-    values = pd.Categorical.from_codes(positions, categories=pd.Index(list(levels), dtype=object))
+    values = pd.Categorical.from_codes(positions, dtype=dtype)
     return pd.Series(values, index=column.index, name=column.name)
 
 
@@ -730,7 +740,7 @@ def _from_numbers(numbers: np.ndarray[Any, np.dtype[np.float64]], column: Column
     if not column.levels and not missing.all():
         raise InvalidOutput(f"column '{column.name}' has no levels: {numbers[~missing][0]:g} is none; NaN is due.")
     positions = np.where(missing, MISSING, np.clip(whole, 0, max(len(column.levels) - 1, 0))).astype(np.intp)
-    return _categories(values, positions, column.levels)
+    return _categories(values, positions, column.dtype)
 
 
 def _conformed(values: pd.Series[Any], column: Column) -> pd.Series[Any]:

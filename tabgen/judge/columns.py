@@ -96,7 +96,7 @@ def short(value: Any) -> str:
 
 def column_pairs(real: Table, sample: Table) -> Sequence[ColumnPair]:
     """The target first, then the feature columns in their order."""
-    target = Column(real.schema.target, "categorical", real.schema.classes)
+    target = real.schema.target_column
     frame, drawn = real.local_frame, sample.local_frame
     return [
         ColumnPair(spec, spec.name == target.name, frame[spec.name], drawn.get(spec.name))

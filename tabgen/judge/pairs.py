@@ -69,7 +69,7 @@ class Pairs:
 def pair_trends(real: Table, sample: Table, seed: int) -> Pairs:
     """Associations of the target with the features that go with it most, and of these with each other."""
     specs = [c for c in real.schema.columns if c.name in sample.schema.names and c.kind != "text"]
-    target = Column(real.schema.target, "categorical", real.schema.classes)
+    target = real.schema.target_column
     rng = np.random.default_rng(seed)
     frames = [cap(table, MAX_ROWS, rng).frame for table in (real, sample)]
     cut = {c.name: _Cut(c, frames[0][c.name]) for c in (*specs, target)}
