@@ -166,7 +166,6 @@ def _say(message: str) -> None:
 
 
 def _read_arrow(path: Path, ending: str) -> pd.DataFrame:
-    check_size(path)
     if ending == ".parquet":
         from pyarrow import parquet
 
@@ -175,6 +174,7 @@ def _read_arrow(path: Path, ending: str) -> pd.DataFrame:
     else:
         from pyarrow import feather
 
+        check_size(path)
         table = feather.read_table(path)
     table.validate(full=True)  # a broken file's offsets point anywhere: following them ends the interpreter
     whole = {pa.int64(): pd.Int64Dtype(), pa.uint64(): pd.UInt64Dtype()}  # numpy has no whole numbers with gaps

@@ -120,10 +120,8 @@ def check_parquet(path: Path) -> None:
             f"{path} says it has {told.num_rows:,} rows of {told.num_columns:,} columns, {cells:,} values; at most"
             f" {MOST_CELLS:,} are read: take fewer rows or columns."
         )
-    limit, size = (
-        _limit(path.stat().st_size),
-        sum(told.row_group(i).total_byte_size for i in range(told.num_row_groups)),
-    )
+    limit = _limit(path.stat().st_size)
+    size = sum(told.row_group(i).total_byte_size for i in range(told.num_row_groups))
     if size > limit:
         raise _too_much(path, limit)
     texts = [column.path for column in columns if column.physical_type == "BYTE_ARRAY"]

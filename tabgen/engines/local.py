@@ -130,7 +130,6 @@ class LocalEngine:
                     _take_in(server, message, running)
                 for state in running.values():
                     state.began += self._servers.stopped  # no limit counts the time for which nobody looked
-                for state in running.values():
                     _enforce_limits(state)
                 for state in [state for state in running.values() if state.is_over()]:
                     del running[state.cell.key]
