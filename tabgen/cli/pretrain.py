@@ -25,6 +25,10 @@ def pretrain(
         0, "--task-cells", help="rows x columns of one task at most; 0: half of those of a batch."
     ),
     accumulate: int = typer.Option(1, "--accumulate", min=1, help="Batches a step: several shapes and priors in each."),
+    tasks: int = typer.Option(32, "--tasks", min=1, help="Tasks of a batch at most; more keep a GPU busy."),
+    minutes: float = typer.Option(
+        0.0, "--minutes", min=0.0, help="End after this time at the latest, the decay included; 0: after --steps."
+    ),
     ema: float = typer.Option(
         0.999, "--ema", min=0.0, max=0.999_999, help="What the averaged weights, the result, keep at a step."
     ),
@@ -43,6 +47,7 @@ def pretrain(
     bfloat16: bool = typer.Option(
         False, "--bfloat16", help="Compute in bfloat16 where it is safe: faster on a processor with AVX512-BF16 or AMX."
     ),
+    device: str = typer.Option("cpu", "--device", help="cpu, or cuda for a GPU."),
     seed: int = typer.Option(0, "--seed"),
     producers: int = typer.Option(0, "--producers", help="Processes that make tasks ahead; 0: the trainer makes them."),
     threads: int = typer.Option(1, "--threads", help="Compute threads of the trainer."),
@@ -65,11 +70,17 @@ def pretrain(
     config = PretrainConfig(
         model=Tab2DConfig(dim, 10, layers, heads, many_levels=MANY),
         curriculum=Curriculum(
-            rows=(140, max_rows), features=(8, max_columns), grow_steps=grow_steps, cells=cells, task_cells=task_cells
+            rows=(140, max_rows),
+            features=(8, max_columns),
+            grow_steps=grow_steps,
+            cells=cells,
+            task_cells=task_cells,
+            tasks=tasks,
         ),
         priors=parse_priors(priors),
         steps=steps,
         decay_steps=decay_steps,
+        minutes=minutes,
         muon_lr=muon_rate,
         adamw_lr=adamw_rate,
         warmup_steps=warmup_steps,
@@ -79,7 +90,7 @@ def pretrain(
         bfloat16=bfloat16,
         seed=seed,
     )
-    train(config, output, producers, _print, report_every, start_from=start_from)
+    train(config, output, producers, _print, report_every, start_from=start_from, device=device)
 
 
 def _print(entry: dict[str, Any]) -> None:

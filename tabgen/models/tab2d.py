@@ -24,8 +24,12 @@ N_QUANTILES = 999
 MOST_KEPT = 4e9
 """Bytes that layers keep for the backward pass; where it would be more, each keeps its inputs and computes the rest
 again, which takes a quarter more time (Chen et al. 2016, arXiv 1604.06174) and changes no result."""
+MOST_KEPT_OF_GPU = 0.4
+"""The same on a GPU, as a share of its memory."""
 KEPT_A_CELL = 32
 """Vectors that a layer keeps of each cell: what its norms, projections, attentions and MLPs need."""
+MOST_SEQUENCES = 65_535
+"""What CUDA's fused kernels attend to at once: one dimension of a grid."""
 FEW_KEYS = 32
 """Up to here plain matrix products beat the fused kernel: 2.4-fold at 12 keys, 1.4-fold at 21 (one core's time)."""
 
@@ -156,7 +160,10 @@ def _attend(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     On a CPU always in float32: the fused kernel's backward pass takes twice as long in bfloat16.
     """
     if keys.device.type != "cpu":
-        return F.scaled_dot_product_attention(queries, keys, values)
+        if len(keys) <= MOST_SEQUENCES:
+            return F.scaled_dot_product_attention(queries, keys, values)
+        pieces = zip(*(part.split(MOST_SEQUENCES) for part in (queries, keys, values)), strict=True)
+        return torch.cat([F.scaled_dot_product_attention(*piece) for piece in pieces])
     with torch.autocast("cpu", enabled=False):
         queries, keys, values = queries.float(), keys.float(), values.float()
         if keys.shape[-2] > FEW_KEYS:
@@ -256,7 +263,8 @@ class Tab2D(nn.Module):
         x_support, x_query = quantile_normalise(x_support, x_query)
         labels = self.y_embedding.y_embedding(y_support).unsqueeze(2)  # (b, s, 1, d)
         support = torch.cat([labels, self.x_embedding(x_support)], dim=2)  # (b, s, t, d)
-        run = self._runner(support.shape[0] * (support.shape[1] + x_query.shape[1]) * support.shape[2])
+        cells = support.shape[0] * (support.shape[1] + x_query.shape[1]) * support.shape[2]
+        run = self._runner(cells, support.device)
         memory = []
         for number, layer in enumerate(self.layers):
             assert isinstance(layer, _Layer)
@@ -265,10 +273,13 @@ class Tab2D(nn.Module):
         chunks = torch.split(x_query, query_chunk, dim=1) if query_chunk else (x_query,)
         return torch.cat([self._query_logits(chunk, memory, run) for chunk in chunks], dim=1)
 
-    def _runner(self, cells: int) -> Callable[..., Any]:
+    def _runner(self, cells: int, device: torch.device) -> Callable[..., Any]:
         """How a layer is called: plainly, or so that it keeps little for the backward pass."""
         kept = 4 * KEPT_A_CELL * self.config.dim * len(self.layers) * cells
-        if torch.is_grad_enabled() and kept > MOST_KEPT:
+        most = MOST_KEPT
+        if device.type == "cuda":
+            most = MOST_KEPT_OF_GPU * torch.cuda.get_device_properties(device).total_memory
+        if torch.is_grad_enabled() and kept > most:
             return partial(checkpoint, use_reentrant=False, preserve_rng_state=False)  # no layer draws anything
         return lambda layer, *given: layer(*given)
 

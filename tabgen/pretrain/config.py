@@ -23,6 +23,8 @@ class PretrainConfig:
     muon_lr: float = 2e-3
     adamw_lr: float = 1e-3
     weight_decay: float = 0.01
+    minutes: float = 0.0
+    """The run ends after this time at the latest, its decay taking the same share of it as of the steps; 0: none."""
     distinct_tasks: int = 0
     """The first batches that hold this many tasks are gone through again and again; 0: every batch is new."""
     accumulate: int = 1
@@ -33,9 +35,18 @@ class PretrainConfig:
     """Linear layers, norms and activations of a step in bfloat16; weights, attention and rates stay float32."""
     seed: int = 0
 
-    def rate(self, step: int) -> float:
+    def left(self, step: int, seconds: float = 0.0) -> float:
+        """Steps still to come; of a run limited in time, the share of it that is left if that is less."""
+        in_time = (1 - seconds / (60 * self.minutes)) * self.steps if self.minutes else math.inf
+        return max(0.0, min(self.steps - step, in_time))
+
+    def decays(self, step: int, seconds: float = 0.0) -> bool:
+        """Whether the rate falls from this step on."""
+        return self.left(step, seconds) <= self.decay_steps
+
+    def rate(self, step: int, seconds: float = 0.0) -> float:
         """Share of the full learning rate at a step: linear up, constant, down to zero as a cosine."""
-        left = min(1.0, max(0.0, (self.steps - step) / max(1, self.decay_steps)))
+        left = min(1.0, self.left(step, seconds) / max(1, self.decay_steps))
         return min(1.0, (step + 1) / self.warmup_steps) * (1 - math.cos(math.pi * left)) / 2
 
     def kept(self, step: int) -> float:

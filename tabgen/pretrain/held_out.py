@@ -51,10 +51,12 @@ class HeldOut:
 
     def model(self, model: Tab2D) -> dict[str, float]:
         out = {}
+        device = next(model.parameters()).device
         with torch.no_grad():
-            for name, batch in self.batches.items():
+            for name, kept in self.batches.items():
+                batch = kept.to(device)
                 logits = model(batch.x_support, batch.y_support, batch.x_query)[..., : batch.n_classes]
-                out[name] = mean_auc(batch, list(logits.softmax(2).numpy()))
+                out[name] = mean_auc(kept, list(logits.softmax(2).cpu().numpy()))
         return out
 
 

@@ -50,6 +50,7 @@ MAY_CHANGE = (
     "priors",
     "steps",
     "decay_steps",
+    "minutes",
     "warmup_steps",
     "muon_lr",
     "adamw_lr",

@@ -69,6 +69,16 @@ class Batch:
     p_query: Tensor
     n_classes: int
 
+    def to(self, device: torch.device) -> Batch:
+        return Batch(
+            self.x_support.to(device),
+            self.y_support.to(device),
+            self.x_query.to(device),
+            self.y_query.to(device),
+            self.p_query.to(device),
+            self.n_classes,
+        )
+
 
 @dataclass(frozen=True)
 class Curriculum:
@@ -83,6 +93,8 @@ class Curriculum:
     """rows x (features + 1) summed over a batch: what it costs."""
     task_cells: int = 0
     """rows x (features + 1) of one task at most; 0: half of a batch's."""
+    tasks: int = 32
+    """Tasks of a batch at most."""
 
     def limit(self, ends: tuple[int, int], index: int) -> int:
         share = min(1.0, index / self.grow_steps)
@@ -137,7 +149,7 @@ def _layout(curriculum: Curriculum, priors: dict[str, float], seed: int, index: 
     most = min(curriculum.limit(curriculum.features, index), task_cells // rows - 1)
     features = _log_integer(rng, 2, max(2, most))
     classes = 2 if rng.random() < 0.45 else int(rng.integers(2, curriculum.limit(curriculum.classes, index) + 1))
-    tasks = max(1 if curriculum.task_cells else 2, min(32, curriculum.cells // (rows * (features + 1))))
+    tasks = max(1 if curriculum.task_cells else 2, min(curriculum.tasks, curriculum.cells // (rows * (features + 1))))
     name = str(rng.choice(list(priors), p=np.array(list(priors.values())) / sum(priors.values())))
     return _Layout(name, tasks, rows, features, classes, rng, generator)
 

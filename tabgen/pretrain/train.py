@@ -7,7 +7,7 @@ import math
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from copy import deepcopy
 from dataclasses import asdict, replace
@@ -16,7 +16,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -51,12 +50,25 @@ def optimisers(model: Tab2D, config: PretrainConfig) -> list[torch.optim.Optimiz
     ]
 
 
+def find_device(name: str) -> torch.device:
+    """The device of a name, ``cpu`` or ``cuda``; a :class:`TabgenError` where there is none."""
+    if name not in ("cpu", "cuda"):
+        raise TabgenError(f"device '{name}': cpu or cuda.")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise TabgenError("torch sees no GPU; `tabgen doctor` says why. Train with --device cpu.")
+    return torch.device(name)
+
+
 BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16")
 """Features of processors, as torch names them, that bring arithmetic in bfloat16."""
 
 
-def check_bfloat16() -> None:
-    """Raise a :class:`TabgenError` where the processor would emulate bfloat16, which is slower than float32."""
+def check_bfloat16(device: torch.device) -> None:
+    """Raise a :class:`TabgenError` where a CPU or GPU would emulate bfloat16, which is slower than float32."""
+    if device.type == "cuda":
+        if not torch.cuda.is_bf16_supported(including_emulation=False):
+            raise TabgenError(f"{torch.cuda.get_device_name(device)} has no bfloat16. Train without --bfloat16.")
+        return
     able = torch.cpu.get_capabilities()
     if not any(able.get(feature) for feature in BFLOAT16):
         raise TabgenError(
@@ -70,7 +82,7 @@ def _produce(config: PretrainConfig, index: int) -> Batch:
     return make_batch(config.curriculum, config.priors, config.seed, index)
 
 
-def batches(config: PretrainConfig, start: int, end: int, producers: int) -> Iterator[Batch]:
+def batches(config: PretrainConfig, start: int, end: int, producers: int) -> Generator[Batch, None, None]:
     """Batches ``start`` .. ``end - 1`` in order, made here or ahead of time by ``producers`` processes."""
     cycle = batches_of(config.curriculum, config.priors, config.seed, config.distinct_tasks) or end
     numbers = (index % cycle for index in range(start, end))
@@ -80,12 +92,15 @@ def batches(config: PretrainConfig, start: int, end: int, producers: int) -> Ite
     context = get_context("spawn")
     with ProcessPoolExecutor(producers, context, initializer=die_with, initargs=(os.getpid(),)) as pool:
         ahead: deque[Future[Batch]] = deque()
-        for number in numbers:
-            ahead.append(pool.submit(_produce, config, number))
-            if len(ahead) > 8 * producers:
+        try:
+            for number in numbers:
+                ahead.append(pool.submit(_produce, config, number))
+                if len(ahead) > 8 * producers:
+                    yield ahead.popleft().result()
+            while ahead:
                 yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
+        finally:  # a run that ends early waits for no batch that nobody asks for
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _update(
@@ -95,24 +110,25 @@ def _update(
     config: PretrainConfig,
     batches: Iterator[Batch],
     step: int,
-) -> tuple[float, int]:
+    seconds: float = 0.0,
+) -> tuple[Tensor, int]:
     """One step of training on the next batches; returns their mean loss before it, and how many tasks they hold."""
+    device = next(model.parameters()).device
     for optim, rate in zip(optims, (config.muon_lr, config.adamw_lr), strict=True):
         for group in optim.param_groups:
-            group["lr"] = rate * config.rate(step)
-    total, tasks = 0.0, 0
+            group["lr"] = rate * config.rate(step, seconds)
+    total, tasks = torch.zeros((), device=device), 0
     for batch in islice(batches, config.accumulate):
-        with torch.autocast("cpu", torch.bfloat16, enabled=config.bfloat16):
-            loss = loss_of(model, batch) / config.accumulate
+        with torch.autocast(device.type, torch.bfloat16, enabled=config.bfloat16):
+            loss = loss_of(model, batch.to(device)) / config.accumulate
         loss.backward()  # type: ignore[no-untyped-call]
-        total, tasks = total + float(loss.detach()), tasks + len(batch.x_support)
+        total, tasks = total + loss.detach(), tasks + len(batch.x_support)
     nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     for optim in optims:
         optim.step()
         optim.zero_grad(set_to_none=True)
     with torch.no_grad():
-        for mean, now in zip(average.parameters(), model.parameters(), strict=True):
-            mean.lerp_(now, 1 - config.kept(step))
+        torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - config.kept(step))
     return total, tasks
 
 
@@ -139,6 +155,7 @@ def pretrain(
     report_every: int = 250,
     save_seconds: float = 120.0,
     start_from: Path | None = None,
+    device: str = "cpu",
 ) -> Tab2D:
     """Train, or go on training, the model of ``folder``; a new folder starts from the weights of ``start_from``.
 
@@ -152,11 +169,14 @@ def pretrain(
     ------
     TabgenError
         If the folder holds a run that this configuration cannot go on with, ``start_from`` is no
-        checkpoint of the same sizes or of fewer layers, or bfloat16 is asked of a processor that lacks it.
+        checkpoint of the same sizes or of fewer layers, bfloat16 is asked of a processor that lacks it, or there is
+        no such device.
     """
+    where = find_device(device)
     if config.bfloat16:
-        check_bfloat16()
+        check_bfloat16(where)
     model, started_from = _first_model(config, start_from)
+    model = model.to(where)
     average = deepcopy(model).requires_grad_(False)
     optims = optimisers(model, config)
     progress: dict[str, Any] = {"step": 0, "batches": 0, "tasks": 0, "seconds": 0.0}
@@ -182,37 +202,41 @@ def pretrain(
                     "parameters": sum(p.numel() for p in model.parameters()),
                 }
             )
-        losses: list[float] = []
+        losses: list[Tensor] = []
         began, saved, before = time.monotonic(), time.monotonic(), progress["seconds"]
         left = (config.steps - progress["step"]) * config.accumulate
         source = batches(config, progress["batches"], progress["batches"] + left, producers)
-        for step in range(progress["step"], config.steps):
-            loss, tasks = _update(model, average, optims, config, source, step)
+        decaying = config.decays(progress["step"], before)
+        while config.left(step := progress["step"], progress["seconds"]) > 0:
+            rate = config.rate(step, progress["seconds"])
+            loss, tasks = _update(model, average, optims, config, source, step, progress["seconds"])
             losses.append(loss)
             milestone = kept_at(progress["tasks"], progress["tasks"] + tasks)
             progress |= {"step": step + 1, "batches": progress["batches"] + config.accumulate}
             progress |= {"tasks": progress["tasks"] + tasks, "seconds": before + time.monotonic() - began}
             if milestone:
                 write_checkpoint(folder / "checkpoints" / f"{milestone}-tasks", average)
-            last = step + 1 == config.steps
+            last = config.left(step + 1, progress["seconds"]) == 0
             if (step + 1) % report_every == 0 or last:
                 write(
                     {
                         **progress,
-                        "loss": float(np.mean(losses)),
-                        "rate": config.rate(step),
+                        "loss": float(torch.stack(losses).mean()),
+                        "rate": rate,
                         "tasks_per_second": progress["tasks"] / progress["seconds"],
                         "auc": held_out.model(average),
                     }
                 )
                 losses.clear()
-            starts_to_decay = step + 1 == config.steps - config.decay_steps
+            starts_to_decay = not decaying and config.decays(step + 1, progress["seconds"])
+            decaying = decaying or starts_to_decay
             if starts_to_decay:
                 save_state(folder, model, average, optims, config, progress, "stable.safetensors")
             if starts_to_decay or last or time.monotonic() - saved > save_seconds:
                 save_state(folder, model, average, optims, config, progress)
                 saved = time.monotonic()
     write_checkpoint(folder, average)
+    source.close()
     return average
 
 

@@ -508,3 +508,44 @@ def test_the_command_records_the_priors(tmp_path: Path) -> None:
     assert log_of(tmp_path)[0]["config"]["priors"] == {"mechanisms": 1.0}
     with pytest.raises(UnknownNameError, match="no prior is called 'mlp'"):
         CliRunner().invoke(app, [*line, "--priors", "mlp=1"], catch_exceptions=False)
+
+
+# a limit in time, a device
+
+
+def test_a_limit_in_time_takes_its_share_of_the_decay() -> None:
+    config = replace(CONFIG, steps=100, decay_steps=50, warmup_steps=1, minutes=2.0)
+    assert [config.left(0, seconds) for seconds in (0.0, 60.0, 120.0, 500.0)] == [100.0, 50.0, 0.0, 0.0]
+    assert config.left(70, 60.0) == 30.0  # steps are used up sooner
+    assert [config.rate(0, seconds) for seconds in (0.0, 59.0, 60.0)] == [1.0, 1.0, 1.0]
+    assert config.rate(0, 90.0) == pytest.approx(0.5)
+    assert config.rate(0, 120.0) == 0.0
+    assert [config.decays(0, seconds) for seconds in (59.0, 60.0)] == [False, True]
+    assert replace(config, minutes=0.0).left(40, 1e9) == 60.0
+
+
+@pytest.mark.parametrize("producers", [0, 1])
+def test_a_run_whose_time_is_over_ends_with_a_checkpoint_and_no_process(tmp_path: Path, producers: int) -> None:
+    pretrain(replace(CONFIG, steps=100_000, decay_steps=50_000, minutes=0.05), tmp_path, producers=producers)
+    entries = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert 0 < entries[-1]["step"] < 100_000
+    assert 3.0 <= entries[-1]["seconds"] < 60.0
+    assert load_directory(tmp_path).module.config == CONFIG.model
+    assert (tmp_path / "stable.safetensors").exists()
+    family = [child for child in psutil.Process().children() if "spawn_main" in str(child.cmdline())]
+    assert psutil.wait_procs(family, timeout=15)[1] == []
+
+
+def test_a_batch_holds_at_most_the_tasks_asked_for() -> None:
+    few = replace(SMALL, tasks=3)
+    sizes = [len(make_batch(few, {"mechanisms": 1.0}, 4, index).x_support) for index in range(9)]
+    assert max(sizes) == 3
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda"])
+def test_a_device_that_is_not_there_is_refused(tmp_path: Path, device: str) -> None:
+    if device == "cuda" and torch.cuda.is_available():
+        pytest.skip("there is one")
+    with pytest.raises(TabgenError, match="cpu"):
+        pretrain(CONFIG, tmp_path / "run", device=device)
+    assert not (tmp_path / "run").exists()
