@@ -18,6 +18,7 @@ demo: install
 
 test: install browser
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --cov --cov-report=term
 
@@ -34,8 +35,9 @@ install: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml constraints.txt $(addsuffix pyproject.toml,$(PLUGINS))
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --retries 1 --timeout 60 'pip>=25.1'
 	$(BIN)/pip install -q --retries 1 --timeout 60 $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -c constraints.txt torch
-	$(BIN)/pip install -q -c constraints.txt -e '.[dev]' $(addprefix -e ./,$(PLUGINS))
+	$(BIN)/pip install -q -c constraints.txt -e . --group dev $(addprefix -e ./,$(PLUGINS))
 	touch $@
 
 # The site's tests drive a real browser; where it cannot be had they are skipped, and say so.

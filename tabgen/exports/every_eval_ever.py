@@ -105,10 +105,10 @@ def _results(rows: list[dict[str, Any]], plugins: Plugins) -> list[dict[str, Any
         cap = "none" if row["max_train_rows"] is None else str(row["max_train_rows"])
         of_dataset[row["dataset"], str(row["sha256"])] = row
         for stage, use in STAGES.items():
-            for metric in plugins.metrics:
-                value = row.get(f"{stage}_test_{metric}")
+            for name in plugins.metrics:
+                value = row.get(f"{stage}_test_{name}")
                 if isinstance(value, int | float):
-                    scores[row["dataset"], str(row["sha256"]), cap, use, metric].append(float(value))
+                    scores[row["dataset"], str(row["sha256"]), cap, use, name].append(float(value))
     found = []
     for (dataset, sha256, cap, use, name), values in sorted(scores.items()):
         known = plugins.metrics[name]
