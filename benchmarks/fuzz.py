@@ -707,6 +707,7 @@ def fuzz(name: str, inputs: int, seed: int, until: float) -> Tally:
     def late(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
         raise _Late
 
+    faulthandler.enable()  # where native code ends the interpreter
     signal.signal(signal.SIGPROF, late)
     with tempfile.TemporaryDirectory(dir=MEMORY_FOLDER) as scratch, warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -156,7 +156,7 @@ def parse_settings(text: str, where: str) -> dict[str, Any]:
             raise ExperimentError(f"'{where}': the setting '{key}' is given twice.")
         try:
             settings[key] = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):  # deeper than Python reads
             settings[key] = value
     return settings
 

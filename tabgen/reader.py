@@ -176,6 +176,7 @@ def _read_arrow(path: Path, ending: str) -> pd.DataFrame:
         from pyarrow import feather
 
         table = feather.read_table(path)
+    table.validate(full=True)  # a broken file's offsets point anywhere: following them ends the interpreter
     whole = {pa.int64(): pd.Int64Dtype(), pa.uint64(): pd.UInt64Dtype()}  # numpy has no whole numbers with gaps
     frame: pd.DataFrame = table.to_pandas(types_mapper=whole.get)
     named = [str(name) for name in frame.index.names if name is not None]

@@ -112,24 +112,23 @@ def check_parquet(path: Path) -> None:
     from pyarrow import parquet
 
     check_size(path)
-    with parquet.ParquetFile(path) as file:
-        told = file.metadata
-        groups = [told.row_group(i) for i in range(told.num_row_groups)]
-        chunks = [group.column(i) for group in groups for i in range(group.num_columns)]
-    cells = max(told.num_rows * told.num_columns, sum(chunk.num_values for chunk in chunks))
+    with parquet.ParquetFile(path) as file:  # not to be asked of its column chunks: a damaged footer then ends Python
+        told, columns = file.metadata, [file.schema.column(i) for i in range(len(file.schema.names))]
+    cells = told.num_rows * told.num_columns
     if cells > MOST_CELLS:
         raise DataError(
             f"{path} says it has {told.num_rows:,} rows of {told.num_columns:,} columns, {cells:,} values; at most"
             f" {MOST_CELLS:,} are read: take fewer rows or columns."
         )
-    limit = _limit(path.stat().st_size)
-    if sum(chunk.total_uncompressed_size for chunk in chunks) > limit:
+    limit, size = (
+        _limit(path.stat().st_size),
+        sum(told.row_group(i).total_byte_size for i in range(told.num_row_groups)),
+    )
+    if size > limit:
         raise _too_much(path, limit)
-    texts = [chunk for chunk in chunks if chunk.physical_type == "BYTE_ARRAY"]
-    if sum(chunk.num_values * chunk.total_uncompressed_size for chunk in texts) <= MOST_BYTES:
-        return  # even if every value were as long as all of them
-    names = sorted({chunk.path_in_schema for chunk in texts})
-    if _text_bytes(path, names) > MOST_BYTES:
+    texts = [column.path for column in columns if column.physical_type == "BYTE_ARRAY"]
+    longest = told.num_rows * size  # if every text were as long as the whole file
+    if texts and longest > MOST_BYTES and _text_bytes(path, texts) > MOST_BYTES:
         raise _too_much(path, MOST_BYTES)
 
 
@@ -144,8 +143,8 @@ def _text_bytes(path: Path, names: list[str]) -> int:
         for name in names:
             for batch in file.iter_batches(columns=[name]):
                 column = batch.column(0)
-                if not pa.types.is_dictionary(column.type):
-                    raise DataError(f"{path}: the column '{name}' holds lists or records, which no table has.")
+                if not pa.types.is_dictionary(column.type):  # lists or records, which are no column of a table
+                    break
                 lengths = pc.binary_length(column.dictionary).take(column.indices)
                 size += pc.sum(lengths).as_py() or 0
                 if size > MOST_BYTES:

@@ -244,6 +244,7 @@ def test_a_terminal_that_closes_ends_the_run_and_the_same_line_completes_it(
     """SIGHUP as the kernel sends it when the other end of the terminal goes: no process stays, no outcome is lost."""
     pid, terminal = pty.fork()
     if pid == 0:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # it is ignored where the tests run under nohup
         command = line(tmp_path)
         os.execve(command[0], command, importing())
     with os.fdopen(terminal, "rb", buffering=0) as screen:

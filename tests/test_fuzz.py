@@ -15,7 +15,7 @@ from tabgen.errors import DataError, ExperimentError, ModelError
 from tabgen.experiment import plan
 from tabgen.models.checkpoints import load_directory
 from tabgen.plugins import Plugins
-from tabgen.reader import ReadOptions
+from tabgen.reader import ReadOptions, read_frame
 from tabgen.spec import make_spec, read_spec
 
 DEEP = "[" * 100_000 + "]" * 100_000
@@ -54,6 +54,7 @@ EXPERIMENTS = {
     "many folds": ('suite = "quick"\nfolds = 1_000_000_000_000', "more than 1,000,000 cells"),
     "many of all": ('suite = "quick"\nfolds = 100\nseeds = 1000\ndraws = 100', "more than 1,000,000 cells"),
     "no end": ('suite = "quick"\nseconds = inf', "seconds"),
+    "a setting of depth": (f'suite = "quick"\nmethods = ["jitter:noise={"[" * 10_000}"]', "noise"),
     "a base that is a list": ('suite = "quick"\nrecipe = "own"\nrecipes.own.base = ["nano"]', "lacks base"),
 }
 OWN = 'suite = "quick"\nmethods = ["real"]\nrecipe = "own"\nrecipes.own.base = "nano"\nrecipes.own.'
@@ -84,6 +85,12 @@ def check_experiment(text: str, message: str, plugins: Plugins, folder: Path) ->
     path.write_text(text)
     with pytest.raises(ExperimentError, match=message):
         plan(make_spec(read_spec(path), str(path)).build(plugins), plugins)
+
+
+def test_a_damaged_footer_of_a_parquet_file_ends_in_a_data_error() -> None:
+    """pyarrow ends the interpreter where it is asked for a column chunk of this file."""
+    with pytest.raises(DataError, match=r"footer\.parquet could not be read"):
+        read_frame(FIXTURE.parent / "fuzzed" / "footer.parquet")
 
 
 CONFIGS: dict[str, tuple[Any, str]] = {

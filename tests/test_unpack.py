@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from pyarrow import parquet
+from pyarrow import feather, parquet
 
 from tabgen import unpack
 from tabgen.datasets import Dataset, file_suite, read_manifest
@@ -134,6 +134,20 @@ def test_one_long_text_in_many_rows_of_a_parquet_file_is_refused(
     monkeypatch.setattr(unpack, "MOST_BYTES", sound.nbytes // 2)
     with pytest.raises(DataError, match="unpacks to more than"):
         read_frame(tmp_path / "sound.parquet")
+
+
+def test_a_feather_file_whose_texts_lie_outside_it_is_refused(tmp_path: Path) -> None:
+    """Found by fuzzing: to follow its offsets was a segmentation fault."""
+    path = tmp_path / "t.feather"
+    texts = [f"text {n}" for n in range(10, 60)]
+    feather.write_feather(pa.table({"a": texts, "y": ["b", "c"] * 25}), path, compression="uncompressed")
+    assert read_frame(path)["a"].tolist() == texts
+    offset = (7 * 20).to_bytes(4, "little")
+    content = path.read_bytes()
+    assert content.count(offset) == 1
+    path.write_bytes(content.replace(offset, (2**30).to_bytes(4, "little")))
+    with pytest.raises(DataError, match=r"t\.feather could not be read: ArrowInvalid"):
+        read_frame(path)
 
 
 def test_a_text_of_countless_columns_is_refused(tmp_path: Path) -> None:

@@ -21,9 +21,6 @@ SCHEMA_VERSION = 1
 MOST_DIGITS = 20
 """Of an integer; more are refused before they are read."""
 
-RISKY_NUMBER = re.compile(rf"\d[eE]\+?\d{{3}}|(?<![\d.])\d{{{MOST_DIGITS + 1}}}")
-"""What infinite floats and overlong integers have in them: in other texts no number needs a look of its own."""
-
 PRIVATE = ("path", "rows_path")
 """Keys of an outcome that are not published: they say something of the machine and nothing of the result."""
 
@@ -199,11 +196,25 @@ def strict_json(text: str, where: str) -> Any:
     def whole(digits: str) -> int:
         return int(digits) if len(digits) <= MOST_DIGITS else refuse(f"{digits[:10]}... of {len(digits):,} digits")
 
-    careful: dict[str, Any] = {"parse_float": finite, "parse_int": whole} if RISKY_NUMBER.search(text) else {}
     try:
-        data = json.loads(text, object_pairs_hook=unique, parse_constant=refuse, **careful)
+        data = json.loads(text, object_pairs_hook=unique, parse_constant=refuse, parse_int=whole)
+        if not _is_finite(data):
+            json.loads(text, parse_float=finite)  # which one: to be asked of every number, this is slow
         if ("\\ud" in text or "\\uD" in text) and not is_text(data):
             raise ValueError("a text holds half of a character")
         return data
     except (ValueError, RecursionError) as error:
         raise DataError(f"{where} cannot be read as JSON: {error}.") from error
+
+
+def _is_finite(data: Any) -> bool:
+    """Whether no number in JSON data, such as 1e999, has become infinite; a curve is asked as a whole."""
+    if isinstance(data, float):
+        return math.isfinite(data)
+    if not isinstance(data, dict | list):
+        return True
+    values = data.values() if isinstance(data, dict) else data
+    types = set(map(type, values))
+    if float in types and (math.inf in values or -math.inf in values):
+        return False
+    return not types & {dict, list} or all(_is_finite(value) for value in values if isinstance(value, dict | list))

@@ -1,7 +1,8 @@
-"""A run of tiny cells in an interpreter of its own: ``python tiny_run.py FOLDER METHODS [WORKERS]``.
+"""A run of tiny cells in an interpreter of its own: ``python tiny_run.py FOLDER METHODS [WORKERS [RETRY]]``.
 
-METHODS is how many, or which, with commas between. Prints one line of JSON for each outcome as it is stored, with the
-memory of the parent and of its servers and the files that the parent has open, and one at the end.
+METHODS is how many, or which, with commas between; RETRY a status whose cells run again. Prints one line of JSON for
+each outcome as it is stored, with the memory of the parent and of its servers and the files that the parent has open,
+and one at the end.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from tabgen.runner import QuietWatcher, run_experiment
 from tabgen.store import Store
 
 FOLDS = 2
-OWN_TO_A_RUN = ("seconds", "peak_memory", "cached", "provenance")
+OWN_TO_A_RUN = ("seconds", "peak_memory", "cached", "provenance", "attempts")
 """What a row says of how it came about: nothing of it is the same twice."""
 
 
@@ -77,7 +78,7 @@ class Teller(QuietWatcher):
         print(json.dumps(told), flush=True)
 
 
-def main(folder: str, methods: str, workers: str = "2") -> None:
+def main(folder: str, methods: str, workers: str = "2", *retry: str) -> None:
     choice = PluginChoice(external=False)
     plugins = get_plugins(choice)
     table = next(dataset for dataset in quick_datasets() if dataset.name == "teaching-assistants")
@@ -95,7 +96,7 @@ def main(folder: str, methods: str, workers: str = "2") -> None:
         max_test_rows=30,
         fidelity=False,
     )
-    summary = run_experiment(experiment, Path(folder), plugins, choice, Teller(), workers=int(workers))
+    summary = run_experiment(experiment, Path(folder), plugins, choice, Teller(), workers=int(workers), retry=retry)
     print(json.dumps({"left": summary.left, "ran": dict(summary.ran)}), flush=True)
 
 
