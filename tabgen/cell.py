@@ -39,20 +39,22 @@ Tensor = torch.Tensor
 
 
 OF_DRAW = ("fit", "sample")
-"""Purposes whose seeds are others in every draw of a generator on one split."""
+"""Purposes whose seeds are others on every table, and in every draw of a generator on one split."""
 
 
 def seeds_of(cell: Cell) -> dict[str, int]:
-    """Independent seeds for the parts of a cell, spawned from its seed and fold: one 32-bit integer each."""
+    """Independent seeds for the parts of a cell, spawned from its seed and fold: one 32-bit integer each.
+
+    What a generator draws by itself, as `mixed-model` its teacher, is drawn anew on every table. From seed and fold
+    alone it would be the same on all tables of a fold, and no number of tables would average it out.
+    """
 
     def spawn(*words: int) -> dict[str, int]:
         children = np.random.SeedSequence(words).spawn(len(PURPOSES))
         return {purpose: int(child.generate_state(1)[0]) for purpose, child in zip(PURPOSES, children, strict=True)}
 
-    seeds = spawn(cell.seed, cell.fold)
-    if cell.draw:
-        seeds |= {purpose: spawn(cell.seed, cell.fold, cell.draw)[purpose] for purpose in OF_DRAW}
-    return seeds
+    drawn = spawn(cell.seed, cell.fold, cell.draw, int((cell.sha256 or "0")[:8], 16))
+    return spawn(cell.seed, cell.fold) | {purpose: drawn[purpose] for purpose in OF_DRAW}
 
 
 def run_cell(

@@ -17,7 +17,7 @@ from pydantic import Field
 from tabgen.arms import tunes
 from tabgen.text import MOST_LOG, clean, kept_notes, one_line
 
-PROTOCOL_VERSION = 6
+PROTOCOL_VERSION = 7
 """Raised whenever the same cell would get another score for a reason that is not in its key."""
 
 Status = Literal["ok", "unsupported", "invalid_output", "error", "timeout", "out_of_memory", "crashed"]

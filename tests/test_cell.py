@@ -138,8 +138,9 @@ def test_purposes_have_seeds_of_their_own(built_in: Plugins, heart: Dataset, two
     seeds = seeds_of(first)
     assert len(set(seeds.values())) == len(seeds)
     assert seeds != seeds_of(replace(first, fold=1)) != seeds_of(replace(first, seed=1))
-    drawn_again = seeds_of(replace(first, draw=1))
-    assert {purpose for purpose in seeds if seeds[purpose] != drawn_again[purpose]} == {"fit", "sample"}
+    for other in (replace(first, draw=1), replace(first, sha256="f" * 64)):
+        drawn_again = seeds_of(other)
+        assert {purpose for purpose in seeds if seeds[purpose] != drawn_again[purpose]} == {"fit", "sample"}
 
 
 def test_a_generator_that_redraws_is_drawn_at_every_step(

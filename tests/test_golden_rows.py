@@ -15,7 +15,7 @@ from tabgen.plugins import Plugins, load_plugins
 from tabgen.randomness import same_start
 from tabgen.sampling import draw_sample, fit_generator
 
-PROTOCOL = 6
+PROTOCOL = 7
 ROWS = {
     "bootstrap": "b956a494fc004efd",
     "jitter": "85b4011cff9a9a9d",
