@@ -289,8 +289,7 @@ class TVAE(_SDVGenerator):
     **Ours**: the budget is in training steps, as for :class:`CTGAN`; and the classes have their real shares. The
     package takes the decoder's most likely level in every row, on small tables often one class in all of them; here a
     class's score is raised or lowered until it is the most likely one in as many rows as it should be
-    (``match_classes=False`` leaves the scores). Drawing levels from the decoder's probabilities instead, as the
-    paper's model has it, put so much noise into small tables that less could be learnt from them.
+    (``match_classes=False`` leaves the scores).
 
     Parameters
     ----------
