@@ -15,6 +15,7 @@ from tabgen.cli import (
     export,
     export_folds,
     fit,
+    gap,
     generate,
     graph,
     leaderboard,
@@ -86,6 +87,7 @@ app.command("generators")(listings.list_generators)
 app.command("models")(listings.list_models)
 app.command("datasets")(listings.list_datasets)
 app.command("pretrain")(pretrain.pretrain)
+app.command("gap")(gap.gap)
 app.add_typer(plugins.app, name="plugins")
 app.add_typer(export.app, name="export")
 app.add_typer(scale.app, name="scale")

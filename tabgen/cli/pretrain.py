@@ -7,6 +7,8 @@ from typing import Any
 
 import typer
 
+from tabgen.errors import TabgenError
+
 
 def pretrain(
     output: Path = typer.Option(..., "-o", "--output", help="Folder of the checkpoint; the same folder resumes it."),
@@ -41,6 +43,13 @@ def pretrain(
     distinct_tasks: int = typer.Option(
         0, "--distinct-tasks", min=0, help="Go through the first so many tasks again and again; 0: each is new."
     ),
+    gaps: Path | None = typer.Option(None, "--gaps", help="What `tabgen gap -o FILE` wrote, for --target-gap."),
+    target_gap: float | None = typer.Option(
+        None,
+        "--target-gap",
+        metavar="TEMPERATURE",
+        help="Lean towards the regions of --gaps where the model is behind, by exp(gap / TEMPERATURE): 0.05, say.",
+    ),
     start_from: Path | None = typer.Option(
         None, "--from", help="A checkpoint's folder: a new run starts from its weights instead of random ones."
     ),
@@ -63,9 +72,13 @@ def pretrain(
     from tabgen.models.levels import MANY
     from tabgen.models.tab2d import Tab2DConfig
     from tabgen.pretrain.config import PretrainConfig
+    from tabgen.pretrain.gap import read_gaps, weights
     from tabgen.pretrain.tasks import Curriculum, parse_priors
     from tabgen.pretrain.train import pretrain as train
 
+    if (gaps is None) != (target_gap is None):
+        raise TabgenError("--gaps FILE and --target-gap TEMPERATURE go together; `tabgen gap -o FILE` writes the file.")
+    emphasis = weights(read_gaps(gaps), target_gap) if gaps is not None and target_gap is not None else {}
     torch.set_num_threads(threads)
     config = PretrainConfig(
         model=Tab2DConfig(dim, 10, layers, heads, many_levels=MANY),
@@ -85,6 +98,7 @@ def pretrain(
         adamw_lr=adamw_rate,
         warmup_steps=warmup_steps,
         accumulate=accumulate,
+        emphasis=emphasis,
         distinct_tasks=distinct_tasks,
         ema=ema,
         bfloat16=bfloat16,

@@ -27,6 +27,9 @@ class PretrainConfig:
     """The run ends after this time at the latest, its decay taking the same share of it as of the steps; 0: none."""
     distinct_tasks: int = 0
     """The first batches that hold this many tasks are gone through again and again; 0: every batch is new."""
+    emphasis: dict[str, float] = field(default_factory=dict)
+    """Chances of regions (:func:`tabgen.pretrain.tasks.regions_of`) that a batch which the priors draw is let in;
+    empty: all are."""
     accumulate: int = 1
     """Batches whose gradients make up a step: several shapes and priors in each."""
     ema: float = 0.999

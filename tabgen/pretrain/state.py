@@ -51,6 +51,7 @@ MAY_CHANGE = (
     "steps",
     "decay_steps",
     "minutes",
+    "emphasis",
     "warmup_steps",
     "muon_lr",
     "adamw_lr",

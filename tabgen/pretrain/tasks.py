@@ -7,8 +7,9 @@ continues with the batches it would have seen.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import torch
@@ -48,6 +49,12 @@ PRIORS: dict[str, Prior] = {
 
 GROUP = 4
 """Tasks drawn from a prior at once; a batch is several draws, so that it holds several kinds of mechanism."""
+FEW_ROWS, FEW_COLUMNS = 250, 8
+"""Up to here rows and columns are few, in the names of regions."""
+DRAWS_OF_A_REGION = 4096
+"""Draws of the fixed prior after which a region counts as empty."""
+LEAST_WEIGHT = 0.01
+"""Of a region in a mix that leans towards others: none is given up."""
 LEARNABLE = 0.02
 """A mechanism has to explain this share of the entropy of its labels, or the task is dropped."""
 MOST_DRAWS = 4
@@ -140,10 +147,29 @@ class _Layout:
     rng: np.random.Generator
     generator: torch.Generator
 
+    @property
+    def region(self) -> str:
+        """What kind of task it is, coarsely: the prior, and few or many rows, columns and classes."""
+        rows = "few" if self.rows <= FEW_ROWS else "many"
+        columns = "few" if self.features <= FEW_COLUMNS else "many"
+        return f"{self.prior}, {rows} rows, {columns} columns, {'two' if self.classes == 2 else 'more'} classes"
 
-def _layout(curriculum: Curriculum, priors: dict[str, float], seed: int, index: int) -> _Layout:
+
+def _layout(
+    curriculum: Curriculum, priors: dict[str, float], seed: int, index: int, emphasis: dict[str, float] | None = None
+) -> _Layout:
+    """The layout of a batch; with ``emphasis``, chances of regions, it is drawn anew until it is let in."""
     rng = np.random.default_rng([seed, index])
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    while True:
+        drawn = _drawn(curriculum, priors, index, rng, generator)
+        if not emphasis or rng.random() < emphasis.get(drawn.region, LEAST_WEIGHT):
+            return drawn
+
+
+def _drawn(
+    curriculum: Curriculum, priors: dict[str, float], index: int, rng: np.random.Generator, generator: torch.Generator
+) -> _Layout:
     rows = _log_integer(rng, curriculum.min_rows, curriculum.limit(curriculum.rows, index))
     task_cells = curriculum.task_cells or curriculum.cells // 2
     most = min(curriculum.limit(curriculum.features, index), task_cells // rows - 1)
@@ -154,17 +180,41 @@ def _layout(curriculum: Curriculum, priors: dict[str, float], seed: int, index: 
     return _Layout(name, tasks, rows, features, classes, rng, generator)
 
 
-def make_batch(curriculum: Curriculum, priors: dict[str, float], seed: int, index: int) -> Batch:
-    """Batch number ``index`` of the run ``seed``."""
-    of = _layout(curriculum, priors, seed, index)
+def make_batch(
+    curriculum: Curriculum, priors: dict[str, float], seed: int, index: int, emphasis: dict[str, float] | None = None
+) -> Batch:
+    """Batch number ``index`` of the run ``seed``; ``emphasis`` are the chances of regions to be let in."""
+    of = _layout(curriculum, priors, seed, index, emphasis)
     return batch_of(PRIORS[of.prior], of.tasks, of.rows, of.features, of.classes, of.rng, of.generator)
 
 
-def batches_of(curriculum: Curriculum, priors: dict[str, float], seed: int, tasks: int) -> int:
+def batch_in(
+    region: str, curriculum: Curriculum, priors: dict[str, float], seed: int, index: int, tasks: int
+) -> Batch | None:
+    """``tasks`` tasks of a region, as the fixed prior draws them; None where it has none in many draws."""
+    for attempt in range(DRAWS_OF_A_REGION):
+        of = _layout(curriculum, priors, seed, index * DRAWS_OF_A_REGION + attempt)
+        if of.region == region:
+            return batch_of(PRIORS[of.prior], tasks, of.rows, of.features, of.classes, of.rng, of.generator)
+    return None
+
+
+def regions_of(priors: Iterable[str]) -> list[str]:
+    """The names of all regions of some priors."""
+    sizes = ("few", "many")
+    return [
+        f"{prior}, {rows} rows, {columns} columns, {classes} classes"
+        for prior, rows, columns, classes in product(priors, sizes, sizes, ("two", "more"))
+    ]
+
+
+def batches_of(
+    curriculum: Curriculum, priors: dict[str, float], seed: int, tasks: int, emphasis: dict[str, float] | None = None
+) -> int:
     """How many of the first batches of a run hold this many tasks together."""
     number = 0
     while tasks > 0:
-        tasks -= _layout(curriculum, priors, seed, number).tasks
+        tasks -= _layout(curriculum, priors, seed, number, emphasis).tasks
         number += 1
     return number
 

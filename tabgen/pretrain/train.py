@@ -79,12 +79,12 @@ def check_bfloat16(device: torch.device) -> None:
 
 def _produce(config: PretrainConfig, index: int) -> Batch:
     torch.set_num_threads(1)
-    return make_batch(config.curriculum, config.priors, config.seed, index)
+    return make_batch(config.curriculum, config.priors, config.seed, index, config.emphasis)
 
 
 def batches(config: PretrainConfig, start: int, end: int, producers: int) -> Generator[Batch, None, None]:
     """Batches ``start`` .. ``end - 1`` in order, made here or ahead of time by ``producers`` processes."""
-    cycle = batches_of(config.curriculum, config.priors, config.seed, config.distinct_tasks) or end
+    cycle = batches_of(config.curriculum, config.priors, config.seed, config.distinct_tasks, config.emphasis) or end
     numbers = (index % cycle for index in range(start, end))
     if producers == 0:
         yield from (_produce(config, number) for number in numbers)

@@ -1,0 +1,164 @@
+"""Where in the prior's space a model falls behind forests and boosting, and a mix of tasks that leans that way.
+
+After *Robust tabular foundation models* (arXiv 2512.03307): training on the regions of the prior in which the model
+loses most to tree ensembles, in place of more tasks from everywhere. **Ours**: a region is a prior with few or many
+rows, columns and classes; the gap is in ROC-AUC; the weights are a softmax over regions, once, before training.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Collection
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+
+from tabgen.errors import TabgenError
+from tabgen.models.base import FoundationModel
+from tabgen.pretrain.held_out import mean_auc
+from tabgen.pretrain.tasks import LEAST_WEIGHT, Batch, Curriculum, batch_in, regions_of
+
+Array = np.ndarray[Any, Any]
+SHAPES = Curriculum(grow_steps=1)
+"""Of the tasks by which the gap is measured: 60 to 1,000 rows, 2 to 40 columns, 2 to 10 classes."""
+BASELINES: dict[str, Callable[[], Any]] = {
+    "random forest": lambda: RandomForestClassifier(random_state=0),
+    "boosting": lambda: HistGradientBoostingClassifier(random_state=0),
+}
+"""scikit-learn's, with their defaults."""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """How far a model is behind, on the tasks of one region.
+
+    Attributes
+    ----------
+    region : str
+    baseline : str
+        The one that was better on a first draw of tasks.
+    gap : float
+        Its mean ROC-AUC less the model's on a second draw, in which nothing was chosen: the better of two on the same
+        draw would be ahead by luck alone.
+    error : float
+        Standard error over tasks.
+    tasks : int
+        Of the second draw, as many as could be scored.
+    """
+
+    region: str
+    baseline: str
+    gap: float
+    error: float
+    tasks: int
+
+
+def gaps(
+    model: FoundationModel,
+    priors: Collection[str],
+    tasks: int,
+    seed: int = 0,
+    report: Callable[[Gap], None] = lambda _: None,
+) -> list[Gap]:
+    """The gap in every region of the priors that holds tasks, the widest first.
+
+    Parameters
+    ----------
+    model : FoundationModel
+    priors : collection of str
+        Keys of :data:`tabgen.pretrain.tasks.PRIORS`.
+    tasks : int
+        Of a region, in each of the two draws.
+    seed : int
+    report : callable
+        Told of every region as it ends.
+
+    Raises
+    ------
+    TabgenError
+        If no region has two tasks that can be scored.
+    """
+    found = []
+    for region in regions_of(priors):
+        first, second = (_drawn(region, tasks, seed, draw) for draw in (1, 2))
+        if not first or not second:
+            continue
+        better = max(BASELINES, key=lambda name: _mean(first, name))
+        behind = np.array([_baseline(task, better) - _model(task, model) for task in second])
+        behind = behind[~np.isnan(behind)]
+        if len(behind) < 2:
+            continue
+        error = float(behind.std(ddof=1)) / math.sqrt(len(behind))
+        found.append(Gap(region, better, float(behind.mean()), error, len(behind)))
+        report(found[-1])
+    if not found:
+        raise TabgenError(f"no region of {', '.join(priors)} holds tasks that can be scored; give more --tasks.")
+    return sorted(found, key=lambda one: -one.gap)
+
+
+def _drawn(region: str, tasks: int, seed: int, draw: int) -> list[Batch]:
+    """Tasks of a region, each a batch of one; the draws share none."""
+    prior = region.split(",")[0]
+    made = (batch_in(region, SHAPES, {prior: 1.0}, seed + 1_000_003 * draw, number, 1) for number in range(tasks))
+    return [batch for batch in made if batch is not None]
+
+
+def _mean(tasks: list[Batch], name: str) -> float:
+    scores = [_baseline(task, name) for task in tasks]
+    return float(np.nanmean(scores)) if not np.isnan(scores).all() else -math.inf
+
+
+def _baseline(task: Batch, name: str) -> float:
+    classifier = BASELINES[name]()
+    if int(task.y_support.amax()) == int(task.y_support.amin()):
+        return math.nan
+    classifier.fit(task.x_support[0].numpy(), task.y_support[0].numpy())
+    scores = np.zeros((task.x_query.shape[1], task.n_classes))
+    scores[:, classifier.classes_] = classifier.predict_proba(task.x_query[0].numpy())
+    return _auc(task, scores)
+
+
+def _model(task: Batch, model: FoundationModel) -> float:
+    return _auc(task, model.predict(task.x_support[0], task.y_support[0], task.x_query[0], task.n_classes))
+
+
+def _auc(task: Batch, scores: Array) -> float:
+    """NaN where the query rows are of one class."""
+    return mean_auc(task, [scores]) if int(task.y_query.amax()) > int(task.y_query.amin()) else math.nan
+
+
+def weights(found: list[Gap], temperature: float) -> dict[str, float]:
+    """Chances of the regions to be let in: exp(gap / temperature), scaled so that the widest gap has 1.
+
+    The shares of the regions are then a softmax of their gaps, times what the fixed prior gives them; the lower the
+    temperature, the more they differ.
+    """
+    if not temperature > 0:
+        raise TabgenError(f"--target-gap {temperature}: a temperature above 0, in ROC-AUC, such as 0.05.")
+    widest = max(one.gap for one in found)
+    return {one.region: max(LEAST_WEIGHT, math.exp((one.gap - widest) / temperature)) for one in found}
+
+
+def write_gaps(path: Path, found: list[Gap]) -> None:
+    path.write_text(json.dumps([asdict(one) for one in found], indent=1) + "\n")
+
+
+def read_gaps(path: Path) -> list[Gap]:
+    """What :func:`write_gaps` wrote.
+
+    Raises
+    ------
+    TabgenError
+        If the file cannot be read, or is another.
+    """
+    try:
+        found = [Gap(**entry) for entry in json.loads(path.read_text())]
+    except (OSError, ValueError, TypeError) as error:
+        raise TabgenError(f"{path} holds no gaps ({error}); `tabgen gap -o FILE` writes them.") from error
+    if not found or not all(isinstance(one.gap, float) and math.isfinite(one.gap) for one in found):
+        raise TabgenError(f"{path} holds no gaps; `tabgen gap -o FILE` writes them.")
+    return found
