@@ -162,7 +162,7 @@ def _attend(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     if keys.device.type != "cpu":
         if len(keys) <= MOST_SEQUENCES:
             return F.scaled_dot_product_attention(queries, keys, values)
-        pieces = zip(*(part.split(MOST_SEQUENCES) for part in (queries, keys, values)), strict=True)
+        pieces = zip(*(torch.split(part, MOST_SEQUENCES) for part in (queries, keys, values)), strict=True)
         return torch.cat([F.scaled_dot_product_attention(*piece) for piece in pieces])
     with torch.autocast("cpu", enabled=False):
         queries, keys, values = queries.float(), keys.float(), values.float()

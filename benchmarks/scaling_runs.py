@@ -1,0 +1,229 @@
+"""The scaling law of pre-training: small runs that differ in volume, in diversity or in aim, and what they give.
+
+    OMP_NUM_THREADS=1 python benchmarks/scaling_runs.py -o runs/scaling --jobs 2     # the same line resumes
+    OMP_NUM_THREADS=1 python benchmarks/scaling_runs.py -o runs/scaling --read       # writes docs/scaling.md's tables
+
+Every run is a model of 3 layers x 48 from the same random weights, the same steps, rates and shapes (60 to 400 rows,
+2 to 16 columns). Half an hour of a core each. The last two go on from the end of the first.
+
+- `all`: new tasks of all four priors, to the end (its checkpoints are the law of volume)
+- `500`, `4000`, `32000`: the same number of steps over so many distinct tasks
+- `one prior`, `two priors`: mechanisms alone; mechanisms and rules
+- `fixed`, `target`: on from `all` by half as many steps again, on the same priors as they are, or leaning towards the
+  regions where `all` is behind forests and boosting (`tabgen gap`)
+
+Scored on unseen synthetic tasks (log-loss), on `core` by domain, and on the development suite's tables (ROC-AUC, no
+gradient): differences to `all` (of `target` to `fixed`) with 95 % intervals by resampling tables.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from development_suite import TABLES, read
+from development_suite import measure as measure_outside
+from study.page import fill, table
+from zero_shot_quality import in_context
+
+from tabgen.datasets import Dataset
+from tabgen.experiment import find_suite
+from tabgen.figures import save
+from tabgen.figures.curves import pretraining_curves
+from tabgen.models.checkpoints import load_directory
+from tabgen.plugins import PluginChoice, load_plugins
+from tabgen.pretrain.held_out import HeldOut
+from tabgen.pretrain.scaling import Curve, curve_of, in_words
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs" / "scaling.md"
+FIGURE = ROOT / "docs" / "figures" / "scaling.svg"
+KEPT = ROOT / "benchmarks" / "results" / "scaling.json"
+
+ALL = "mechanisms=0.4,rules=0.3,levels=0.15,collinear=0.15"
+STEPS = 3400
+COMMON = {
+    "dim": "48",
+    "layers": "3",
+    "heads": "4",
+    "max-rows": "400",
+    "max-columns": "16",
+    "grow-steps": "800",
+    "cells": "6000",
+    "task-cells": "3000",
+    "accumulate": "2",
+    "ema": "0.995",
+    "warmup-steps": "50",
+    "muon-rate": "5e-3",
+    "adamw-rate": "2e-3",
+    "report-every": "850",
+    "seed": "5",
+}
+RUNS: dict[str, list[str]] = {
+    "all": ["--priors", ALL],
+    "500": ["--priors", ALL, "--distinct-tasks", "500"],
+    "4000": ["--priors", ALL, "--distinct-tasks", "4000"],
+    "32000": ["--priors", ALL, "--distinct-tasks", "32000"],
+    "one prior": ["--priors", "mechanisms=1"],
+    "two priors": ["--priors", "mechanisms=0.6,rules=0.4"],
+}
+LATER: dict[str, list[str]] = {
+    "fixed": ["--priors", ALL],
+    "target": ["--priors", ALL, "--gaps", "GAPS", "--target-gap", "0.05"],
+}
+"""Runs that start from the end of `all`."""
+GAP_TASKS = 16
+CONTEXT_ROWS, TEST_ROWS, FOLDS = 300, 500, 2
+RESAMPLES = 2000
+
+
+def folder_of(where: Path, name: str) -> Path:
+    return where / name.replace(" ", "-")
+
+
+def train(where: Path, name: str, options: list[str]) -> None:
+    folder = folder_of(where, name)
+    if (folder / "model.safetensors").exists():
+        return
+    later = name in LATER
+    steps = STEPS // 2 if later else STEPS
+    start = ["--from", str(folder_of(where, "all"))] if later else []
+    given = [str(where / "gaps.json") if word == "GAPS" else word for word in options]
+    line = [sys.executable, "-m", "tabgen", "pretrain", "-o", str(folder), "--steps", str(steps)]
+    common = [word for option, value in COMMON.items() for word in (f"--{option}", value)]
+    subprocess.run(
+        [*line, "--decay-steps", str(steps // 4), *common, *given, *start],
+        check=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+
+
+def run(where: Path, jobs: int) -> None:
+    where.mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor(jobs) as pool:
+        list(pool.map(lambda item: train(where, *item), RUNS.items()))
+    if not (where / "gaps.json").exists():
+        line = [sys.executable, "-m", "tabgen", "gap", str(folder_of(where, "all")), "--tasks", str(GAP_TASKS)]
+        subprocess.run([*line, "-o", str(where / "gaps.new")], check=True)
+        shutil.move(where / "gaps.new", where / "gaps.json")
+    with ThreadPoolExecutor(jobs) as pool:
+        list(pool.map(lambda item: train(where, *item), LATER.items()))
+
+
+def scores(checkpoint: Path) -> dict[str, dict[str, float]]:
+    """ROC-AUC of a checkpoint on every table of `core` and of the development suite, mean over folds."""
+    predict = {"model": in_context(load_directory(checkpoint))}
+    found: dict[str, dict[str, float]] = {"core": {}, "outside": {}}
+    for dataset in core_suite():
+        measured = measure_outside(dataset.load(), predict, CONTEXT_ROWS)
+        found["core"][dataset.name] = measured["model"]["roc_auc"]
+    for name in TABLES:
+        found["outside"][name] = measure_outside(read(name), predict, CONTEXT_ROWS)["model"]["roc_auc"]
+    return found
+
+
+def core_suite() -> list[Dataset]:
+    return list(find_suite("core", load_plugins(PluginChoice(external=False))).datasets)
+
+
+def interval(differences: np.ndarray) -> str:
+    """Mean and its 95 % interval over resampled tables, in points."""
+    rng = np.random.default_rng(0)
+    means = [rng.choice(differences, len(differences)).mean() for _ in range(RESAMPLES)]
+    low, high = np.quantile(means, [0.025, 0.975])
+    return f"{100 * differences.mean():+.2f} ({100 * low:+.2f} to {100 * high:+.2f})"
+
+
+def against(kept: dict[str, dict[str, dict[str, float]]], name: str, other: str, names: list[str], where: str) -> str:
+    return interval(np.array([kept[name][where][one] - kept[other][where][one] for one in names]))
+
+
+def read_runs(where: Path) -> None:
+    unseen = HeldOut(dict.fromkeys(("mechanisms", "rules", "levels", "collinear"), 0.25))
+    names = [name for name in (*RUNS, *LATER) if (folder_of(where, name) / "model.safetensors").exists()]
+    curves: dict[str, Curve] = {name: curve_of(folder_of(where, name), unseen) for name in names}
+    kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    wanted = {name: folder_of(where, name) for name in names}
+    for path in (folder_of(where, "all") / "checkpoints").glob("*-tasks"):
+        wanted[f"all, {int(path.name.split('-')[0]):,} tasks"] = path
+    for name, checkpoint in wanted.items():
+        if name not in kept:
+            kept[name] = scores(checkpoint)
+            KEPT.write_text(json.dumps(kept, indent=1) + "\n")
+    save(pretraining_curves([curves[name] for name in names if name in RUNS]), FIGURE)
+    domains = {dataset.name: str(dataset.facts["domain"]) for dataset in core_suite()}
+    fill(PAGE, texts(curves, {name: kept[name] for name in wanted}, domains))
+
+
+def texts(
+    curves: dict[str, Curve], kept: dict[str, dict[str, dict[str, float]]], domains: dict[str, str]
+) -> dict[str, str]:
+    core, outside = sorted(kept["all"]["core"]), sorted(kept["all"]["outside"])
+    volume = [name for name in kept if name.startswith("all,")]
+    volume.sort(key=lambda name: int(name.split(",", 1)[1].split()[0].replace(",", "")))
+    lines = []
+    for name in volume:
+        tasks = int(name.split(",", 1)[1].split()[0].replace(",", ""))
+        loss = next(point.mean for point in curves["all"].points if point.tasks == tasks)
+        lines.append([f"{tasks:,}", f"{loss:.4f}", *(against(kept, name, "all", *w) for w in _grounds(core, outside))])
+    last = curves["all"].points[-1]
+    means = [
+        f"ROC-AUC {np.mean([kept['all'][where][n] for n in names]):.4f}" for names, where in _grounds(core, outside)
+    ]
+    lines.append([f"{last.tasks:,} (the end)", f"{last.mean:.4f}", *means])
+    compared = [name for name in curves if name != "all"]
+    runs = [
+        [
+            f"`{name}`",
+            f"{curves[name].points[-1].tasks:,}",
+            f"{curves[name].points[-1].mean:.4f}",
+            *(against(kept, name, "fixed" if name == "target" else "all", *w) for w in _grounds(core, outside)),
+        ]
+        for name in compared
+        if name != "target" or "fixed" in curves
+    ]
+    groups = {domain: [name for name in core if domains[name] == domain] for domain in sorted(set(domains.values()))}
+    alone = [name for names in groups.values() if len(names) == 1 for name in names]
+    groups = {domain: names for domain, names in groups.items() if len(names) > 1} | {"one table each": alone}
+    by_domain = [
+        [
+            domain,
+            str(len(names)),
+            *(against(kept, name, "fixed" if name == "target" else "all", names, "core") for name in compared),
+        ]
+        for domain, names in groups.items()
+    ]
+    laws = "\n".join(f"- {in_words(curve)}" for curve in curves.values())
+    return {
+        "volume": table("tasks seen by `all` | log-loss | core | outside", lines),
+        "runs": table("run | tasks seen | log-loss | core | outside", runs),
+        "domains": table("domain of core | tables | " + " | ".join(f"`{name}`" for name in compared), by_domain),
+        "laws": laws,
+    }
+
+
+def _grounds(core: list[str], outside: list[str]) -> list[tuple[list[str], str]]:
+    return [(core, "core"), (outside, "outside")]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the runs")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
+    parser.add_argument("--read", action="store_true", help="score what has ended and write the page's tables")
+    options = parser.parse_args()
+    if options.read:
+        read_runs(options.output)
+    else:
+        run(options.output, options.jobs)
+
+
+if __name__ == "__main__":
+    main()
