@@ -485,6 +485,17 @@ def test_a_bundle_without_baselines_or_of_an_unknown_suite_gets_a_notice_not_a_p
     assert not any(finding.problem for finding in findings)
 
 
+@pytest.mark.parametrize(
+    ("arms", "missed"), [(["context", "augmented"], set()), (["context", "fine-tune"], {"zero-shot"})]
+)
+def test_zero_shot_is_missed_only_where_something_is_fine_tuned(
+    arms: list[str], missed: set[str], built_in: Plugins
+) -> None:
+    rows = [row | {"arms": arms} for row in make_rows() if row["method"] != "zero-shot"]
+    told = [finding.message for finding in check_rows(rows, built_in) if finding.kind == "baselines"]
+    assert {name for name in ("zero-shot", "real") if any(f"'{name}'" in message for message in told)} == missed
+
+
 def test_a_grid_too_large_to_count_is_told_in_a_line(built_in: Plugins) -> None:
     rows = make_rows()
     for row in rows:
