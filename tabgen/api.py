@@ -24,7 +24,7 @@ from tabgen.generator import FitContext, Generator
 from tabgen.host.elsewhere import make_where_it_runs
 from tabgen.judge.copies import copied_values, warnings_of
 from tabgen.models import DEFAULT_MODEL
-from tabgen.plugins import PluginChoice, find_model, get_plugins
+from tabgen.plugins import PluginChoice, find_model, get_plugins, refuse_live
 from tabgen.progress import make_watcher
 from tabgen.rejection import Acceptance, draw_where
 from tabgen.results import load_results
@@ -81,6 +81,8 @@ def compare(
     ------
     ExperimentError
         For a field that does not exist, or a value that it does not take.
+    PluginError
+        For a generator's class in place of its name: it has to be in a file (docs/write-a-generator.md).
     TableError, DataError
         If one table is given that cannot be used: before any cell runs.
 
@@ -89,6 +91,8 @@ def compare(
     TableWarning
         If ``data`` has a column that names rows or tells the target alone, or a class with fewer rows than folds.
     """
+    for method in methods or ():
+        refuse_live(method)
     choice = plugins or PluginChoice()
     registry = get_plugins(choice)
     values: dict[str, Any] = {}
@@ -183,6 +187,7 @@ def fit(
 
     What cannot be read, be it data, metadata or a constraint, is said before the fit begins.
     """
+    refuse_live(generator)
     registry = get_plugins(plugins or PluginChoice())
     told = read_metadata(Path(metadata)) if metadata is not None else None
     given = kinds or {}

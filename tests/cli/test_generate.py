@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -171,7 +172,7 @@ def test_python_warns_of_what_the_command_line_warns_of(customers: Path, tmp_pat
 
 
 def test_a_comparison_in_python_warns_before_any_cell_runs(customers: Path, tmp_path: Path) -> None:
-    words = {"target": "churned", "output": tmp_path / "run", "plugins": BUILT_IN}
+    words: dict[str, Any] = {"target": "churned", "output": tmp_path / "run", "plugins": BUILT_IN}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with pytest.raises(TableWarning, match="'customer' has another value in every row"):
