@@ -156,7 +156,7 @@ def test_python_writes_the_report_too(customers: Path, tmp_path: Path) -> None:
 
 
 def test_python_warns_of_what_the_command_line_warns_of(customers: Path, tmp_path: Path) -> None:
-    words = ["bootstrap", "--data", customers, "--rows", "40", "-o", tmp_path / "x.csv"]
+    words: list[str | Path] = ["bootstrap", "--data", customers, "--rows", "40", "-o", tmp_path / "x.csv"]
     _, warned = run(*words)
     said = [line.strip() for line in warned.split("tabgen: warning: ") if line]
     assert len(said) == 2  # the column names rows; 40 of 40 names are copied
