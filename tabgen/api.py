@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,12 +17,14 @@ from tabgen.candidates import hold_out as hold_out_of
 from tabgen.comparison import Comparison
 from tabgen.constraints import Constraint, read_all
 from tabgen.datasets import file_suite
-from tabgen.errors import DataError, ExperimentError, Unsupported
+from tabgen.errors import DataError, ExperimentError, TableWarning, Unsupported
 from tabgen.experiment import plan
+from tabgen.findings import worth_a_warning
 from tabgen.generator import FitContext, Generator
 from tabgen.host.elsewhere import make_where_it_runs
+from tabgen.judge.copies import copied_values, warnings_of
 from tabgen.models import DEFAULT_MODEL
-from tabgen.plugins import PluginChoice, find_model, get_plugins
+from tabgen.plugins import PluginChoice, find_model, get_plugins, refuse_live
 from tabgen.progress import make_watcher
 from tabgen.rejection import Acceptance, draw_where
 from tabgen.results import load_results
@@ -78,9 +81,18 @@ def compare(
     ------
     ExperimentError
         For a field that does not exist, or a value that it does not take.
+    PluginError
+        For a generator's class in place of its name: it has to be in a file (docs/write-a-generator.md).
     TableError, DataError
         If one table is given that cannot be used: before any cell runs.
+
+    Warns
+    -----
+    TableWarning
+        If ``data`` has a column that names rows or tells the target alone, or a class with fewer rows than folds.
     """
+    for method in methods or ():
+        refuse_live(method)
     choice = plugins or PluginChoice()
     registry = get_plugins(choice)
     values: dict[str, Any] = {}
@@ -97,7 +109,9 @@ def compare(
         values["methods"] = list(methods)
     planned = make_spec(values, "compare").build(registry)
     if len(planned.suite.datasets) == 1:
-        planned.suite.datasets[0].load()  # a bad table is said once, here, not once per cell
+        table = planned.suite.datasets[0].load()  # a bad table is said once, here, not once per cell
+        if "data" in values:
+            _warn(worth_a_warning(table, planned.folds))
     console = Console()
     watcher = (
         make_watcher(console, Path(output) / "logs") if console.is_terminal or console.is_jupyter else QuietWatcher()
@@ -106,6 +120,13 @@ def compare(
     keys = {cell.key for cell in plan(planned, registry)}  # the folder may hold other runs' cells too
     outcomes = load_results(output)
     return Comparison(outcomes[outcomes["key"].isin(keys)].reset_index(drop=True), Path(output))
+
+
+def _warn(messages: list[str]) -> None:
+    """Say what the command line says of one's own table, at the line that called tabgen."""
+    for message in messages:
+        mend = " In Python, --drop NAME is kinds={'NAME': 'drop'}." if "--drop" in message else ""
+        warnings.warn(f"{message}{mend}", TableWarning, stacklevel=3)
 
 
 def _as_file(data: pd.DataFrame | str | Path, output: Path) -> Path:
@@ -166,6 +187,7 @@ def fit(
 
     What cannot be read, be it data, metadata or a constraint, is said before the fit begins.
     """
+    refuse_live(generator)
     registry = get_plugins(plugins or PluginChoice())
     told = read_metadata(Path(metadata)) if metadata is not None else None
     given = kinds or {}
@@ -262,6 +284,11 @@ def generate(
     ConstraintError
         For a constraint that cannot be read, or that too few drawn rows meet.
 
+    Warns
+    -----
+    TableWarning
+        For each column that names rows, that tells the target alone, or of which the rows hold real texts or names.
+
     Examples
     --------
     >>> import tabgen
@@ -290,11 +317,14 @@ def generate(
         hold_out=report is not None and hold_out,
         plugins=plugins,
     )
+    _warn(worth_a_warning(fitted.table))
     sample, acceptance = draw_where(fitted.generator, fitted.table, rows, seed, fitted.constraints, most_draws)
-    if report is not None:
+    judgement = judge_rows(fitted, sample, seed, model) if report is not None else None
+    _warn(warnings_of(copied_values(fitted.table, sample) if judgement is None else judgement.copied))
+    if report is not None and judgement is not None:
         name = "the data" if isinstance(data, pd.DataFrame) else Path(data).name
         method = generator + (":" + ",".join(f"{k}={v}" for k, v in settings.items()) if settings else "")
-        write_judgement(Path(report), judge_rows(fitted, sample, seed, model), fitted, acceptance, method, name)
+        write_judgement(Path(report), judgement, fitted, acceptance, method, name)
     return sample.local_frame
 
 

@@ -19,7 +19,7 @@ from tabgen.models.recipes import Recipe
 from tabgen.plugins import Plugins
 from tabgen.randomness import spawned
 from tabgen.sampling import draw_sample, fit_generator
-from tabgen.splits import split_table
+from tabgen.splits import split
 from tabgen.table import Table
 
 ARMS = ("augmented", "context", "fine-tune")
@@ -86,7 +86,7 @@ def hold_out(table: Table, seed: int) -> tuple[Table, Table]:
     Unsupported
         If validation would not hold two classes.
     """
-    parts = split_table(table, 0, HOLD_OUT_FOLDS, seed)
+    parts = split(table.labels, 0, HOLD_OUT_FOLDS, seed, copies=table.copies)  # whatever splits the table came with
     train = np.sort(np.concatenate([parts.train, parts.validation]))
     return table.take(train).observed(), table.take(parts.test)
 

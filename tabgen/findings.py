@@ -26,6 +26,8 @@ MISSING_WORDS = frozenset(
     {"", "?", "-", ".", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "null", "NULL", "None", "missing"}
 )
 """Levels that in other people's files mean that there is no value."""
+WORTH_A_WARNING = ("rare-class", "tells-target", "identifier")
+"""Findings that spoil a comparison, or are copied into synthetic rows: said unasked; `tabgen look` says all."""
 ENOUGH = 10
 """Rows with numbers from which a text column is suspected to hold numbers."""
 FEW, MANY = 3, 20
@@ -158,6 +160,11 @@ def findings(table: Table, folds: int = 3) -> list[Finding]:
         for name in constant
     ]
     return found + _twins(table, varying) + _levels(table)
+
+
+def worth_a_warning(table: Table, folds: int = 0) -> list[str]:
+    """The messages of the findings that are said unasked, by the command line and in Python."""
+    return [finding.message for finding in findings(table, folds) if finding.kind in WORTH_A_WARNING]
 
 
 def _rare_classes(table: Table, folds: int) -> list[Finding]:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import metadata
+from os import PathLike
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -41,12 +42,36 @@ NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 T = TypeVar("T")
 
 
+def refuse_live(generator: object) -> None:
+    """Raise :class:`PluginError` for a generator class where a name or a file is due, such as one of a notebook's cell.
+
+    No other process can get it, and no hash tells one edit of it from the next.
+    """
+    if inspect.isclass(generator) and issubclass(generator, Generator):
+        info = getattr(generator, "info", None)
+        name = info.name if isinstance(info, GeneratorInfo) else generator.__name__.lower()
+        raise PluginError(
+            f"the generator class {generator.__name__} lives in this Python process alone, and a generator runs in one"
+            f" of its own, from a file that identifies it: write it to one (in a notebook, a cell that begins with"
+            f" %%writefile {name}.py and ends with a tabgen_register_generators: docs/write-a-generator.md), pass"
+            f" plugins=tabgen.plugins.PluginChoice(('{name}.py',)) and call it '{name}'."
+        )
+
+
 @dataclass(frozen=True)
 class PluginChoice:
     """Which plugins take part: installed ones unless switched off, and files named by the user."""
 
     files: tuple[str, ...] = ()
     external: bool = True
+
+    def __post_init__(self) -> None:
+        given: Any = self.files
+        for each in given if isinstance(given, tuple | list) else [given]:
+            refuse_live(each)
+        if isinstance(given, str | PathLike):
+            raise PluginError(f"files of plugins come as several, such as files=('{given}',); not as one text.")
+        object.__setattr__(self, "files", tuple(map(str, given)))
 
 
 @dataclass(frozen=True)

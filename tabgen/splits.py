@@ -11,9 +11,10 @@ import numpy as np
 from tabgen.errors import ExperimentError, Unsupported
 
 if TYPE_CHECKING:
-    from tabgen.table import Table
+    from tabgen.table import OwnSplits, Table
 
 Rows = np.ndarray[Any, np.dtype[np.intp]]
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
 VALIDATION_SHARE = 0.2
 
 
@@ -41,8 +42,31 @@ def split_table(
     max_train_rows: int | None = None,
     max_test_rows: int | None = None,
 ) -> Split:
-    """The split of a table as every cell has it: :func:`split` of its labels, with its copies together."""
-    return split(table.labels, fold, n_folds, seed, max_train_rows, max_test_rows, table.copies)
+    """The split of a table as every cell has it: :func:`split` of its labels, with its copies together.
+
+    Of a table that came with splits (columns of kind "split") the test part is the given one, that of repeat ``seed``.
+
+    Raises
+    ------
+    Unsupported
+        Also if the table's own splits have other folds, or not so many repeats.
+    """
+    test = None if table.own_splits is None else _given_test(table.own_splits, fold, n_folds, seed)
+    return split(table.labels, fold, n_folds, seed, max_train_rows, max_test_rows, table.copies, test)
+
+
+def _given_test(own: OwnSplits, fold: int, n_folds: int, seed: int) -> Mask:
+    """Which rows the table's own splits test in this fold."""
+    folds = [int(repeat.max()) + 1 for repeat in own]
+    if seed >= len(folds) or n_folds != folds[seed]:
+        repeats = "1 repeat" if len(folds) == 1 else f"{len(folds)} repeats"
+        many = " and ".join(map(str, sorted(set(folds))))
+        raise Unsupported(
+            f"the table comes with splits of its own, {repeats} of {many} folds; fold {fold} of {n_folds} with seed"
+            f" {seed} is none of them: ask for {many} folds, and for no seed from {len(folds)} on."
+        )
+    test: Mask = own[seed] == fold
+    return test
 
 
 def split(
@@ -53,6 +77,7 @@ def split(
     max_train_rows: int | None = None,
     max_test_rows: int | None = None,
     copies: np.ndarray[Any, Any] | None = None,
+    test: Mask | None = None,
 ) -> Split:
     """Fold ``fold`` of ``n_folds``, stratified: test, and the rest 80/20 into train and validation.
 
@@ -72,6 +97,8 @@ def split(
         Keep at most this many rows (validation is kept at a quarter of train), drawn by class.
     copies : ndarray of int, shape (rows,), optional
         Rows of one number are copies of each other, as ``Table.copies``; without it, no row is.
+    test : ndarray of bool, shape (rows,), optional
+        The test part, where it is given: only the rest is dealt here.
 
     Raises
     ------
@@ -94,9 +121,9 @@ def split(
         hand = _dealt(copies[rows], n_folds, dealt)
         dealt += len(rows)
         several = len(np.unique(copies[rows])) > 1
-        in_test = (hand == fold) & several
+        in_test = (hand == fold) & several if test is None else test[rows]
         rest = rows[~in_test]
-        n_validation = min(round(len(rest) * VALIDATION_SHARE), len(rest) - 1)
+        n_validation = min(round(len(rest) * VALIDATION_SHARE), max(len(rest) - 1, 0))
         if n_validation == 0 and len(rest) > 2:
             n_validation = 1
         shuffled = np.random.default_rng([seed, n_folds, fold, int(label)]).permutation(rest)
@@ -110,6 +137,11 @@ def split(
     if max_test_rows is not None:
         parts["test"] = _thin(parts["test"], max_test_rows, "test")
     done = {name: np.sort(np.concatenate(rows)).astype(np.intp) for name, rows in parts.items()}
+    unseen = np.setdiff1d(labels[done["test"]], labels[done["train"]])
+    if test is not None and len(unseen):  # the folds that are dealt here have a row of each class in train
+        raise Unsupported(
+            f"fold {fold} of {n_folds}: the given test part holds classes of which no row is left for train."
+        )
     for name in ("validation", "test"):
         found = len(np.unique(labels[done[name]]))
         if found < 2:

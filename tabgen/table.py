@@ -28,6 +28,7 @@ EXACT = 2**53
 MAX_NUMBER_CLASSES = 50
 FREE_TEXTS, FREE_SHARE, FREE_WORDS = 30, 0.1, 3.0
 """From this many different texts, at this share of the rows, and this many words each, a column is free text."""
+OwnSplits = np.ndarray[Any, np.dtype[np.int64]]
 MISSING, FOREIGN = -1, -2
 """Positions of values that are no level: not there at all, or not among the levels."""
 
@@ -149,9 +150,11 @@ class Table:
     schema : Schema
     """
 
-    def __init__(self, frame: pd.DataFrame, schema: Schema) -> None:
+    def __init__(self, frame: pd.DataFrame, schema: Schema, own_splits: OwnSplits | None = None) -> None:
         self.frame = frame
         self.schema = schema
+        self.own_splits = own_splits
+        """Of a table that came with splits: for every repeat and row the fold it is tested in, -1 for none."""
 
     @classmethod
     def from_frame(
@@ -169,7 +172,8 @@ class Table:
         target : str
             The column to predict: classes of any type; a number counts as a class only in up to 50 values.
         kinds : dict, optional
-            Kinds that override what would be inferred, by column name; "drop" leaves a column out.
+            Kinds that override what would be inferred, by column name; "drop" leaves a column out, "split" says that
+            it holds the fold in which each row is tested (one such column per repeat).
         name : str
             What errors call the table.
 
@@ -186,6 +190,7 @@ class Table:
             near = next((f"; is it {c!r}?" for c in frame.columns if c.strip() == target.strip()), "")
             raise TableError(f"{name} has no column '{target}' to predict; it has: {', '.join(frame.columns)}{near}.")
         frame = _without_missing_target(frame, target, name)
+        frame, kinds, own_splits = _without_splits(frame, target, kinds, name)
         if frame.shape[1] == 1:
             raise TableError(f"{name} has no feature column beside the target '{target}'.")
         classes = _labels(frame[target], target, name)
@@ -206,7 +211,7 @@ class Table:
             columns.append(Column(feature, kind, _levels(data[feature], kind), zone))
         data[target] = classes
         schema = Schema(tuple(columns), target, tuple(_plain(c) for c in classes.cat.categories))
-        return cls(pd.DataFrame(data).reset_index(drop=True), schema)
+        return cls(pd.DataFrame(data).reset_index(drop=True), schema, own_splits)
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -473,6 +478,29 @@ def _without_dropped(
     if target in dropped:
         raise TableError(f"{name}: the target '{target}' cannot be dropped.")
     return frame.drop(columns=dropped), {column: kind for column, kind in kinds.items() if kind != "drop"}
+
+
+def _without_splits(
+    frame: pd.DataFrame, target: str, kinds: dict[str, Any], name: str
+) -> tuple[pd.DataFrame, dict[str, Any], OwnSplits | None]:
+    """The frame without the columns of kind "split", the kinds that are left, and what those columns say."""
+    names = [column for column, kind in kinds.items() if kind == "split"]
+    if not names:
+        return frame, kinds, None
+    if target in names:
+        raise TableError(f"{name}: the target '{target}' cannot say how the rows are split.")
+    for column in names:
+        values = frame[column]
+        whole = types.is_integer_dtype(values.dtype) or types.is_float_dtype(values.dtype)
+        known = values.dropna().to_numpy(dtype=np.float64) if whole else np.zeros(0)
+        folds = np.unique(known)
+        if len(folds) < 2 or not np.array_equal(folds, np.arange(len(folds))):
+            raise TableError(
+                f"{name}: column '{column}' is of kind split; it should hold folds numbered from 0, two at least,"
+                f" or nothing for a row that is in no test part; it holds {', '.join(map(repr, values.unique()[:5]))}."
+            )
+    rows = [frame[column].fillna(-1).to_numpy(dtype=np.int64) for column in names]
+    return frame.drop(columns=names), {c: kind for c, kind in kinds.items() if kind != "split"}, np.stack(rows)
 
 
 def _without_missing_target(frame: pd.DataFrame, target: str, name: str) -> pd.DataFrame:

@@ -368,7 +368,7 @@ def test_two_files_of_one_name_are_refused(write: Callable[..., str]) -> None:
 def test_unknown_names_come_with_the_nearest(built_in: Plugins) -> None:
     with pytest.raises(UnknownNameError, match=re.escape("no generator is called 'jiter'; did you mean 'jitter'?")):
         built_in.generators["jiter"]
-    known = "no suite is called 'zzz'; there are: core, quick, synthetic-oracle, tabarena-33, text."
+    known = "no suite is called 'zzz'; there are: beyondarena-iid, core, quick, synthetic-oracle, tabarena-33, text."
     with pytest.raises(UnknownNameError, match=re.escape(known)):
         built_in.suites["zzz"]
     with pytest.raises(UnknownNameError):

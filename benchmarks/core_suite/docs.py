@@ -56,6 +56,17 @@ command goes on. Rows without a class are left out. The folds are tabgen's own (
 TabArena's splits are three folds, repeated three times for its larger tables, and the study has ten folds. The
 fetching is tested against a stand-in for the server, not against openml.org.
 
+## BeyondArena
+
+`--suite beyondarena-iid` takes the classification tasks of TabArena's collection BeyondArena whose rows are
+independent and that have at most 100 feature columns, fetched with `pip install 'tabgen-bench[beyondarena]'` (the
+package data-foundry, which names each container by its UUID) on first use and kept like `tabarena-33`. Every
+container of the collection is fetched to see which these are. Here the test parts are the collection's own: fold `i`
+with seed `r` tests what fold `i` of its repeat `r` tests, so `--folds` has to be its number of folds, and seeds
+beyond its repeats end as `unsupported` with what there is. The other rows are divided into train and validation as
+everywhere; tasks with groups or times are left out, since validation rows drawn at random would leak there. The
+fetching is tested on the container that data-foundry ships, not against the hub.
+
 ## Known truth
 
 `--suite synthetic-oracle`: twelve tables of 300 to 800 rows, 7 to 15 mixed columns and 2 to 5 classes, each drawn from

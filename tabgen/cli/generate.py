@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from tabgen.api import Fitted
-    from tabgen.judge.copies import Copied
     from tabgen.judge.judgement import Judgement
     from tabgen.table import Table
 
@@ -79,6 +78,7 @@ def generate(
     from tabgen import api
     from tabgen.cli.listings import load
     from tabgen.experiment import parse_method
+    from tabgen.judge.copies import copied_values, names_of_rows, warnings_of, watched
     from tabgen.rejection import draw_where
     from tabgen.tuning import refuse_tuning
 
@@ -130,16 +130,14 @@ def generate(
     shares = frame[target].value_counts(normalize=True, sort=False)
     say(f"{target}: " + ", ".join(f"{name} {share:.1%}" for name, share in shares.items()))
     if report is None:
-        from tabgen.judge.copies import copied_values, names_of_rows, watched
-
         columns = watched(fitted.table)
-        _warn_of_copies(copied_values(fitted.table, sample, columns))
+        tables.say_warnings(warnings_of(copied_values(fitted.table, sample, columns)))
         _say_quality(console, *_quality(console, fitted, sample, names_of_rows(columns), seed))
         return
     with console.status("judging them"):
         judgement = api.judge_rows(fitted, sample, seed, model)
         api.write_judgement(report, judgement, fitted, acceptance, method.label, data.name)
-    _warn_of_copies(judgement.copied)
+    tables.say_warnings(warnings_of(judgement.copied))
     _say_quality(console, judgement.quality, judgement.gaps.get("fidelity", ""))
     _say_judgement(console, judgement)
     console.print(f"report: {report}", highlight=False, markup=False, soft_wrap=True)
@@ -158,16 +156,6 @@ def fixed_of(fix: list[str]) -> dict[str, Any]:
             raise ConstraintError(f"--fix names the column '{column.strip()}' twice.")
         fixed[column.strip()] = value.strip()
     return fixed
-
-
-def _warn_of_copies(copied: list[Copied]) -> None:
-    """Say on standard error how many values of columns that name rows, or of free text, are real ones."""
-    from tabgen.findings import quoted
-
-    for each in copied:
-        if each.copied:
-            mend = f"leave it out before you pass the rows on (--drop {quoted(each.column)})."
-            typer.secho(f"tabgen: warning: {each}; {mend}", fg="yellow", err=True)
 
 
 def _quality(

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
+if TYPE_CHECKING:
+    from tabgen.generator import Generator
+
 HYPOTHESIS = "A hypothesis: read off these rows under the method's assumptions, tested by no experiment."
+
+
+def finds_graph(generator: type[Generator]) -> bool:
+    """Whether a generator finds a graph, known without a fit: its class has an attribute ``graph``."""
+    return hasattr(generator, "graph")
 
 
 def graph(
@@ -30,17 +39,27 @@ def graph(
     from tabgen.figures.causal_graph import draw_graph, neighbourhood
     from tabgen.tuning import refuse_tuning
 
-    method = parse_method(generator, load(context))
+    registry = load(context)
+    method = parse_method(generator, registry)
+    name = method.generator or generator
     refuse_tuning(method.tune, generator)
+    if not finds_graph(registry.generators[name]):
+        finders = ", ".join(other for other in registry.generators if finds_graph(registry.generators[other]))
+        raise ExperimentError(
+            f"the generator '{name}' finds no graph; "
+            + (f"use one that does: {finders}." if finders else "none of the plugins' does; tabgen-causal has some.")
+        )
     if output.suffix.lower() not in (".svg", ".png"):
         raise DataError(f"{output} should end in .svg or .png.")
     console = Console()
     with console.status(f"searching {data} for causes"):
-        name = method.generator or generator
         fitted = api.fit(name, data, target, settings=method.settings, seed=seed, plugins=context.obj)
     found = fitted.context.notes.get("graph")
     if found is None:
-        raise ExperimentError(f"the generator '{generator}' finds no graph; use one of those of tabgen-causal (scm).")
+        raise ExperimentError(
+            f"the generator '{name}' says that it finds a graph (it has an attribute 'graph'), and noted none:"
+            " context.notes['graph'] = {'edges': [[cause, effect, probability], ...]} is due from its fit()."
+        )
     edges = [(str(cause), str(effect), float(probability)) for cause, effect, probability in found["edges"]]
     columns = [*fitted.table.schema.names, target]
     shown = neighbourhood(edges, columns, target)

@@ -11,9 +11,6 @@ from tabgen.errors import TableError
 if TYPE_CHECKING:
     from tabgen.table import Table
 
-WORTH_A_WARNING = ("rare-class", "tells-target", "identifier")
-"""Findings that `run` and `generate` say unasked; `look` says all."""
-
 KIND = typer.Option(
     [], "--kind", metavar="COLUMN=KIND", help="A column's kind, where it is not as it seems; repeatable."
 )
@@ -27,11 +24,14 @@ DAY_FIRST = typer.Option(None, "--day-first/--month-first", help="Whether 03/04/
 
 def warn_of(table: Table, folds: int = 0) -> None:
     """Say on standard error what of one's own table spoils a comparison, or is copied into synthetic rows."""
-    from tabgen.findings import findings
+    from tabgen.findings import worth_a_warning
 
-    for finding in findings(table, folds):
-        if finding.kind in WORTH_A_WARNING:
-            typer.secho(f"tabgen: warning: {finding.message}", fg="yellow", err=True)
+    say_warnings(worth_a_warning(table, folds))
+
+
+def say_warnings(messages: list[str]) -> None:
+    for message in messages:
+        typer.secho(f"tabgen: warning: {message}", fg="yellow", err=True)
 
 
 def kinds_of(kind: list[str], drop: list[str]) -> dict[str, str]:

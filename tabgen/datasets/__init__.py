@@ -37,7 +37,8 @@ class Dataset:
     sha256 : str or None
         Of the file; checked whenever the table is loaded.
     kinds : dict
-        Column kinds that override what would be inferred; "drop" leaves a column out.
+        Column kinds that override what would be inferred; "drop" leaves a column out, "split" says
+        that it holds the fold in which each row is tested.
     reading : dict
         How a text file is written, where that has to be told: the fields of :class:`tabgen.reader.ReadOptions`.
     facts : dict
@@ -180,6 +181,14 @@ def tabarena_datasets() -> list[Dataset]:
     return read_manifest(tabarena_folder())
 
 
+def beyondarena_datasets() -> list[Dataset]:
+    from tabgen.datasets.beyondarena import beyondarena_folder, fetch, is_fetched
+
+    if not is_fetched():
+        fetch(beyondarena_folder())
+    return read_manifest(beyondarena_folder())
+
+
 def oracle_datasets() -> list[Dataset]:
     from tabgen.datasets.oracle import oracle_folder, write_suite
 
@@ -192,6 +201,12 @@ def _oracle_at_hand() -> bool:
     from tabgen.datasets.oracle import oracle_folder
 
     return (oracle_folder() / "manifest.json").is_file()
+
+
+def _beyondarena_at_hand() -> bool:
+    from tabgen.datasets.beyondarena import is_fetched
+
+    return is_fetched()
 
 
 def _tabarena_at_hand() -> bool:
@@ -207,5 +222,7 @@ def tabgen_register_datasets(register: Callable[[Suite], None]) -> None:
     register(Suite("text", "four real tables with columns of free text, embedded", "1", text_datasets))
     summary = "TabArena v0.1's classification tasks of at most 100 columns, fetched from openml.org when first used"
     register(Suite("tabarena-33", summary, "v0.1", tabarena_datasets, _tabarena_at_hand))
+    summary = "BeyondArena's classification tasks of independent rows, with their own splits, fetched when first used"
+    register(Suite("beyondarena-iid", summary, "1", beyondarena_datasets, _beyondarena_at_hand))
     summary = "tables of known mechanisms, drawn when first used, on which `oracle` draws fresh true rows"
     register(Suite("synthetic-oracle", summary, "1", oracle_datasets, _oracle_at_hand))

@@ -22,7 +22,7 @@ from tabgen.generator import Environment, FitContext, Generator, make_generator
 from tabgen.host import environments
 from tabgen.host.channel import ChannelClosed, send_message
 from tabgen.host.client import FitOrder, RemoteHost
-from tabgen.plugins import Plugin, Source, get_plugins
+from tabgen.plugins import Plugin, Source, get_plugins, refuse_live
 from tabgen.table import Table
 
 
@@ -102,7 +102,11 @@ def _plugin_of(generator: type[Generator]) -> Plugin:
     registry = get_plugins().generators
     if generator.info.name in registry and registry[generator.info.name] is generator:
         return registry.plugin_of(generator.info.name)
-    path = Path(inspect.getfile(generator)).resolve()
+    try:
+        path = Path(inspect.getfile(generator)).resolve()
+    except (TypeError, OSError):  # a class that was typed in has no file
+        refuse_live(generator)
+        raise
     source = Source(path.stem, "file", str(path))
     return Plugin(source.name, source.full_version(), source.value, origin=source)
 

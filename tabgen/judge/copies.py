@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tabgen.findings import ENOUGH, findings
+from tabgen.findings import ENOUGH, findings, quoted
 from tabgen.table import Table
 
 NEARLY_ALL = 0.5
@@ -80,3 +80,9 @@ def copied_values(real: Table, sample: Table, columns: dict[str, str] | None = N
             copied = int(drawn.isin(set(real.frame[name].dropna().astype(object))).sum())
             found.append(Copied(name, what, len(drawn), copied))
     return found
+
+
+def warnings_of(copied: list[Copied]) -> list[str]:
+    """What the owner of a table has to know before its synthetic rows are passed on: a sentence per column."""
+    mend = "leave it out before you pass the rows on"
+    return [f"{each}; {mend} (--drop {quoted(each.column)})." for each in copied if each.copied]

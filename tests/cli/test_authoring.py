@@ -209,7 +209,8 @@ def test_graph_draws_what_a_generator_found(tmp_path: Path, teaching: Dataset) -
             "        self.table = table\n",
             "        self.table = table\n        context.notes['graph'] = {'discovery': 'by hand', 'edges': [\n"
             f"            [table.schema.names[0], '{teaching.target}', 0.75],\n"
-            f"            ['{teaching.target}', table.schema.names[1], 0.5]]}}\n",
+            f"            ['{teaching.target}', table.schema.names[1], 0.5]]}}\n\n"
+            "    graph = property(lambda self: self.table.schema.names)\n",
         )
     )
     words = ["--plugin", plugin, "--no-external-plugins", "graph", "--data", teaching.path, "--target", teaching.target]
@@ -220,8 +221,25 @@ def test_graph_draws_what_a_generator_found(tmp_path: Path, teaching: Dataset) -
     drawn = (tmp_path / "g.svg").read_text()
     assert all(name in drawn for name in [*names, teaching.target, "by hand", "A hypothesis"])
     assert "A hypothesis: read off these rows" in output
-    with pytest.raises(ExperimentError, match="finds no graph"):
-        invoke(*words, "--generator", "jitter", "-o", tmp_path / "g.svg")
+
+
+def test_graph_refuses_before_any_fit_where_a_generator_finds_none(tmp_path: Path, teaching: Dataset) -> None:
+    plugin, fitted = tmp_path / "plugin.py", tmp_path / "fitted"
+    plain = blocks("README.md")[0].replace(
+        "        self.table = table\n", f"        self.table = table\n        open({str(fitted)!r}, 'w').close()\n"
+    )
+    words = ["graph", "--data", teaching.path, "--target", teaching.target, "-o", tmp_path / "g.svg"]
+    graph = ["--plugin", plugin, "--no-external-plugins", *words, "--generator", "shuffled"]
+    plugin.write_text(plain)
+    with pytest.raises(ExperimentError, match=r"'shuffled' finds no graph; none .* tabgen-causal"):
+        invoke(*graph)
+    with pytest.raises(ExperimentError, match=r"'jitter' finds no graph; use one that does: scm, causalmix"):
+        invoke(*words, "--generator", "jitter")
+    assert not fitted.exists()
+    plugin.write_text(f"{plain}\n\nShuffled.graph = None\n")
+    with pytest.raises(ExperimentError, match="noted none"):
+        invoke(*graph)
+    assert fitted.exists()
 
 
 def test_compare_returns_the_outcomes(teaching: Dataset, tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -151,6 +153,31 @@ def test_python_writes_the_report_too(customers: Path, tmp_path: Path) -> None:
     frame = tabgen.generate("jitter", data, "churned", 50, settings={"noise": 0.2}, report=page, plugins=BUILT_IN)
     assert len(frame) == 50
     assert "50 rows of jitter:noise=0.2, like the data" in page.read_text()
+
+
+def test_python_warns_of_what_the_command_line_warns_of(customers: Path, tmp_path: Path) -> None:
+    words: list[str | Path] = ["bootstrap", "--data", customers, "--rows", "40", "-o", tmp_path / "x.csv"]
+    _, warned = run(*words)
+    said = [line.strip() for line in warned.split("tabgen: warning: ") if line]
+    assert len(said) == 2  # the column names rows; 40 of 40 names are copied
+    mend = " In Python, --drop NAME is kinds={'NAME': 'drop'}."
+    for report in (None, tmp_path / "x.html"):
+        with pytest.warns(TableWarning) as caught:
+            tabgen.generate("bootstrap", customers, "churned", 40, report=report, plugins=BUILT_IN)
+        assert [str(each.message) for each in caught] == [line + mend for line in said]
+        assert {each.filename for each in caught} == {__file__}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tabgen.generate("bootstrap", customers, "churned", 40, kinds={"customer": "drop"}, plugins=BUILT_IN)
+
+
+def test_a_comparison_in_python_warns_before_any_cell_runs(customers: Path, tmp_path: Path) -> None:
+    words: dict[str, Any] = {"target": "churned", "output": tmp_path / "run", "plugins": BUILT_IN}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(TableWarning, match="'customer' has another value in every row"):
+            tabgen.compare(data=pd.read_csv(customers), methods=["real"], **words)
+    assert not (tmp_path / "run" / "outcomes.sqlite").exists()
 
 
 def test_a_table_too_small_to_hold_rows_out(tmp_path: Path) -> None:

@@ -202,7 +202,14 @@ def test_the_suites_are_registered_and_listed_when_asked() -> None:
     tabgen_register_datasets(suites.append)
     embedded = {suite.name: len(suite.datasets) for suite in suites if suite.name in ("core", "quick", "text")}
     assert embedded == {"core": len(core_datasets()), "quick": 6, "text": 4}
-    assert {suite.name for suite in suites} == {"core", "quick", "text", "tabarena-33", "synthetic-oracle"}
+    assert {suite.name for suite in suites} == {
+        "core",
+        "quick",
+        "text",
+        "tabarena-33",
+        "beyondarena-iid",
+        "synthetic-oracle",
+    }
 
 
 @pytest.mark.parametrize("dataset", text_datasets(), ids=lambda dataset: dataset.name)
