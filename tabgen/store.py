@@ -54,14 +54,18 @@ class Store:
         elif not path.is_file():
             raise StoreError(f"there is no run in {folder}: it has no {FILE}. Start one with `tabgen run -o {folder}`.")
         try:
+            if write and not path.is_file():
+                _put_in_place(path)
             self._db = sqlite3.connect(path) if write else self._reader(path)
-            if write and not self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                self._db.execute("PRAGMA journal_mode=WAL")
-                self._db.executescript(CREATE)
+            if not self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                self._begin(write)
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
         except sqlite3.Error as error:
             self.close()
             raise _damaged(path, error) from error
+        except OSError as error:
+            self.close()
+            raise StoreError(f"{path} cannot be made: {error}.") from error
         if version != SCHEMA_VERSION:
             self.close()
             raise StoreError(f"{path} has format {version}; this tabgen reads format {SCHEMA_VERSION}.")
@@ -79,6 +83,15 @@ class Store:
             self._lock.close()
         if self._scratch:
             self._scratch.cleanup()
+
+    def _begin(self, write: bool) -> None:
+        """Of a store without tables, in the making of which an earlier tabgen was killed; a reader finds no row."""
+        if write:
+            self._db.execute("PRAGMA journal_mode=WAL")
+        else:
+            self._db.close()
+            self._db = sqlite3.connect(":memory:")
+        self._db.executescript(CREATE)
 
     def _reader(self, path: Path) -> sqlite3.Connection:
         """A connection that only reads; SQLite writes beside a store with a journal, so it is copied where none can."""
@@ -136,6 +149,18 @@ class Store:
             return self._db.execute(query).fetchall()
         except sqlite3.Error as error:
             raise _damaged(self.folder / FILE, error) from error
+
+
+def _put_in_place(path: Path) -> None:
+    """Make an empty store under another name, then give it its own: whoever is killed leaves a whole one or none."""
+    new = path.with_name(f"{path.name}.new")
+    for rest in (new, path):  # of a writer that was killed here; of a store that somebody removed
+        for ending in ("", "-wal", "-shm", "-journal"):
+            Path(f"{rest}{ending}").unlink(missing_ok=True)
+    with contextlib.closing(sqlite3.connect(new)) as database:
+        database.execute("PRAGMA journal_mode=WAL")
+        database.executescript(CREATE)
+    new.replace(path)
 
 
 def _read_only(path: Path) -> sqlite3.Connection:

@@ -11,9 +11,12 @@ import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from tabgen.errors import DataError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 MOST_BYTES = 2_000_000_000
 """Of a table's file, and of what it unpacks to."""
@@ -30,6 +33,7 @@ MOST_DESCRIPTION = 10_000_000
 PIECE = 1 << 20
 READERS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
 ZSTD = b"\x28\xb5\x2f\xfd"
+FEATHER = b"ARROW1"
 
 
 def check_size(path: Path, most: int = MOST_BYTES, what: str = "a table's file", mend: str = "take fewer rows") -> None:
@@ -82,6 +86,18 @@ def unpacked(path: Path) -> bytes:
     return content
 
 
+def check_feather(path: Path) -> None:
+    """Raise :class:`DataError` for a Feather file that is too large, or has a column whose values hold others."""
+    import pyarrow as pa
+
+    check_size(path)
+    with path.open("rb") as file:
+        first = file.read(len(FEATHER))
+    if first == FEATHER:  # the older format has no such columns
+        with pa.OSFile(str(path)) as source:
+            check_flat(pa.ipc.open_file(source).schema, path)
+
+
 def _limit(packed: int) -> int:
     return min(MOST_BYTES, max(FREE_BYTES, MOST_COMPRESSION * packed))
 
@@ -104,6 +120,22 @@ def _within(stream: IO[bytes], limit: int, path: Path) -> bytes:
     return out.getvalue()
 
 
+def check_flat(schema: pa.Schema, path: Path) -> None:
+    """Raise :class:`DataError` for a column whose values hold others: one row of it may unpack to anything."""
+    import pyarrow as pa
+
+    for field in schema:
+        kind = field.type
+        while isinstance(kind, pa.BaseExtensionType | pa.DictionaryType):
+            kind = kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind.value_type
+        if pa.types.is_nested(kind):
+            raise DataError(
+                f"{path}: the column '{field.name:.80}' holds values of type {field.type!s:.80}, and a value of a"
+                " table is a number, a text, a date or true or false: make columns of its parts, or leave it out of"
+                " the file."
+            )
+
+
 def check_parquet(path: Path) -> None:
     """Raise :class:`DataError` for a Parquet file whose table would be too large; none of it is unpacked at once.
 
@@ -113,6 +145,7 @@ def check_parquet(path: Path) -> None:
 
     check_size(path)
     with parquet.ParquetFile(path) as file:  # not to be asked of its column chunks: a damaged footer then ends Python
+        check_flat(file.schema_arrow, path)
         told, columns = file.metadata, [file.schema.column(i) for i in range(len(file.schema.names))]
     cells = told.num_rows * told.num_columns
     if cells > MOST_CELLS:
@@ -141,7 +174,7 @@ def _text_bytes(path: Path, names: list[str]) -> int:
         for name in names:
             for batch in file.iter_batches(columns=[name]):
                 column = batch.column(0)
-                if not pa.types.is_dictionary(column.type):  # lists or records, which are no column of a table
+                if not pa.types.is_dictionary(column.type):  # no texts, such as decimals
                     break
                 lengths = pc.binary_length(column.dictionary).take(column.indices)
                 size += pc.sum(lengths).as_py() or 0

@@ -10,7 +10,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -20,7 +22,9 @@ from leaderboard_rows import made_row
 from paths import SUPPORT
 from typer.testing import CliRunner
 
+from tabgen import store as store_module
 from tabgen.cli import app
+from tabgen.cli.run import stored_outcomes
 from tabgen.errors import StoreError
 from tabgen.outcome import RETRYABLE, STATUSES, Outcome
 from tabgen.results import load_results
@@ -42,6 +46,7 @@ def python(code: str, *arguments: object, **options: Any) -> subprocess.Popen[st
 
 WRITER = """
 import sys
+import time
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 from leaderboard_rows import made_row
@@ -249,6 +254,89 @@ def test_kill_9_between_adds_loses_nothing(tmp_path: Path, after: int) -> None:
     with Store(tmp_path, write=True) as store:
         store.add(outcome("next"))
         assert set(store.statuses()) == {*seen, "next"}
+
+
+def killed_while_it_makes_a_store(folder: Path, after_steps: int) -> bool:
+    """Kill -9 a writer before the line of this number that it runs in its module; False: it ended first."""
+    pid = os.fork()
+    if pid == 0:  # pragma: no cover - in another process
+        left = after_steps
+
+        def step(frame: FrameType, *_: object) -> Any:
+            nonlocal left
+            if frame.f_code.co_filename != store_module.__file__:
+                return None
+            left -= 1
+            if left < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return step
+
+        sys.settrace(step)
+        Store(folder, write=True)
+        os._exit(0)
+    return os.WIFSIGNALED(os.waitpid(pid, 0)[1])
+
+
+def what_is_left_can_be_used(folder: Path) -> None:
+    if (folder / FILE).is_file():
+        with Store(folder) as reader:
+            assert reader.statuses() == {}
+        with refusal(f"no cell has ended yet in {folder}."):
+            load_results(folder)
+    else:
+        with refusal(f"there is no run in {folder}"):
+            Store(folder)
+    with Store(folder, write=True) as store:
+        store.add(outcome("a"))
+    with Store(folder) as reader:
+        assert reader.statuses() == {"a": "ok"}
+    assert not [path.name for path in folder.iterdir() if ".new" in path.name]
+
+
+def test_kill_9_at_any_step_of_making_a_store_leaves_none_or_a_whole_one(tmp_path: Path) -> None:
+    steps = 0
+    while killed_while_it_makes_a_store(tmp_path / str(steps), steps):
+        what_is_left_can_be_used(tmp_path / str(steps))
+        steps += 1
+    assert steps > 20
+
+
+@pytest.mark.parametrize("number", range(12))
+def test_kill_9_within_sqlite_while_a_store_is_made_leaves_none_or_a_whole_one(tmp_path: Path, number: int) -> None:
+    """What lies between two lines: by the clock, over the 10 ms or so that it takes."""
+    folder = tmp_path / "run"
+    ready, told = os.pipe()
+    pid = os.fork()
+    if pid == 0:  # pragma: no cover - in another process
+        os.write(told, b"!")
+        Store(folder, write=True)
+        time.sleep(60)
+    os.read(ready, 1)
+    time.sleep(0.001 * number)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    os.close(ready)
+    os.close(told)
+    folder.mkdir(exist_ok=True)
+    what_is_left_can_be_used(folder)
+
+
+@pytest.mark.parametrize("begun", ["nothing", "a header"])
+def test_a_store_that_an_earlier_version_began_and_did_not_end_is_an_empty_one(tmp_path: Path, begun: str) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / FILE)) as database:
+        database.execute("PRAGMA journal_mode=WAL" if begun == "a header" else "SELECT count(*) FROM sqlite_master")
+    assert (tmp_path / FILE).stat().st_size == (4096 if begun == "a header" else 0)
+    assert stored_outcomes(tmp_path) == []
+    what_is_left_can_be_used(tmp_path)
+
+
+def test_a_new_store_takes_nothing_over_from_the_journal_of_one_that_was_removed(tmp_path: Path) -> None:
+    with Store(tmp_path, write=True) as store:
+        store.add(outcome("old"))
+        journal = (tmp_path / f"{FILE}-wal").read_bytes()
+    (tmp_path / FILE).unlink()
+    (tmp_path / f"{FILE}-wal").write_bytes(journal)
+    what_is_left_can_be_used(tmp_path)
 
 
 def test_a_reader_sees_what_an_open_writer_added(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import lzma
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -134,6 +135,38 @@ def test_one_long_text_in_many_rows_of_a_parquet_file_is_refused(
     monkeypatch.setattr(unpack, "MOST_BYTES", sound.nbytes // 2)
     with pytest.raises(DataError, match="unpacks to more than"):
         read_frame(tmp_path / "sound.parquet")
+
+
+NESTED = {
+    "list<": pa.array([[1, 2], [3]]),
+    "fixed_size_list<": pa.array([[1.0, 2.0]] * 2, pa.list_(pa.float64(), 2)),
+    "struct<": pa.array([{"a": 1}, {"a": 2}]),
+    "map<": pa.array([[("a", 1)], []], pa.map_(pa.string(), pa.int64())),
+}
+
+
+@pytest.mark.parametrize("told", NESTED)
+@pytest.mark.parametrize("ending", ["parquet", "feather"])
+def test_a_column_whose_values_hold_others_is_refused_before_any_is_read(
+    told: str, ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, table = tmp_path / f"t.{ending}", pa.table({"x": [1, 2], "parts": NESTED[told], "y": ["a", "b"]})
+    write: Any = parquet.write_table if ending == "parquet" else feather.write_feather
+    write(table, path)
+
+    def read(*_: Any, **__: Any) -> None:
+        raise AssertionError("the data was read")
+
+    monkeypatch.setattr(parquet.ParquetFile, "read", read)
+    monkeypatch.setattr(parquet.ParquetFile, "iter_batches", read)
+    monkeypatch.setattr(feather, "read_table", read)
+    with pytest.raises(
+        DataError, match=rf"t\.{ending}: the column 'parts' holds values of type {told}.*columns of its"
+    ):
+        read_frame(path)
+    write(table.drop_columns("parts"), path)
+    with pytest.raises(DataError, match="the data was read"):
+        read_frame(path)
 
 
 def test_a_feather_file_whose_texts_lie_outside_it_is_refused(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from tabgen.arms import ARMS, FIRST_ARM, first_shown
-from tabgen.comparable import arms_of, in_arm, pools
+from tabgen.comparable import Ranked, arms_of, in_arm, pools
 from tabgen.errors import ExperimentError
 from tabgen.leaderboard.schema import MEASURED
 from tabgen.outcome import canonical_json
@@ -31,7 +31,7 @@ from tabgen.statistics.verdicts import REFERENCES
 
 Row = dict[str, Any]
 FIRST_METRIC = "roc_auc"
-ALPHA, SEED = 0.05, 0
+ALPHA, REGION, SEED = 0.05, 0.1, 0
 #: Decimals of a gain in the page: the statistics round to 6 themselves.
 GAIN_DECIMALS = 9
 #: Days that a board's history shows; what is older is in the first of them.
@@ -54,40 +54,72 @@ class Board:
         return list(self.rankings)
 
 
-def make_boards(rows: Sequence[Row], plugins: Plugins, policy: Policy) -> list[Board]:
+#: A pool's outcomes in one arm, the arm, and the ranking that is there already.
+Part = tuple[pd.DataFrame, str, Ranking | None]
+
+
+def make_boards(
+    rows: Sequence[Row], plugins: Plugins, policy: Policy, ranked: Sequence[Ranked] | None = None
+) -> list[Board]:
     """The boards that these published rows make, the largest first.
 
     Where one method or dataset name stands for two things within a board (another version of the plugin, other
-    settings, another file), the name says which.
+    settings, another file), the name says which; each draw is a seed of its own.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+    plugins : Plugins
+    policy : {"complete", "worst", "baseline"}
+    ranked : sequence of Ranked, optional
+        What :func:`tabgen.results.rank_pools` made of these very rows in all their arms: what is there is not
+        computed again.
 
     Raises
     ------
     ExperimentError
         If no board has a metric to rank by.
     """
-    parts: list[tuple[list[Row], str]] = []
-    for pool in pools(pd.DataFrame(rows)):
-        for arm in arms_of(pool.outcomes):
-            mine = in_arm(pool.outcomes, arm)
-            told = zip(mine.index, mine["dataset"], mine["method"], strict=True)
-            parts.append(([rows[at] | {"dataset": dataset, "method": method} for at, dataset, method in told], arm))
-    parts = [(part, arm) for part, arm in parts if part]
-    shown_first = first_shown([arm for _, arm in parts] or [FIRST_ARM])
+    found = _parts(rows) if ranked is None else [(each.pool.outcomes, each.arm, each.ranking) for each in ranked]
+    parts = [(_renamed(rows, outcomes), arm, ranking) for outcomes, arm, ranking in found if len(outcomes)]
+    shown_first = first_shown([arm for _, arm, _ in parts] or [FIRST_ARM])
     parts.sort(key=lambda each: (-len(each[0]), each[1] != shown_first, each[0][0]["key"]))
-    boards = [_board(part, arm, parts, plugins, policy) for part, arm in parts]
+    settings = [(_setting(part), arm) for part, arm, _ in parts]
+    boards = [
+        _board(part, arm, settings.count((_setting(part), arm)) > 1, plugins, policy, ranking)
+        for part, arm, ranking in parts
+    ]
     boards = [board for board in boards if board.rankings]
     if not boards:
         raise ExperimentError("no outcome has a score yet: there is nothing to rank.")
     return boards
 
 
+def _parts(rows: Sequence[Row]) -> list[Part]:
+    """Every pool of these rows in every arm that it measured, none of them ranked."""
+    return [
+        (in_arm(pool.outcomes, arm), arm, None) for pool in pools(pd.DataFrame(rows)) for arm in arms_of(pool.outcomes)
+    ]
+
+
+def _renamed(rows: Sequence[Row], outcomes: pd.DataFrame) -> list[Row]:
+    """The rows of a part, with what tells apart there what is different: names, and seeds where there are draws."""
+    names = [name for name in ("dataset", "method", "seed", "split_seed") if name in outcomes.columns]
+    told = outcomes[names].to_dict("records")
+    return [rows[at] | each for at, each in zip(outcomes.index, told, strict=True)]
+
+
 def _board(
-    rows: list[Row], arm: str, all_parts: list[tuple[list[Row], str]], plugins: Plugins, policy: Policy
+    rows: list[Row], arm: str, ambiguous: bool, plugins: Plugins, policy: Policy, known: Ranking | None
 ) -> Board:
+    """The board of one part; ``ambiguous``: others have the same setting, and titles have to tell them apart."""
     first = next((row for row in rows if row["mixing"] != "none"), rows[0])
     outcomes = frame_of(rows)
     rankings = {}
     for metric in _metrics(outcomes, arm):
+        if known is not None and _settings_of(known) == (metric, policy, ALPHA, REGION, SEED):
+            rankings[metric] = known
+            continue
         try:
             rankings[metric] = rank(outcomes, metric, policy, plugins, arm)
         except StatisticsError:
@@ -96,13 +128,16 @@ def _board(
     recipes = sorted({str(row["recipe"].get("name", "unnamed")) for row in rows if row["mixing"] != "none"})
     title = f"{first['model']}, {cap}, {first['n_folds']} folds"
     title += f", recipe {' and '.join(recipes)}" if recipes else ""
-    titles = [p for p, other in all_parts if p is not rows and (_setting(p), other) == (_setting(rows), arm)]
     title += f", arm {arm}" if arm != FIRST_ARM else ""
-    if titles:
+    if ambiguous:
         title += f", checkpoint {first['checkpoint'][:8]}, board {rows[0]['key'][:6]}"
     content = [[r["key"], r["method"]] for r in rows] + ([] if arm == FIRST_ARM else [arm])
     name = hashlib.sha256(canonical_json(content).encode()).hexdigest()[:10]
     return Board(name, title, rows, outcomes, rankings, arm)
+
+
+def _settings_of(ranking: Ranking) -> tuple[Any, ...]:
+    return ranking.metric, ranking.policy, ranking.alpha, ranking.rope, ranking.seed
 
 
 def frame_of(rows: list[Row]) -> pd.DataFrame:
@@ -137,9 +172,7 @@ def direction(metric: str, plugins: Plugins) -> bool:
 def rank(outcomes: pd.DataFrame, metric: str, policy: Policy, plugins: Plugins, arm: str = FIRST_ARM) -> Ranking:
     better = direction(metric, plugins)
     references = references_of(arm)
-    return summary(
-        outcomes, metric, policy, alpha=ALPHA, seed=SEED, references=references, higher_better=better, arm=arm
-    )
+    return summary(outcomes, metric, policy, ALPHA, REGION, SEED, references=references, higher_better=better, arm=arm)
 
 
 def references_of(arm: str) -> tuple[str, ...]:

@@ -184,8 +184,8 @@ def _check_defaults(row: Row, named: dict[str, Any], explicit: bool, plugins: Pl
 
 def _cannot_be_ranked(rows: list[Row], plugins: Plugins) -> Iterator[Finding]:
     try:
-        rank_pools(pd.DataFrame(rows))
-        make_boards(rows, plugins, "complete")
+        ranked = rank_pools(pd.DataFrame(rows))
+        make_boards(rows, plugins, "complete", ranked)
     except TabgenError as error:
         yield Finding("board", f"these rows make no board: {error}")
 

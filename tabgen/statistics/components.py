@@ -266,9 +266,11 @@ def _seconds(outcomes: pd.DataFrame, column: str) -> float | None:
 def kept_start(outcomes: pd.DataFrame) -> float | None:
     """Share of fine-tuning runs that kept step 0, the model as it came; None where nothing was fine-tuned."""
     kept: list[Any] = []
-    for row in outcomes[outcomes["method"] != "zero-shot"].to_dict("records"):
-        every = row.get("by_seed_best_step")
-        kept += every if isinstance(every, list) else [row.get("best_step")]
+    tuned = outcomes[outcomes["method"] != "zero-shot"]
+    absent = pd.Series(None, tuned.index, dtype=object)
+    steps_of_seeds, steps_of_cells = (tuned.get(name, absent) for name in ("by_seed_best_step", "best_step"))
+    for by_seed, best in zip(steps_of_seeds, steps_of_cells, strict=True):
+        kept += by_seed if isinstance(by_seed, list) else [best]
     steps = pd.Series(kept, dtype=object).dropna()
     return float((steps == 0).mean()) if len(steps) else None
 

@@ -19,8 +19,10 @@ from tabgen.cli import app
 from tabgen.datasets import Dataset, Suite
 from tabgen.errors import DataError, ExperimentError
 from tabgen.experiment import Experiment, parse_methods
-from tabgen.leaderboard.boards import embed, make_boards
+from tabgen.leaderboard import boards as boards_module
+from tabgen.leaderboard.boards import embed, make_boards, payload
 from tabgen.leaderboard.bundle import load_rows, write_bundle
+from tabgen.leaderboard.check import check_rows
 from tabgen.leaderboard.manifest import MANIFEST
 from tabgen.leaderboard.overview import KINDS, facts, kind_of
 from tabgen.leaderboard.pages import link, prose, slug
@@ -37,7 +39,9 @@ from tabgen.leaderboard.verify import (
 )
 from tabgen.outcome import Cell
 from tabgen.plugins import PluginChoice, Plugins
+from tabgen.results import rank_pools
 from tabgen.runner import QuietWatcher, run_experiment
+from tabgen.statistics import Ranking, summary
 from tabgen.statistics.saturation import lines_of
 
 Row = dict[str, Any]
@@ -434,6 +438,39 @@ def test_two_files_of_one_name_are_two_datasets(built_in: Plugins) -> None:
     assert sorted(name for name in set(board.outcomes["dataset"]) if name.startswith("blood"))[1] == (
         "blood-storage (eeeeeeee)"
     )
+
+
+def test_what_is_ranked_already_is_not_ranked_again_and_makes_the_same_boards(
+    built_in: Plugins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = make_rows()
+    rows += [with_key(row | {"max_train_rows": 100}) for row in rows[:20]]
+    alone = make_boards(rows, built_in, "complete")
+    ranked = rank_pools(pd.DataFrame(rows))
+    computed: list[str] = []
+
+    def counted(outcomes: pd.DataFrame, metric: str, *given: Any, **named: Any) -> Ranking:
+        computed.append(metric)
+        return summary(outcomes, metric, *given, **named)
+
+    monkeypatch.setattr(boards_module, "summary", counted)
+    shared = make_boards(rows, built_in, "complete", ranked)
+    assert computed == ["log_loss"] * 2 and [board.metrics for board in shared] == [["roc_auc", "log_loss"]] * 2
+    for one, other in zip(alone, shared, strict=True):
+        assert embed(payload(one, "complete", built_in)) == embed(payload(other, "complete", built_in))
+    computed.clear()
+    make_boards(rows, built_in, "worst", ranked)
+    assert computed == ["roc_auc", "log_loss"] * 2, "rankings under another policy are others"
+
+
+def test_each_draw_is_a_seed_of_its_own_on_a_board(built_in: Plugins) -> None:
+    rows = make_rows()
+    rows += [with_key(row | {"draw": 1}) for row in rows if row["generator"] is not None]
+    (board,) = make_boards(rows, built_in, "complete")
+    assert sorted(set(board.outcomes["seed"])) == [0, 1]
+    records = {record.method: record for record in board.rankings["roc_auc"].methods}
+    assert records["jitter"].cells_ok == 2 * records["real"].cells_ok
+    assert not [found for found in check_rows(rows, built_in) if found.kind == "board"]
 
 
 def test_a_metric_is_ranked_the_way_it_was_registered(built_in: Plugins) -> None:
