@@ -128,12 +128,22 @@ def check_flat(schema: pa.Schema, path: Path) -> None:
         kind = field.type
         while isinstance(kind, pa.BaseExtensionType | pa.DictionaryType):
             kind = kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind.value_type
-        if pa.types.is_nested(kind):
+        if pa.types.is_nested(kind) and not _is_interval(field.type):
             raise DataError(
                 f"{path}: the column '{field.name:.80}' holds values of type {field.type!s:.80}, and a value of a"
                 " table is a number, a text, a date or true or false: make columns of its parts, or leave it out of"
                 " the file."
             )
+
+
+def _is_interval(kind: pa.DataType) -> bool:
+    """Whether a column is pandas' intervals: records of two numbers or times, no more than that."""
+    import pyarrow as pa
+
+    if not isinstance(kind, pa.BaseExtensionType) or kind.extension_name != "pandas.interval":
+        return False
+    ends = kind.storage_type
+    return pa.types.is_struct(ends) and all(pa.types.is_primitive(end.type) for end in ends)
 
 
 def check_parquet(path: Path) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pytest
 from pyarrow import feather, parquet
@@ -20,7 +21,7 @@ from tabgen import unpack
 from tabgen.datasets import Dataset, file_suite, read_manifest
 from tabgen.errors import DataError
 from tabgen.reader import read_frame
-from tabgen.unpack import MOST_BYTES, MOST_DESCRIPTION
+from tabgen.unpack import MOST_BYTES, MOST_DESCRIPTION, check_flat
 
 TABLE = b"a,y\n" + b"1,b\n2,c\n" * 50
 
@@ -167,6 +168,26 @@ def test_a_column_whose_values_hold_others_is_refused_before_any_is_read(
     write(table.drop_columns("parts"), path)
     with pytest.raises(DataError, match="the data was read"):
         read_frame(path)
+
+
+@pytest.mark.parametrize("ending", ["parquet", "feather"])
+def test_intervals_are_a_column_and_intervals_of_something_larger_are_not(ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"t.{ending}"
+    write: Any = parquet.write_table if ending == "parquet" else feather.write_feather
+    frame = pd.DataFrame({"x": pd.arrays.IntervalArray.from_breaks(range(5)), "y": list("abab")})
+    table = pa.Table.from_pandas(frame)
+    write(table, path)
+    assert read_frame(path)["x"].tolist() == frame["x"].tolist()
+
+    class Other(pa.ExtensionType):
+        def __init__(self) -> None:
+            super().__init__(pa.struct([("left", pa.list_(pa.int64())), ("right", pa.int64())]), "pandas.interval")
+
+        def __arrow_ext_serialize__(self) -> bytes:
+            return b""
+
+    with pytest.raises(DataError, match="holds values of type"):
+        check_flat(pa.schema([("x", Other()), ("y", pa.string())]), path)
 
 
 def test_a_feather_file_whose_texts_lie_outside_it_is_refused(tmp_path: Path) -> None:
