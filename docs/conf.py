@@ -20,7 +20,7 @@ release = installed_version("tabgen-bench")
 version = ".".join(release.split(".")[:2])
 
 extensions = [
-    "myst_parser",
+    "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
@@ -28,7 +28,12 @@ extensions = [
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build", "_generated", "gallery", "examples"]
+# of each example the gallery writes a notebook beside its page, which is no page of its own
+exclude_patterns = ["_build", "_generated", "gallery", "examples", "examples_gallery/*.ipynb"]
+nb_execution_mode = "force"  # the notebooks are kept without output
+nb_execution_timeout = 600
+nb_execution_raise_on_error = True
+nb_execution_show_tb = True
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 autodoc_typehints = "description"

@@ -11,6 +11,7 @@ import pytest
 from paths import ROOT
 
 pytest.importorskip("sphinx")
+pytest.importorskip("myst_nb", reason="myst-nb is not installed: pip install --group docs")
 
 
 def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
@@ -25,10 +26,19 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr[-4000:]
     index = (tmp_path / "html" / "index.html").read_text()
-    for page in ("own-table", "write-a-generator", "reading-verdicts", "reference-cli", "generators/ctgan"):
+    for page in (
+        "own-table",
+        "write-a-generator",
+        "reading-verdicts",
+        "reference-cli",
+        "generators/ctgan",
+        "notebooks/own_table",
+    ):
         assert f'href="{page}.html"' in index, page
     reference = (tmp_path / "html" / "reference-cli.html").read_text()
     assert 'id="tabgen-leaderboard-verify"' in reference
     assert "--max-train-rows" in reference
+    notebook = (tmp_path / "html" / "notebooks" / "own_table.html").read_text()
+    assert "names rows, and a" in notebook and "ROC-AUC" in notebook, "the notebook was run"
     gallery = (tmp_path / "html" / "examples_gallery" / "plot_3_worth.html").read_text()
     assert "sphx_glr_plot_3_worth_001" in gallery, "an example ran and drew a figure"
