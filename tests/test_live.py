@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,7 @@ def test_one_that_was_registered_by_hand_costs_no_cell(live: type[Generator], tm
 def test_one_with_an_environment_of_its_own_has_no_file_to_load_there(
     live: type[Generator], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delattr("__main__.__file__")  # as in a notebook
+    monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)  # as in a notebook
     info = tabgen.GeneratorInfo("live", "far away", environment=Environment(("numpy",)))
     far = type("Live", (live,), {"info": info, "__module__": "__main__"})
     with pytest.raises(PluginError, match=REFUSED):

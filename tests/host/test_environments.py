@@ -233,6 +233,7 @@ def small_frame() -> pd.DataFrame:
     return pd.DataFrame({"x": np.arange(40.0), "c": list("abcd") * 10, "y": [0, 1] * 20})
 
 
+@pytest.mark.filterwarnings("ignore:column 'c' alone tells the target")
 def test_generate_fits_there_and_brings_back_what_was_raised(built: Path, choice: PluginChoice) -> None:
     fitted = api.fit("far", small_frame(), "y", plugins=choice)
     assert fitted.context.notes["prefix"] == str(built)
