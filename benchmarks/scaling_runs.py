@@ -75,10 +75,10 @@ RUNS: dict[str, list[str]] = {
     "two priors": ["--priors", "mechanisms=0.6,rules=0.4"],
 }
 LATER: dict[str, list[str]] = {
-    "fixed": ["--priors", ALL],
-    "target": ["--priors", ALL, "--gaps", "GAPS", "--target-gap", "0.05"],
+    "fixed": ["--priors", ALL, "--grow-steps", "1"],
+    "target": ["--priors", ALL, "--grow-steps", "1", "--gaps", "GAPS", "--target-gap", "0.05"],
 }
-"""Runs that start from the end of `all`."""
+"""Runs that start from the end of `all`, with tasks of full size."""
 GAP_TASKS = 16
 CONTEXT_ROWS, TEST_ROWS, FOLDS = 300, 500, 2
 RESAMPLES = 2000
