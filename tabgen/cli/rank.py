@@ -385,7 +385,7 @@ def print_closeness(table: pd.DataFrame, console: Console) -> None:
 
     console.print("How close the synthetic rows are to the real ones, medians over cells (see docs/fidelity.md):")
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    shown.add_column("method", overflow="fold")
+    shown.add_column("method", overflow="fold", min_width=11)
     for column in table.columns:
         shown.add_column(column, justify="right")
     for method, row in table.iterrows():
