@@ -8,15 +8,14 @@ the collection's: repeat ``seed``, fold ``fold``.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tabgen.datasets.tabarena import MAX_COLUMNS
+from tabgen.datasets.fetched import MAX_COLUMNS, Entry, is_whole, kept_entry, sizes_of, write_manifest, write_table
 from tabgen.errors import DataError
 from tabgen.variables import cache_home
 
@@ -32,7 +31,7 @@ def beyondarena_folder() -> Path:
 
 
 def is_fetched() -> bool:
-    return (beyondarena_folder() / "manifest.json").is_file()
+    return is_whole(beyondarena_folder())
 
 
 def fetch(folder: Path, collection: Any = None) -> None:
@@ -58,18 +57,16 @@ def fetch(folder: Path, collection: Any = None) -> None:
         ) from error
     collection = BEYOND_ARENA if collection is None else collection
     folder.mkdir(parents=True, exist_ok=True)
-    entries = [entry for each in collection if (entry := _fetch_container(collection, each, folder)) is not None]
-    scratch = folder / "manifest.json.new"
-    scratch.write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
-    scratch.replace(folder / "manifest.json")
+    entries = [
+        entry
+        for each in collection
+        if (entry := kept_entry(folder, each.uuid, partial(_fetch_container, collection, each, folder))) is not None
+    ]
+    write_manifest(folder, entries)
 
 
-def _fetch_container(collection: Any, pointer: Any, folder: Path) -> dict[str, Any] | None:
+def _fetch_container(collection: Any, pointer: Any, folder: Path) -> Entry | None:
     """One container as a Parquet file and its entry in the manifest; None if it is none of the tasks that are taken."""
-    described = folder / f"{pointer.uuid}.json"
-    if described.is_file():
-        entry: dict[str, Any] | None = json.loads(described.read_text(encoding="utf-8"))
-        return entry
     try:
         container = collection.get_dataset(pointer.uuid)
     except Exception as error:  # the package raises the hub's, pydantic's and the system's errors
@@ -79,35 +76,27 @@ def _fetch_container(collection: Any, pointer: Any, folder: Path) -> dict[str, A
             f" command goes on. Or copy {folder} from a machine that has it, or set TABGEN_CACHE."
         ) from error
     task = container.task_metadata
-    entry = None
     independent = task.group_on is None and task.time_on is None
-    if task.is_classification and independent and container.dataset.shape[1] - 1 <= MAX_COLUMNS:
-        entry = _write(container, pointer, folder)
-    described.write_text(json.dumps(entry) + "\n", encoding="utf-8")
-    return entry
+    if not (task.is_classification and independent and container.dataset.shape[1] - 1 <= MAX_COLUMNS):
+        return None
+    return _write(container, pointer, folder)
 
 
-def _write(container: Any, pointer: Any, folder: Path) -> dict[str, Any]:
+def _write(container: Any, pointer: Any, folder: Path) -> Entry:
     frame, target = container.dataset, container.task_metadata.target_column_name
     own = tested_in(container.experiment_metadata.splits, len(frame), f"'{pointer.unique_name}'")
     columns = {f"split {repeat}": tested for repeat, tested in enumerate(own)}
     if set(columns) & set(frame.columns):
         raise DataError(f"'{pointer.unique_name}' has a column called as one of {', '.join(columns)}.")
     path = folder / f"{pointer.uuid}.parquet"
-    scratch = folder / f"{pointer.uuid}.parquet.new"
-    frame.assign(**columns).to_parquet(scratch, index=False)
-    scratch.replace(path)
     categories = [name for name in frame.columns if str(frame[name].dtype) == "category" and name != target]
     return {
         "name": pointer.unique_name,
         "file": path.name,
         "target": target,
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "sha256": write_table(frame.assign(**columns), path),
         "kinds": dict.fromkeys(categories, "categorical") | dict.fromkeys(columns, "split"),
-        "rows": len(frame),
-        "features": frame.shape[1] - 1,
-        "n_classes": int(frame[target].nunique()),
-        "missing_cells": int(frame.isna().sum().sum()),
+        **sizes_of(frame, target),
         "repeats": len(own),
         "folds": int(own[0].max()) + 1,
         "licence": container.dataset_metadata.license,

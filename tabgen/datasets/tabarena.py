@@ -8,16 +8,15 @@ three folds, repeated three times for its larger tables, and ten are asked for.
 
 from __future__ import annotations
 
-import hashlib
-import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tabgen.datasets.fetched import MAX_COLUMNS, Entry, is_whole, kept_entry, sizes_of, write_manifest, write_table
 from tabgen.errors import DataError
 from tabgen.variables import cache_home
 
 OPENML_SUITE = "tabarena-v0.1"
-MAX_COLUMNS = 100
 
 
 def tabarena_folder() -> Path:
@@ -25,7 +24,7 @@ def tabarena_folder() -> Path:
 
 
 def is_fetched() -> bool:
-    return (tabarena_folder() / "manifest.json").is_file()
+    return is_whole(tabarena_folder())
 
 
 def fetch(folder: Path) -> None:
@@ -45,49 +44,40 @@ def fetch(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         tasks = openml.study.get_suite(OPENML_SUITE).tasks or []
-        entries = [entry for task in tasks if (entry := _fetch_task(openml, int(task), folder)) is not None]
+        entries = [
+            entry
+            for task in map(int, tasks)
+            if (entry := kept_entry(folder, str(task), partial(_fetch_task, openml, task, folder))) is not None
+        ]
     except Exception as error:  # the client raises its own, requests' and the system's errors
         raise DataError(
             f"tabarena-33 could not be fetched from openml.org into {folder} ({type(error).__name__}: {error})."
             " It needs a network once; what has arrived is kept, and the same command goes on."
             " Or copy that folder from a machine that has it, or set TABGEN_CACHE."
         ) from error
-    scratch = folder / "manifest.json.new"
-    scratch.write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
-    scratch.replace(folder / "manifest.json")
+    write_manifest(folder, entries)
 
 
-def _fetch_task(openml: Any, number: int, folder: Path) -> dict[str, Any] | None:
+def _fetch_task(openml: Any, number: int, folder: Path) -> Entry | None:
     """One task as a Parquet file and its entry in the manifest; None if it is no classification or too wide."""
-    described = folder / f"{number}.json"
-    if described.is_file():
-        entry: dict[str, Any] | None = json.loads(described.read_text(encoding="utf-8"))
-        return entry
     task = openml.tasks.get_task(number)
-    entry = None
-    if task.task_type_id == openml.tasks.TaskType.SUPERVISED_CLASSIFICATION:
-        dataset = task.get_dataset()
-        frame, _, categorical, names = dataset.get_data()
-        frame = frame.dropna(subset=[task.target_name])
-        if frame.shape[1] - 1 <= MAX_COLUMNS:
-            path = folder / f"{number}.parquet"
-            scratch = folder / f"{number}.parquet.new"
-            frame.to_parquet(scratch, index=False)
-            scratch.replace(path)
-            is_category = dict(zip(names, categorical, strict=True))
-            entry = {
-                "name": dataset.name,
-                "file": path.name,
-                "target": task.target_name,
-                "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-                "kinds": {n: "categorical" for n, yes in is_category.items() if yes and n != task.target_name},
-                "rows": len(frame),
-                "features": frame.shape[1] - 1,
-                "n_classes": int(frame[task.target_name].nunique()),
-                "missing_cells": int(frame.isna().sum().sum()),
-                "licence": dataset.licence,
-                "source": f"https://www.openml.org/t/{number}",
-                "task_id": number,
-            }
-    described.write_text(json.dumps(entry) + "\n", encoding="utf-8")
-    return entry
+    if task.task_type_id != openml.tasks.TaskType.SUPERVISED_CLASSIFICATION:
+        return None
+    dataset, target = task.get_dataset(), task.target_name
+    frame, _, categorical, names = dataset.get_data()
+    frame = frame.dropna(subset=[target])
+    if frame.shape[1] - 1 > MAX_COLUMNS:
+        return None
+    path = folder / f"{number}.parquet"
+    is_category = dict(zip(names, categorical, strict=True))
+    return {
+        "name": dataset.name,
+        "file": path.name,
+        "target": target,
+        "sha256": write_table(frame, path),
+        "kinds": {n: "categorical" for n, yes in is_category.items() if yes and n != target},
+        **sizes_of(frame, target),
+        "licence": dataset.licence,
+        "source": f"https://www.openml.org/t/{number}",
+        "task_id": number,
+    }
