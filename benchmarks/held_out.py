@@ -17,7 +17,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 from tabgen.models.base import FoundationModel
 from tabgen.plugins import PluginChoice, find_model, load_plugins
-from tabgen.pretrain.held_out import mean_auc
+from tabgen.pretrain.held_out import fitted_scores, mean_auc
 from tabgen.pretrain.tasks import PRIORS, Batch, batch_of
 
 SHAPES = ((150, 6, 2), (300, 8, 5), (600, 15, 2), (1000, 10, 8), (1000, 20, 3), (1000, 30, 6))
@@ -49,13 +49,6 @@ def averaged(model: FoundationModel, batch: Batch, views: int) -> np.ndarray:
     return mean
 
 
-def forest_scores(batch: Batch) -> np.ndarray:
-    forest = RandomForestClassifier(random_state=0).fit(batch.x_support[0].numpy(), batch.y_support[0].numpy())
-    scores = np.zeros((batch.x_query.shape[1], batch.n_classes))
-    scores[:, forest.classes_] = forest.predict_proba(batch.x_query[0].numpy())
-    return scores
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoints", nargs="+", help="names of models, or checkpoint folders")
@@ -70,7 +63,7 @@ def main() -> None:
     print("| rows x columns, classes | random forest | " + " | ".join(columns) + " |")
     print("|---|---|" + "---|" * len(columns))
     for (rows, features, classes), batches in tasks(options.prior, options.tasks).items():
-        forest = np.nanmean([mean_auc(b, [forest_scores(b)]) for b in batches])
+        forest = np.nanmean([mean_auc(b, [fitted_scores(RandomForestClassifier(random_state=0), b)]) for b in batches])
         aucs = {
             name: np.array([
                 mean_auc(b, [model.predict(b.x_support[0], b.y_support[0], b.x_query[0], b.n_classes)]) for b in batches

@@ -141,7 +141,9 @@ def interval(differences: np.ndarray) -> str:
     return f"{100 * differences.mean():+.2f} ({100 * low:+.2f} to {100 * high:+.2f})"
 
 
-def against(kept: dict[str, dict[str, dict[str, float]]], name: str, other: str, names: list[str], where: str) -> str:
+def against(kept: dict[str, dict[str, dict[str, float]]], name: str, names: list[str], where: str) -> str:
+    """The difference of a run to what it is compared with."""
+    other = "fixed" if name == "target" else "all"
     return interval(np.array([kept[name][where][one] - kept[other][where][one] for one in names]))
 
 
@@ -172,7 +174,7 @@ def texts(
     for name in volume:
         tasks = int(name.split(",", 1)[1].split()[0].replace(",", ""))
         loss = next(point.mean for point in curves["all"].points if point.tasks == tasks)
-        lines.append([f"{tasks:,}", f"{loss:.4f}", *(against(kept, name, "all", *w) for w in _grounds(core, outside))])
+        lines.append([f"{tasks:,}", f"{loss:.4f}", *(against(kept, name, *w) for w in _grounds(core, outside))])
     last = curves["all"].points[-1]
     means = [
         f"ROC-AUC {np.mean([kept['all'][where][n] for n in names]):.4f}" for names, where in _grounds(core, outside)
@@ -184,7 +186,7 @@ def texts(
             f"`{name}`",
             f"{curves[name].points[-1].tasks:,}",
             f"{curves[name].points[-1].mean:.4f}",
-            *(against(kept, name, "fixed" if name == "target" else "all", *w) for w in _grounds(core, outside)),
+            *(against(kept, name, *w) for w in _grounds(core, outside)),
         ]
         for name in compared
         if name != "target" or "fixed" in curves
@@ -196,7 +198,7 @@ def texts(
         [
             domain,
             str(len(names)),
-            *(against(kept, name, "fixed" if name == "target" else "all", names, "core") for name in compared),
+            *(against(kept, name, names, "core") for name in compared),
         ]
         for domain, names in groups.items()
     ]

@@ -19,7 +19,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 
 from tabgen.errors import TabgenError
 from tabgen.models.base import FoundationModel
-from tabgen.pretrain.held_out import mean_auc
+from tabgen.pretrain.held_out import fitted_scores, mean_auc
 from tabgen.pretrain.tasks import LEAST_WEIGHT, Batch, Curriculum, batch_in, regions_of
 
 Array = np.ndarray[Any, Any]
@@ -113,13 +113,9 @@ def _mean(tasks: list[Batch], name: str) -> float:
 
 
 def _baseline(task: Batch, name: str) -> float:
-    classifier = BASELINES[name]()
     if int(task.y_support.amax()) == int(task.y_support.amin()):
         return math.nan
-    classifier.fit(task.x_support[0].numpy(), task.y_support[0].numpy())
-    scores = np.zeros((task.x_query.shape[1], task.n_classes))
-    scores[:, classifier.classes_] = classifier.predict_proba(task.x_query[0].numpy())
-    return _auc(task, scores)
+    return _auc(task, fitted_scores(BASELINES[name](), task))
 
 
 def _model(task: Batch, model: FoundationModel) -> float:

@@ -37,15 +37,11 @@ class HeldOut:
                 )
 
     def forest(self) -> dict[str, float]:
-        def scores(batch: Batch, task: int) -> np.ndarray[Any, Any]:
-            forest = RandomForestClassifier(random_state=0)
-            forest.fit(batch.x_support[task].numpy(), batch.y_support[task].numpy())
-            full = np.zeros((batch.x_query.shape[1], batch.n_classes))
-            full[:, forest.classes_] = forest.predict_proba(batch.x_query[task].numpy())
-            return full
-
         return {
-            name: mean_auc(batch, [scores(batch, t) for t in range(len(batch.x_support))])
+            name: mean_auc(
+                batch,
+                [fitted_scores(RandomForestClassifier(random_state=0), batch, t) for t in range(len(batch.x_support))],
+            )
             for name, batch in self.batches.items()
         }
 
@@ -58,6 +54,14 @@ class HeldOut:
                 logits = model(batch.x_support, batch.y_support, batch.x_query)[..., : batch.n_classes]
                 out[name] = mean_auc(kept, list(logits.softmax(2).cpu().numpy()))
         return out
+
+
+def fitted_scores(classifier: Any, batch: Batch, task: int = 0) -> np.ndarray[Any, Any]:
+    """Class probabilities (q, c) of a task's query rows by a scikit-learn classifier, fitted on its support."""
+    classifier.fit(batch.x_support[task].numpy(), batch.y_support[task].numpy())
+    full = np.zeros((batch.x_query.shape[1], batch.n_classes))
+    full[:, classifier.classes_] = classifier.predict_proba(batch.x_query[task].numpy())
+    return full
 
 
 def mean_auc(batch: Batch, scores: list[np.ndarray[Any, Any]]) -> float:

@@ -150,9 +150,12 @@ class _Layout:
     @property
     def region(self) -> str:
         """What kind of task it is, coarsely: the prior, and few or many rows, columns and classes."""
-        rows = "few" if self.rows <= FEW_ROWS else "many"
-        columns = "few" if self.features <= FEW_COLUMNS else "many"
-        return f"{self.prior}, {rows} rows, {columns} columns, {'two' if self.classes == 2 else 'more'} classes"
+        return _region(self.prior, self.rows > FEW_ROWS, self.features > FEW_COLUMNS, self.classes > 2)
+
+
+def _region(prior: str, many_rows: bool, many_columns: bool, more_classes: bool) -> str:
+    sizes, classes = ("few", "many"), ("two", "more")
+    return f"{prior}, {sizes[many_rows]} rows, {sizes[many_columns]} columns, {classes[more_classes]} classes"
 
 
 def _layout(
@@ -201,11 +204,7 @@ def batch_in(
 
 def regions_of(priors: Iterable[str]) -> list[str]:
     """The names of all regions of some priors."""
-    sizes = ("few", "many")
-    return [
-        f"{prior}, {rows} rows, {columns} columns, {classes} classes"
-        for prior, rows, columns, classes in product(priors, sizes, sizes, ("two", "more"))
-    ]
+    return [_region(prior, *larger) for prior in priors for larger in product((False, True), repeat=3)]
 
 
 def batches_of(

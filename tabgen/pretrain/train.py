@@ -206,10 +206,8 @@ def pretrain(
         began, saved, before = time.monotonic(), time.monotonic(), progress["seconds"]
         left = (config.steps - progress["step"]) * config.accumulate
         source = batches(config, progress["batches"], progress["batches"] + left, producers)
-        decaying = config.decays(progress["step"], before)
-        while config.left(step := progress["step"], progress["seconds"]) > 0:
-            rate = config.rate(step, progress["seconds"])
-            loss, tasks = _update(model, average, optims, config, source, step, progress["seconds"])
+        while config.left(step := progress["step"], seconds := progress["seconds"]) > 0:
+            loss, tasks = _update(model, average, optims, config, source, step, seconds)
             losses.append(loss)
             milestone = kept_at(progress["tasks"], progress["tasks"] + tasks)
             progress |= {"step": step + 1, "batches": progress["batches"] + config.accumulate}
@@ -222,14 +220,13 @@ def pretrain(
                     {
                         **progress,
                         "loss": float(torch.stack(losses).mean()),
-                        "rate": rate,
+                        "rate": config.rate(step, seconds),
                         "tasks_per_second": progress["tasks"] / progress["seconds"],
                         "auc": held_out.model(average),
                     }
                 )
                 losses.clear()
-            starts_to_decay = not decaying and config.decays(step + 1, progress["seconds"])
-            decaying = decaying or starts_to_decay
+            starts_to_decay = config.decays(step + 1, progress["seconds"]) and not config.decays(step, seconds)
             if starts_to_decay:
                 save_state(folder, model, average, optims, config, progress, "stable.safetensors")
             if starts_to_decay or last or time.monotonic() - saved > save_seconds:
