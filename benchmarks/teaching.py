@@ -5,8 +5,7 @@
 
 The page is docs/generators/README.md. Every stored outcome has the figures of `tabgen.adequacy`. Folds are averaged
 first, then tables. Whoever is at chance where the real rows teach the label is to be called untrained: cells that are
-near chance and are not called so are counted too. `causalmix` has the rows of `scm`. `ctgan` and `tvae` are in the
-experiment `gans`, and left out until it has been run.
+near chance and are not called so are counted too. `causalmix` has the rows of `scm`.
 """
 
 from __future__ import annotations
