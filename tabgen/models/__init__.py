@@ -1,4 +1,4 @@
-"""Foundation models: the embedded one, Mitra from the hub, and any local directory."""
+"""Foundation models: the embedded ones, Mitra from the hub, and any local directory."""
 
 from __future__ import annotations
 
@@ -82,6 +82,14 @@ def tabgen_register_models(register: Callable[[ModelInfo], None]) -> None:
         "Apache-2.0",
     )
     register(nano)
+    register(
+        directory_model(
+            "tabgen-small",
+            WEIGHTS / "tabgen-small",
+            "embedded Tab2D, 2.4M parameters, pre-trained on synthetic tasks: better, three times the time",
+            "Apache-2.0",
+        )
+    )
     register(with_sentences(nano, WEIGHTS / DEFAULT_MODEL))
     register(hub_model("mitra", "autogluon/mitra-classifier", "Mitra, 76M parameters, from the Hugging Face hub"))
     register(hub_model("mitra-2", "autogluon/mitra-classifier-2", "Mitra 2, from the Hugging Face hub"))

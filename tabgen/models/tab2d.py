@@ -172,19 +172,28 @@ def _attend(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         return weights @ values
 
 
+class _Norm(nn.LayerNorm):
+    """A norm whose output has the type that linear layers take under autocast: cast once, not by each of them."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        normed = super().forward(x)
+        device = x.device.type
+        return normed.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else normed
+
+
 class _Layer(nn.Module):
     """Row attention, MLP, feature attention, MLP; pre-norm. Tables enter as (b, rows, t, d)."""
 
     def __init__(self, dim: int, n_heads: int) -> None:
         super().__init__()
-        self.layer_norm1 = nn.LayerNorm(dim)
+        self.layer_norm1 = _Norm(dim)
         self.attention1 = _Attention(dim, n_heads)
-        self.layer_norm2 = nn.LayerNorm(dim)
+        self.layer_norm2 = _Norm(dim)
         self.linear1 = nn.Linear(dim, dim * 4)
         self.linear2 = nn.Linear(dim * 4, dim)
-        self.layer_norm3 = nn.LayerNorm(dim)
+        self.layer_norm3 = _Norm(dim)
         self.attention2 = _Attention(dim, n_heads)
-        self.layer_norm4 = nn.LayerNorm(dim)
+        self.layer_norm4 = _Norm(dim)
         self.linear3 = nn.Linear(dim, dim * 4)
         self.linear4 = nn.Linear(dim * 4, dim)
 
@@ -235,7 +244,7 @@ class Tab2D(nn.Module):
         self.x_embedding = _CellEmbedding(config.dim)
         self.y_embedding = _LabelEmbedding(config.dim, config.dim_output)
         self.layers = nn.ModuleList([_Layer(config.dim, config.n_heads) for _ in range(config.n_layers)])
-        self.final_layer_norm = nn.LayerNorm(config.dim)
+        self.final_layer_norm = _Norm(config.dim)
         self.final_layer = nn.Linear(config.dim, config.dim_output)
         for weight in (
             self.x_embedding.x_embedding.weight,

@@ -173,6 +173,7 @@ def pretrain(
         no such device.
     """
     where = find_device(device)
+    torch.backends.cuda.enable_cudnn_sdp(False)  # it plans anew for every shape, and hardly two batches have the same
     if config.bfloat16:
         check_bfloat16(where)
     model, started_from = _first_model(config, start_from)

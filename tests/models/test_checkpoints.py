@@ -7,6 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from paths import FIXTURE
@@ -16,6 +17,7 @@ from tabgen.models import DEFAULT_MODEL, WEIGHTS
 from tabgen.models.checkpoints import Tab2DModel, load_directory
 from tabgen.models.files import hub_directory
 from tabgen.plugins import Plugins, find_model
+from tabgen.pretrain.held_out import HeldOut
 from tabgen.table import Table
 
 
@@ -24,12 +26,24 @@ def checkpoint(tmp_path: Path) -> Path:
     return Path(shutil.copytree(FIXTURE, tmp_path / "checkpoint"))
 
 
-def test_the_embedded_model_loads_and_is_small(built_in: Plugins) -> None:
-    model = find_model(DEFAULT_MODEL, built_in).load("cpu")
+@pytest.mark.parametrize("name", [DEFAULT_MODEL, "tabgen-small"])
+def test_the_embedded_models_load_and_are_small(name: str, built_in: Plugins) -> None:
+    model = find_model(name, built_in).load("cpu")
     assert isinstance(model, Tab2DModel)
     assert model.max_classes == 10
-    assert model.checkpoint_hash == find_model(DEFAULT_MODEL, built_in).fingerprint()
-    assert (WEIGHTS / DEFAULT_MODEL / "model.safetensors").stat().st_size < 20e6
+    assert model.checkpoint_hash == find_model(name, built_in).fingerprint()
+    assert {weight.dtype for weight in model.module.parameters()} == {torch.float32}
+    assert (WEIGHTS / name / "model.safetensors").stat().st_size < 20e6
+
+
+@pytest.mark.parametrize("name", [DEFAULT_MODEL, "tabgen-small"])
+def test_an_embedded_model_has_learned_from_its_prior(name: str, built_in: Plugins) -> None:
+    model = find_model(name, built_in).load("cpu")
+    assert isinstance(model, Tab2DModel)
+    held_out = HeldOut({"mechanisms": 1.0})
+    held_out.batches.pop("mechanisms/large")
+    forest, scores = held_out.forest(), held_out.model(model.module)
+    assert np.mean(list(scores.values())) > np.mean(list(forest.values()))
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])

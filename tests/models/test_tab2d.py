@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -120,3 +122,20 @@ def test_where_memory_is_short_layers_are_computed_again_with_the_same_results(
         calls.clear()
         assert torch.equal(tiny_model.logits(x[:40], y[:40], x[40:], 3), plain)
         assert len(calls) == 5
+
+
+def test_under_autocast_a_norm_casts_once_to_the_same_logits(tiny_model: Tab2DModel) -> None:
+    x = torch.randn(2, 40, 5, generator=torch.Generator().manual_seed(3))
+    y = torch.arange(30).remainder(3).expand(2, -1)
+    norms = [part for part in tiny_model.module.modules() if isinstance(part, torch.nn.LayerNorm)]
+    types = []
+    for norm in norms:
+        norm.register_forward_hook(lambda _, __, out: types.append(out.dtype))
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        once = tiny_model.module(x[:, :30], y, x[:, 30:])
+        assert set(types) == {torch.bfloat16}
+        for norm in norms:
+            norm.forward = partial(torch.nn.LayerNorm.forward, norm)  # type: ignore[method-assign]
+        by_each = tiny_model.module(x[:, :30], y, x[:, 30:])
+    assert torch.float32 in types
+    torch.testing.assert_close(once, by_each, atol=0.01, rtol=0)  # the kernels of other strides sum in another order

@@ -542,6 +542,12 @@ def test_a_batch_holds_at_most_the_tasks_asked_for() -> None:
     assert max(sizes) == 3
 
 
+def test_a_batch_holds_fewer_tasks_of_a_slow_prior() -> None:
+    many = replace(SMALL, cells=60_000, tasks=64)
+    sizes = {name: [tasks._layout(many, {name: 1.0}, 4, index).tasks for index in range(9)] for name in PRIORS}
+    assert max(sizes["tabicl-mlp"]) == tasks.MOST_TASKS < max(sizes["mechanisms"])
+
+
 @pytest.mark.parametrize("device", ["gpu", "cuda"])
 def test_a_device_that_is_not_there_is_refused(tmp_path: Path, device: str) -> None:
     if device == "cuda" and torch.cuda.is_available():
