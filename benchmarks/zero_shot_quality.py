@@ -10,7 +10,7 @@ them, and predicts at most 1,000 test rows. Defaults throughout:
 - CatBoost (--catboost, `pip install '.[catboost]'`): numbers as they are, categories declared
 - dummy: the class shares
 
-    OMP_NUM_THREADS=1 python benchmarks/zero_shot_quality.py --suite core --folds 3
+    OMP_NUM_THREADS=1 python benchmarks/zero_shot_quality.py --checkpoints tabgen-nano tabgen-small --catboost
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from tabgen.environment import provenance
 from tabgen.errors import Unsupported
 from tabgen.experiment import find_suite
-from tabgen.metrics import roc_auc
+from tabgen.metrics import log_loss, roc_auc
 from tabgen.models import DEFAULT_MODEL
 from tabgen.models.base import FoundationModel
 from tabgen.plugins import PluginChoice, find_model, load_plugins
@@ -137,8 +137,9 @@ def in_context(model: FoundationModel) -> Predict:
 
 
 def measure(table: Table, models: dict[str, Predict], folds: int, max_train_rows: int, seed: int) -> dict[str, Any]:
-    """Mean ROC-AUC and seconds over the folds of one table, by model; None where a model does not take it."""
+    """Mean ROC-AUC, log-loss and seconds over the folds of one table, by model; None where a model does not take it."""
     auc: dict[str, list[float]] = {name: [] for name in models}
+    loss: dict[str, list[float]] = {name: [] for name in models}
     seconds: dict[str, list[float]] = {name: [] for name in models}
     refused: dict[str, str] = {}
     rows = []
@@ -158,6 +159,7 @@ def measure(table: Table, models: dict[str, Predict], folds: int, max_train_rows
                 continue
             seconds[name].append(time.perf_counter() - began)
             auc[name].append(roc_auc(test.labels, probabilities))
+            loss[name].append(log_loss(test.labels, probabilities))
     columns = table.schema.columns
     return {
         "rows": len(table),
@@ -165,10 +167,15 @@ def measure(table: Table, models: dict[str, Predict], folds: int, max_train_rows
         "columns": len(columns),
         "classes": len(table.schema.classes),
         "categorical_share": sum(c.is_discrete for c in columns) / len(columns),
-        "auc": {name: float(np.mean(values)) if values else None for name, values in auc.items()},
-        "seconds": {name: float(np.mean(values)) if values else None for name, values in seconds.items()},
+        "auc": _means(auc),
+        "log_loss": _means(loss),
+        "seconds": _means(seconds),
         "refused": refused,
     }
+
+
+def _means(folds: dict[str, list[float]]) -> dict[str, float | None]:
+    return {name: float(np.mean(values)) if values else None for name, values in folds.items()}
 
 
 def recoded(test: Table, context: Table) -> pd.DataFrame:
@@ -189,10 +196,10 @@ GROUPS: dict[str, tuple[str, list[tuple[str, float]]]] = {
 """Title -> the fact that groups tables, and the groups: label and upper end, not included."""
 
 
-def means(tables: list[dict[str, Any]], models: list[str]) -> dict[str, float]:
-    """Mean ROC-AUC over the tables that every model takes."""
-    scored = [t["auc"] for t in tables if all(t["auc"][name] is not None for name in models)]
-    return {name: float(np.mean([auc[name] for auc in scored])) if scored else float("nan") for name in models}
+def means(tables: list[dict[str, Any]], models: list[str], score: str = "auc") -> dict[str, float]:
+    """Mean of a score over the tables that every model takes."""
+    scored = [t[score] for t in tables if all(t["auc"][name] is not None for name in models)]
+    return {name: float(np.mean([each[name] for each in scored])) if scored else float("nan") for name in models}
 
 
 def show(result: dict[str, Any]) -> None:
@@ -203,6 +210,7 @@ def show(result: dict[str, Any]) -> None:
         scores = " | ".join("–" if t["auc"][m] is None else f"{t['auc'][m]:.3f}" for m in models)
         print(f"| {name} | {t['rows']} | {t['columns']} | {t['classes']} | {t['categorical_share']:.0%} | {scores} |")
     print("| **mean** | | | | | " + " | ".join(f"**{result['mean'][m]:.4f}**" for m in models) + " |")
+    print("| **mean log-loss** | | | | | " + " | ".join(f"**{result['mean_log_loss'][m]:.4f}**" for m in models) + " |")
     print("| seconds a fold | | | | | " + " | ".join(f"{result['mean_seconds'][m]:.2f}" for m in models) + " |")
     print("\n| tables | count | " + " | ".join(models) + " |\n|---|---|" + "---|" * len(models))
     for title, (fact, groups) in GROUPS.items():
@@ -223,7 +231,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--suite", default="core", help="a suite's name, or a folder with a manifest.json")
     parser.add_argument("--folds", type=int, default=3)
-    parser.add_argument("--checkpoint", default=DEFAULT_MODEL, help="a model's name, or a checkpoint's folder")
+    parser.add_argument(
+        "--checkpoints", nargs="+", default=[DEFAULT_MODEL], help="models' names, or checkpoints' folders"
+    )
     parser.add_argument("--max-train-rows", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--catboost", action="store_true")
@@ -232,8 +242,9 @@ def main() -> None:
 
     torch.set_num_threads(1)
     plugins = load_plugins(PluginChoice(external=False))
-    info = find_model(options.checkpoint, plugins)
-    models = {DEFAULT_MODEL: in_context(info.load("cpu"))} | {n: fitted(make) for n, make in BASELINES.items()}
+    infos = {name: find_model(name, plugins) for name in options.checkpoints}
+    models = {name: in_context(info.load("cpu")) for name, info in infos.items()}
+    models |= {name: fitted(make) for name, make in BASELINES.items()}
     if options.catboost:
         models["catboost"] = fitted(catboost)
     tables: dict[str, dict[str, Any]] = {}
@@ -243,9 +254,10 @@ def main() -> None:
     all_tables, names = list(tables.values()), list(models)
     result = {
         "settings": vars(options),
-        "checkpoint_sha256": info.fingerprint(),
+        "checkpoint_sha256": {name: info.fingerprint() for name, info in infos.items()},
         "provenance": provenance(),
         "mean": means(all_tables, names),
+        "mean_log_loss": means(all_tables, names, "log_loss"),
         "mean_seconds": {
             n: float(np.mean([t["seconds"][n] for t in all_tables if t["seconds"][n] is not None])) for n in names
         },

@@ -103,7 +103,7 @@ def test_caps_on_training_rows_are_an_axis(built_in: Plugins) -> None:
 def test_every_preset_is_valid_and_says_what_it_is() -> None:
     names = preset_names()
     assert [name for name in names if not name.startswith("study")] == ["core", "paper", "paper-nano", "quick"]
-    parts = ("few-rows", "field", "gans", "mixing", "more-rows", "references")
+    parts = ("few-rows", "field", "gans", "mixing", "more-rows", "robust")
     assert [name for name in names if name.startswith("study")] == ["study", *(f"study-{part}" for part in parts)]
     for name in preset_names():
         assert make_spec(read_preset(name), name).folds >= 2

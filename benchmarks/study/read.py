@@ -13,37 +13,41 @@ import argparse
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from page import fill, table
 from rows import keep, read_rows
-from run import ORDER, contrasts_of, preset_of
+from run import ORDER, ROBUST, contrasts_of, preset_of
 from scipy import stats
 
 from tabgen.figures import gain_against_ratio, save
 from tabgen.figures.style import dots, method_styles, new_figure
-from tabgen.results import rank_pools
+from tabgen.multiverse import multiverse, to_dict
+from tabgen.results import load_results, rank_pools
 from tabgen.statistics import Interval, Pair, Ranking, contrasts, withhold
 from tabgen.statistics.saturation import lines_of, saturations
 
 ROOT = Path(__file__).parent.parent.parent
 ROWS, PAGE, FIGURES = ROOT / "benchmarks" / "results" / "study", ROOT / "docs" / "study.md", ROOT / "docs" / "figures"
+OUTSIDE = ROWS / "outside.json"
 RESAMPLES = 500
 
 
 def progress() -> str:
     """What was registered, and how much of it has ended."""
     lines = []
-    for name in ORDER:
+    for name in (*ORDER, *(name for name in ROBUST if name != "outside")):
         file = ROWS / f"{name}.freeze.json"
         if not file.exists():
-            lines.append([f"`{preset_of(name)}`", "", "", "", "not begun"])
+            lines.append([f"`{name}`", f"`{preset_of(name)}`", "", "", "", "not begun"])
             continue
         freeze, rows = json.loads(file.read_text()), pd.read_parquet(ROWS / f"{name}.parquet", columns=["status"])
         ended = f"{len(rows):,} of {freeze['cells']:,} cells, {(rows['status'] == 'ok').sum():,} with scores"
-        lines.append([f"`{preset_of(name)}`", freeze["arm"], freeze["time"][:10], f"`{freeze['hash'][:12]}`", ended])
-    return table("preset | primary arm | registered | hash | ended", lines)
+        named = [f"`{name}`", f"`{preset_of(name)}`"]
+        lines.append([*named, freeze["arm"], freeze["time"][:10], f"`{freeze['hash'][:12]}`", ended])
+    return table("experiment | preset | primary arm | registered | hash | ended", lines)
 
 
 def read(name: str) -> pd.DataFrame:
@@ -220,6 +224,54 @@ def more_rows() -> dict[str, str]:
     return told
 
 
+def robustness() -> dict[str, str]:
+    """Question 7: each generator's contrast with `bootstrap` in the registered run and in those that differ from it."""
+    kept = {name: read(name) for name in ("field", *ROBUST) if (ROWS / f"{name}.parquet").exists()}
+    columns = {name: compared(rows) for name, rows in kept.items() if name != "other-recipe"}
+    if OUTSIDE.exists():
+        columns["outside"] = json.loads(OUTSIDE.read_text())
+    generators = [name for name in columns["field"] if all(name in column for column in columns.values())]
+    lines = [[name, *(column[name]["told"] for column in columns.values())] for name in generators]
+    here = [columns["field"][name]["gain"] for name in generators]
+    orders = [
+        float(stats.spearmanr(here, [c[name]["gain"] for name in generators]).statistic) for c in columns.values()
+    ]
+    lines.append(["*rank correlation with `field`*", "", *(f"{order:+.2f}" for order in orders[1:])])
+    told = {"robustness": table("generator | " + " | ".join(f"`{name}`" for name in columns), lines)}
+    if "other-recipe" in kept:
+        arm, pairs, region = contrasts_of("other-recipe")
+        ranking = ranked(kept["other-recipe"], arm, region)
+        told["other-recipe"] = contrast_table(ranking, judged(ranking, pairs, region))
+    return told
+
+
+def compared(outcomes: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """The gain of each generator as context, and its contrast with `bootstrap` in words."""
+    ranking, (_, pairs, region) = ranked(outcomes, "context", 0.5), contrasts_of("other-model")
+    gains = {record.method: record.median_gain for record in ranking.methods}
+    return {
+        pair.method: {"gain": gains[pair.method], "told": f"{pair.estimate:+.1f} {pair.verdict}"}
+        for pair in judged(ranking, pairs, region)
+    }
+
+
+def universes() -> dict[str, str]:
+    """In how many of the analyses that the rows offer each registered contrast is claimed."""
+    lines = []
+    for name in ("field", "gans", "main"):
+        if not (ROWS / f"{name}.parquet").exists():
+            continue
+        named = [(a, b) for a, _, b in (pair.partition("/") for pair in contrasts_of(name)[1])]
+        found = to_dict(multiverse(read(name), named, region=contrasts_of(name)[2]))["contrasts"]
+        for share in found:
+            if (share["method"], share["other"]) in named:
+                told = [f"{share[key]:.0%}" for key in ("better", "worse", "equal", "undecided")]
+                lines.append(
+                    [f"{share['method']} against {share['other']}", f"`{name}`", str(share["universes"]), *told]
+                )
+    return {"universes": table("contrast | rows | analyses | better | worse | equal | undecided", lines)}
+
+
 def draw_worth(ranking: Ranking) -> None:
     """What 100 rows of every generator are worth in real rows, with intervals; controls below."""
     shown = [r for r in ranking.methods if r.worth and not r.method.startswith("corrupted") and r.method != "real"]
@@ -244,6 +296,8 @@ PARTS: dict[str, Callable[[], dict[str, str]]] = {
     "mixing": mixing,
     "few-rows": few_rows,
     "more-rows": more_rows,
+    "robustness": robustness,
+    "universes": universes,
 }
 
 
@@ -253,12 +307,16 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="folder of the run folders")
     options = parser.parse_args()
     if options.keep:
-        for name in ORDER:
-            if (options.keep / name / "outcomes.sqlite").exists():
+        for name in (*ORDER, *ROBUST):
+            if not (options.keep / name / "outcomes.sqlite").exists():
+                continue
+            if name == "outside":  # tables that are not ours to publish: their figures are kept, their rows are not
+                OUTSIDE.write_text(json.dumps(compared(load_results(options.keep / name)), indent=1) + "\n")
+            else:
                 keep(options.keep / name, ROWS / f"{name}.parquet")
     texts: dict[str, str] = {}
     for name, part in PARTS.items():
-        if name == "progress" or (ROWS / f"{name}.parquet").exists():
+        if name in ("progress", "robustness", "universes") or (ROWS / f"{name}.parquet").exists():
             texts |= part()
     fill(PAGE, texts)
 

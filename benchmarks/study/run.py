@@ -2,8 +2,13 @@
 
     python benchmarks/study/run.py -o runs/study                    # all, in the order of ORDER
     python benchmarks/study/run.py -o runs/study --only field,main
+    python benchmarks/study/run.py -o runs/study --only other-model,other-recipe              # question 7
+    python benchmarks/study/run.py -o runs/study --only earlier-model --model FOLDER          # weights of another day
+    python benchmarks/study/run.py -o runs/study --only outside --suite FOLDER                # tables of one's own
 
 Each experiment gets a run folder of its own under the output folder, with `freeze.json` written before its first cell.
+The weights of `earlier-model` are in the history of this repository: `model.safetensors` and `config.json` of
+`git show fc08e6b^:tabgen/models/weights/tabgen-nano/...`.
 """
 
 from __future__ import annotations
@@ -15,13 +20,22 @@ from pathlib import Path
 
 from tabgen.spec import read_preset
 
-ORDER = ("field", "gans", "main", "references", "few-rows", "more-rows", "mixing")
+ORDER = ("field", "gans", "main", "few-rows", "more-rows", "mixing")
+ROBUST = {
+    "other-model": ("study-robust", ["--model", "tabgen-small"]),
+    "earlier-model": ("study-robust", []),
+    "outside": ("study-robust", []),
+    "other-recipe": ("study", ["--recipe", "autogluon", "--folds", "1", "--tuning-seeds", "1"]),
+}
+"""Question 7: experiment -> its preset, and what of it is other."""
 YARDSTICKS = ("real", "zero-shot", "bootstrap", "independent", "noise", "shuffled-labels")
 PAPERS = ("causalmix", "scm", "ctgan", "tabebm", "tableaugment", "mixed-model")
 
 
 def preset_of(name: str) -> str:
     """The name of an experiment's file in tabgen/presets."""
+    if name in ROBUST:
+        return ROBUST[name][0]
     return "study" if name == "main" else f"study-{name}"
 
 
@@ -33,7 +47,7 @@ def methods_of(name: str) -> list[str]:
 def contrasts_of(name: str) -> tuple[str, list[str], float]:
     """Primary arm, contrasts and half-width of equality in points of an experiment, as README.md has them."""
     generators = [m for m in methods_of(name) if m not in YARDSTICKS and not m.startswith("corrupted") and ":" not in m]
-    if name == "main":
+    if preset_of(name) == "study":
         against_real = [f"{method}/real" for method in PAPERS]
         return "fine-tune", [*against_real, "causalmix/scm", "causalmix/bootstrap"], 0.1
     if name == "mixing":
@@ -49,10 +63,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the run folders")
     parser.add_argument("--only", default=",".join(ORDER), help="which experiments, in this order")
+    parser.add_argument("--model", help="a folder with the weights of `earlier-model`")
+    parser.add_argument("--suite", help="a folder with the tables of `outside`")
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     for name in options.only.split(","):
-        experiment, folder = ["--preset", preset_of(name)], options.output / name
+        if (name, options.model) == ("earlier-model", None) or (name, options.suite) == ("outside", None):
+            parser.error(f"{name} needs {'--model' if name == 'earlier-model' else '--suite'} FOLDER.")
+        experiment, folder = ["--preset", preset_of(name), *ROBUST.get(name, ("", []))[1]], options.output / name
+        experiment += ["--model", options.model] if name == "earlier-model" else []
+        experiment += ["--suite", options.suite] if name == "outside" else []
         tabgen = [sys.executable, "-m", "tabgen"]
         if not (folder / "freeze.json").exists():
             arm, contrasts, region = contrasts_of(name)
