@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,7 @@ from tabgen.candidates import hold_out as hold_out_of
 from tabgen.comparison import Comparison
 from tabgen.constraints import Constraint, read_all
 from tabgen.datasets import file_suite
-from tabgen.errors import DataError, ExperimentError, TableWarning, Unsupported
+from tabgen.errors import DataError, ExperimentError, Unsupported, warn_of
 from tabgen.experiment import plan
 from tabgen.findings import worth_a_warning
 from tabgen.generator import FitContext, Generator
@@ -111,7 +110,7 @@ def compare(
     if len(planned.suite.datasets) == 1:
         table = planned.suite.datasets[0].load()  # a bad table is said once, here, not once per cell
         if "data" in values:
-            _warn(worth_a_warning(table, planned.folds))
+            warn_of(worth_a_warning(table, planned.folds))
     console = Console()
     watcher = (
         make_watcher(console, Path(output) / "logs") if console.is_terminal or console.is_jupyter else QuietWatcher()
@@ -120,13 +119,6 @@ def compare(
     keys = {cell.key for cell in plan(planned, registry)}  # the folder may hold other runs' cells too
     outcomes = load_results(output)
     return Comparison(outcomes[outcomes["key"].isin(keys)].reset_index(drop=True), Path(output))
-
-
-def _warn(messages: list[str]) -> None:
-    """Say what the command line says of one's own table, at the line that called tabgen."""
-    for message in messages:
-        mend = " In Python, --drop NAME is kinds={'NAME': 'drop'}." if "--drop" in message else ""
-        warnings.warn(f"{message}{mend}", TableWarning, stacklevel=3)
 
 
 def _as_file(data: pd.DataFrame | str | Path, output: Path) -> Path:
@@ -317,10 +309,10 @@ def generate(
         hold_out=report is not None and hold_out,
         plugins=plugins,
     )
-    _warn(worth_a_warning(fitted.table))
+    warn_of(worth_a_warning(fitted.table))
     sample, acceptance = draw_where(fitted.generator, fitted.table, rows, seed, fitted.constraints, most_draws)
     judgement = judge_rows(fitted, sample, seed, model) if report is not None else None
-    _warn(warnings_of(copied_values(fitted.table, sample) if judgement is None else judgement.copied))
+    warn_of(warnings_of(copied_values(fitted.table, sample) if judgement is None else judgement.copied))
     if report is not None and judgement is not None:
         name = "the data" if isinstance(data, pd.DataFrame) else Path(data).name
         method = generator + (":" + ",".join(f"{k}={v}" for k, v in settings.items()) if settings else "")

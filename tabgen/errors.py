@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import difflib
+import warnings
 from collections.abc import Iterable
 
 
 class TableWarning(UserWarning):
     """Something in the data was set aside, or is likely another thing than it seems; the message says what."""
+
+
+def warn_of(messages: Iterable[str]) -> None:
+    """Say in Python what the command line says of one's own table, at the line that called whoever calls this."""
+    for message in messages:
+        mend = " In Python, --drop NAME is kinds={'NAME': 'drop'}." if "--drop" in message else ""
+        warnings.warn(f"{message}{mend}", TableWarning, stacklevel=3)
 
 
 class TabgenError(Exception):

@@ -21,8 +21,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from tabgen.arrow import from_arrow, to_arrow
 from tabgen.candidates import ARMS, ZERO_SHOT, Bench, Candidate, Predictor, hold_out
 from tabgen.environment import own_version
-from tabgen.errors import DataError, EstimatorError, TabgenError, TableWarning, UnknownNameError, Unsupported
+from tabgen.errors import DataError, EstimatorError, TabgenError, TableWarning, UnknownNameError, Unsupported, warn_of
 from tabgen.experiment import parse_method
+from tabgen.findings import worth_a_warning
 from tabgen.metrics import log_loss
 from tabgen.models import DEFAULT_MODEL
 from tabgen.models.checkpoints import Tab2DModel, load_directory, save_directory
@@ -138,6 +139,11 @@ class GeneratorAugmentedClassifier(ClassifierMixin, BaseEstimator):  # type: ign
             For what scikit-learn's estimators refuse too: other lengths, infinities, sparse data, one class.
         TabgenError
             For parameters that do not exist, a table that cannot be read, more classes than the model takes.
+
+        Warns
+        -----
+        TableWarning
+            If a DataFrame has a column that names rows or tells the classes alone, or no rows could be held out.
         """
         labels = self._checked(X, y)
         self.classes_, codes = np.unique(labels, return_inverse=True)
@@ -147,6 +153,8 @@ class GeneratorAugmentedClassifier(ClassifierMixin, BaseEstimator):  # type: ign
         registry = get_plugins(plugins)
         candidates = self._candidates(registry)
         table = self._table(X, y, codes, kinds)
+        if isinstance(X, pd.DataFrame):
+            warn_of(worth_a_warning(table))
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         info = find_model(self.model, registry)
         with seeded(seed):

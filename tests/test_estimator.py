@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -221,6 +222,21 @@ def test_a_table_too_small_to_hold_rows_out_keeps_the_real_rows_and_says_so() ->
         fitted = tiny(generator="jitter").fit(X, y)
     assert (fitted.generator_, fitted.validation_scores_) == (None, {})
     assert fitted.predict_proba(X).shape == (4, 2)
+
+
+def test_a_column_that_names_rows_or_tells_the_classes_is_warned_of_and_can_be_dropped() -> None:
+    X, y = mixed()
+    X = X.assign(customer=[f"c{number}" for number in range(len(X))], decision=np.unique(y, return_inverse=True)[1])
+    with pytest.warns(TableWarning) as caught:
+        tiny(generator="jitter", arm="augmented").fit(X, y)
+    told = " ".join(str(each.message) for each in caught)
+    assert "'customer'" in told
+    assert "'decision'" in told
+    assert "kinds={'NAME': 'drop'}" in told
+    assert {Path(each.filename).name for each in caught} == {"test_estimator.py"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", TableWarning)
+        tiny(generator="jitter", arm="augmented").fit(X, y, kinds={"customer": "drop", "decision": "drop"})
 
 
 def test_labels_that_are_missing_or_of_one_class_are_refused() -> None:
