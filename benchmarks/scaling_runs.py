@@ -11,9 +11,12 @@ Every run is a model of 3 layers x 48 from the same random weights, the same ste
 - `one prior`, `two priors`: mechanisms alone; mechanisms and rules
 - `fixed`, `target`: on from `all` by half as many steps again, on the same priors as they are, or leaning towards the
   regions where `all` is behind forests and boosting (`tabgen gap`)
+- `tabgen-small`, where its folder lies beside them: the run of the shipped model (docs/model-card.md has its line), for
+  the law of volume at a larger size
 
 Scored on unseen synthetic tasks (log-loss), on `core` by domain, and on the development suite's tables (ROC-AUC, no
-gradient): differences to `all` (of `target` to `fixed`) with 95 % intervals by resampling tables.
+gradient): differences to `all` (of `target` to `fixed`, of a checkpoint to the end of its run) with 95 % intervals by
+resampling tables.
 """
 
 from __future__ import annotations
@@ -79,6 +82,9 @@ LATER: dict[str, list[str]] = {
     "target": ["--priors", ALL, "--grow-steps", "1", "--gaps", "GAPS", "--target-gap", "0.05"],
 }
 """Runs that start from the end of `all`, with tasks of full size."""
+SMALL = "tabgen-small"
+Kept = dict[str, dict[str, dict[str, float]]]
+"""Run, or run and tasks -> core or outside -> table -> ROC-AUC."""
 GAP_TASKS = 16
 CONTEXT_ROWS, TEST_ROWS, FOLDS = 300, 500, 2
 RESAMPLES = 2000
@@ -141,78 +147,87 @@ def interval(differences: np.ndarray) -> str:
     return f"{100 * differences.mean():+.2f} ({100 * low:+.2f} to {100 * high:+.2f})"
 
 
-def against(kept: dict[str, dict[str, dict[str, float]]], name: str, names: list[str], where: str) -> str:
-    """The difference of a run to what it is compared with."""
-    other = "fixed" if name == "target" else "all"
+def against(kept: Kept, name: str, names: list[str], where: str) -> str:
+    """The difference of a run or a checkpoint to what it is compared with."""
+    run = name.partition(",")[0]
+    other = run if run != name else "fixed" if name == "target" else "all"
     return interval(np.array([kept[name][where][one] - kept[other][where][one] for one in names]))
 
 
 def read_runs(where: Path) -> None:
     unseen = HeldOut(dict.fromkeys(("mechanisms", "rules", "levels", "collinear"), 0.25))
-    names = [name for name in (*RUNS, *LATER) if (folder_of(where, name) / "model.safetensors").exists()]
+    names = [name for name in (*RUNS, *LATER, SMALL) if (folder_of(where, name) / "model.safetensors").exists()]
     curves: dict[str, Curve] = {name: curve_of(folder_of(where, name), unseen) for name in names}
-    kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    kept: Kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
     wanted = {name: folder_of(where, name) for name in names}
-    for path in (folder_of(where, "all") / "checkpoints").glob("*-tasks"):
-        wanted[f"all, {int(path.name.split('-')[0]):,} tasks"] = path
+    for name in {"all", SMALL} & set(names):
+        for path in (folder_of(where, name) / "checkpoints").glob("*-tasks"):
+            wanted[f"{name}, {int(path.name.split('-')[0])}"] = path
     for name, checkpoint in wanted.items():
         if name not in kept:
             kept[name] = scores(checkpoint)
             KEPT.write_text(json.dumps(kept, indent=1) + "\n")
-    save(pretraining_curves([curves[name] for name in names if name in RUNS]), FIGURE)
+    save(pretraining_curves([curves[name] for name in names if name not in LATER]), FIGURE)
     domains = {dataset.name: str(dataset.facts["domain"]) for dataset in core_suite()}
     fill(PAGE, texts(curves, {name: kept[name] for name in wanted}, domains))
 
 
-def texts(
-    curves: dict[str, Curve], kept: dict[str, dict[str, dict[str, float]]], domains: dict[str, str]
-) -> dict[str, str]:
-    core, outside = sorted(kept["all"]["core"]), sorted(kept["all"]["outside"])
-    volume = [name for name in kept if name.startswith("all,")]
-    volume.sort(key=lambda name: int(name.split(",", 1)[1].split()[0].replace(",", "")))
-    lines = []
-    for name in volume:
-        tasks = int(name.split(",", 1)[1].split()[0].replace(",", ""))
-        loss = next(point.mean for point in curves["all"].points if point.tasks == tasks)
-        lines.append([f"{tasks:,}", f"{loss:.4f}", *(against(kept, name, *w) for w in _grounds(core, outside))])
-    last = curves["all"].points[-1]
-    means = [
-        f"ROC-AUC {np.mean([kept['all'][where][n] for n in names]):.4f}" for names, where in _grounds(core, outside)
-    ]
-    lines.append([f"{last.tasks:,} (the end)", f"{last.mean:.4f}", *means])
-    compared = [name for name in curves if name != "all"]
-    runs = [
-        [
-            f"`{name}`",
-            f"{curves[name].points[-1].tasks:,}",
-            f"{curves[name].points[-1].mean:.4f}",
-            *(against(kept, name, *w) for w in _grounds(core, outside)),
+def texts(curves: dict[str, Curve], kept: Kept, domains: dict[str, str]) -> dict[str, str]:
+    told = {"laws": "\n".join(f"- {in_words(curve)}" for curve in curves.values())}
+    if SMALL in curves:
+        told["volume-small"] = volume(curves[SMALL], SMALL, kept)
+        told["domains-small"] = by_domain(
+            kept, [f"{SMALL}, {point.tasks}" for point in curves[SMALL].points[:-1]], domains
+        )
+    if "all" in curves:
+        told["volume"] = volume(curves["all"], "all", kept)
+        compared = [name for name in curves if name not in ("all", SMALL) and (name != "target" or "fixed" in curves)]
+        told["domains"] = by_domain(kept, compared, domains)
+        runs = [
+            [
+                f"`{name}`",
+                f"{curves[name].points[-1].tasks:,}",
+                f"{curves[name].points[-1].mean:.4f}",
+                *(against(kept, name, *w) for w in _grounds(kept, name)),
+            ]
+            for name in compared
         ]
-        for name in compared
-        if name != "target" or "fixed" in curves
+        told["runs"] = table("run | tasks seen | log-loss | core | outside", runs)
+    return told
+
+
+def volume(curve: Curve, run: str, kept: Kept) -> str:
+    """One row a checkpoint: its loss on unseen tasks, and how far it is from the end of its run on real tables."""
+    *points, last = curve.points
+    lines = [
+        [
+            f"{point.tasks:,}",
+            f"{point.mean:.4f}",
+            *(against(kept, f"{run}, {point.tasks}", *w) for w in _grounds(kept, run)),
+        ]
+        for point in points
     ]
+    means = [f"ROC-AUC {np.mean([kept[run][where][n] for n in names]):.4f}" for names, where in _grounds(kept, run)]
+    lines.append([f"{last.tasks:,} (the end)", f"{last.mean:.4f}", *means])
+    return table("tasks seen | log-loss | core | outside", lines)
+
+
+def by_domain(kept: Kept, compared: list[str], domains: dict[str, str]) -> str:
+    """One row a domain of core: the differences of runs or checkpoints there."""
+    core = sorted(kept[compared[0]]["core"])
     groups = {domain: [name for name in core if domains[name] == domain] for domain in sorted(set(domains.values()))}
     alone = [name for names in groups.values() if len(names) == 1 for name in names]
     groups = {domain: names for domain, names in groups.items() if len(names) > 1} | {"one table each": alone}
-    by_domain = [
-        [
-            domain,
-            str(len(names)),
-            *(against(kept, name, names, "core") for name in compared),
-        ]
+    lines = [
+        [domain, str(len(names)), *(against(kept, name, names, "core") for name in compared)]
         for domain, names in groups.items()
     ]
-    laws = "\n".join(f"- {in_words(curve)}" for curve in curves.values())
-    return {
-        "volume": table("tasks seen by `all` | log-loss | core | outside", lines),
-        "runs": table("run | tasks seen | log-loss | core | outside", runs),
-        "domains": table("domain of core | tables | " + " | ".join(f"`{name}`" for name in compared), by_domain),
-        "laws": laws,
-    }
+    heads = [f"{int(name.split(', ')[1]):,} tasks" if ", " in name else f"`{name}`" for name in compared]
+    return table("domain of core | tables | " + " | ".join(heads), lines)
 
 
-def _grounds(core: list[str], outside: list[str]) -> list[tuple[list[str], str]]:
-    return [(core, "core"), (outside, "outside")]
+def _grounds(kept: Kept, run: str) -> list[tuple[list[str], str]]:
+    return [(sorted(kept[run][where]), where) for where in ("core", "outside")]
 
 
 def main() -> None:
