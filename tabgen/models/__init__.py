@@ -86,7 +86,7 @@ def tabgen_register_models(register: Callable[[ModelInfo], None]) -> None:
         directory_model(
             "tabgen-small",
             WEIGHTS / "tabgen-small",
-            "embedded Tab2D, 2.4M parameters, pre-trained on synthetic tasks: better, three times the time",
+            "embedded Tab2D, 2.4M parameters, pre-trained on synthetic tasks: better, four times the time",
             "Apache-2.0",
         )
     )
