@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullFormatter, StrMethodFormatter
 from numpy.typing import NDArray
 
 from tabgen.figures.style import TEST, VALIDATION, canvas, method_styles, nothing_to_draw, short
@@ -80,7 +82,7 @@ def learning_curves(outcomes: pd.DataFrame, *, methods: Sequence[str] | None = N
 
 
 def pretraining_curves(curves: Sequence[Curve]) -> Figure:
-    """Mean log-loss against tasks seen, both ends of the x axis as powers of two of a thousand; fits as lines."""
+    """Mean log-loss against tasks seen; fitted power laws as lines."""
     picture = Figure(figsize=(8, 4.2), layout="constrained")
     axes = picture.subplots()
     styles = method_styles([curve.name for curve in curves])
@@ -91,7 +93,12 @@ def pretraining_curves(curves: Sequence[Curve]) -> Figure:
         if curve.law is not None:
             fine = np.geomspace(tasks[0], tasks[-1], 100)
             axes.plot(fine, curve.law(fine), color=style.colour, linewidth=1.2)
-    axes.set_xscale("log", base=2)
+    axes.set_xscale("log")
+    seen = [point.tasks for curve in curves for point in curve.points]
+    axes.set_xticks(1000 * 4.0 ** np.arange(1 + max(0, math.ceil(math.log(max(seen) / 1000, 4)))))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlim(0.8 * min(seen), 1.25 * max(seen))
     axes.set_xlabel("tasks of pre-training")
     axes.set_ylabel("mean log-loss on unseen tasks (nats)")
     axes.grid(alpha=0.25)

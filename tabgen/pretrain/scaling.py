@@ -140,7 +140,8 @@ def in_words(curve: Curve) -> str:
     if curve.law is None:
         return f"{line}; too few checkpoints for a power law"
     low, high = curve.law.exponent_interval
+    off = np.abs(curve.law(np.array([point.tasks for point in curve.points])) - [point.mean for point in curve.points])
     return (
         f"{line}; loss = {curve.law.floor:.3f} + {curve.law.scale:.3g} x tasks^-{curve.law.exponent:.2f}"
-        f" (exponent {low:.2f} to {high:.2f})"
+        f" (exponent {low:.2f} to {high:.2f}), off by {off.max():.3f} at most"
     )

@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 from tabgen.cli import app
 from tabgen.errors import TabgenError
 from tabgen.models.tab2d import Tab2D
-from tabgen.pretrain import train
+from tabgen.pretrain import scaling, train
 from tabgen.pretrain.held_out import HeldOut
-from tabgen.pretrain.scaling import Point, checkpoints_of, curve_of, fit, in_words, task_losses
+from tabgen.pretrain.scaling import Curve, Point, checkpoints_of, curve_of, fit, in_words, task_losses
 from tabgen.pretrain.tasks import make_batch
 from tabgen.pretrain.train import loss_of, pretrain
 
@@ -116,3 +116,16 @@ def test_the_command_compares_runs_on_the_same_tasks(tmp_path: Path, monkeypatch
     assert {len(losses) for c in curves for p in c["points"] for losses in p["losses"].values()} == {4}
     assert set(curves[0]["points"][0]["losses"]) == {"mechanisms/tiny", "rules/tiny"}
     assert "tasks of pre-training" in figure.read_text()
+    assert "mathdefault" not in figure.read_text()
+
+
+def test_a_curve_that_is_no_power_law_is_told_from_one_that_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scaling, "RESAMPLES", 2)
+
+    def told(means: list[float]) -> float:
+        points = [Point(1000 * 2**place, {"all": [mean] * 4}) for place, mean in enumerate(means)]
+        words = in_words(Curve("run", ("all",), 0, tuple(points), fit(points)))
+        return float(words.partition("off by ")[2].split()[0])
+
+    assert told([1.0 * 2**-place for place in range(6)]) < 0.005
+    assert told([1.0, 1.0, 1.0, 1.0, 0.5, 0.4]) > 0.05
