@@ -16,14 +16,19 @@ import json
 import time
 import warnings
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from tabgen import Table
 
 MEASURES = ("tstr", "real", "within", "within_real", "class_distance", "untrained")
 
 
-def tables_of(name: str) -> dict:
+def tables_of(name: str) -> dict[str, Callable[[], Table]]:
     """Functions that load the tables, by name."""
     if name == "outside":
         from outside import outside
@@ -34,7 +39,7 @@ def tables_of(name: str) -> dict:
     return {dataset.name: dataset.load for dataset in get_plugins().suites[name].datasets}
 
 
-def measure(method: str, table, fold: int, n_rows: int, model: str, seed: int) -> dict:
+def measure(method: str, table: Table, fold: int, n_rows: int, model: str, seed: int) -> dict[str, Any]:
     """One generator on one fold of one table."""
     from tabgen.adequacy import adequacy
     from tabgen.experiment import parse_methods
@@ -47,6 +52,8 @@ def measure(method: str, table, fold: int, n_rows: int, model: str, seed: int) -
     parts = split(table.labels, fold, 3, 0, n_rows)
     train, test = table.take(parts.train).observed(), table.take(parts.test)
     (parsed,) = parse_methods([method], plugins)
+    if parsed.generator is None:
+        raise SystemExit(f"'{method}' is a baseline, not a generator")
     generator = make_generator(plugins.generators[parsed.generator], dict(parsed.settings))
     context = FitContext(seed=seed, load_model=lambda: find_model(model, plugins).load("cpu"))
     result = {"rows": len(train), "columns": len(train.schema.columns), "classes": len(train.schema.classes)}
@@ -66,16 +73,16 @@ def measure(method: str, table, fold: int, n_rows: int, model: str, seed: int) -
     )
 
 
-def report(results: list[dict], each: bool) -> None:
+def report(results: list[dict[str, Any]], each: bool) -> None:
     methods = list(dict.fromkeys(r["method"] for r in results))
     if each:
-        by_table = defaultdict(dict)
+        by_table: dict[str, dict[str, list[float]]] = defaultdict(dict)
         for r in results:
             by_table[r["table"]].setdefault(r["method"], []).append(r.get("adequacy_tstr", np.nan))
             by_table[r["table"]].setdefault("real", []).append(r.get("adequacy_real", np.nan))
         print(f"| TSTR | real | {' | '.join(methods)} |\n|---|---|{'---|' * len(methods)}")
-        for table, mine in by_table.items():
-            shown = [f"{np.nanmean(mine.get(m, [np.nan])):.3f}" for m in ("real", *methods)]
+        for table, scores in by_table.items():
+            shown = [f"{np.nanmean(scores.get(m, [np.nan])):.3f}" for m in ("real", *methods)]
             print(f"| {table} | {' | '.join(shown)} |")
         print()
     print("| generator | cells | TSTR | real | within | real | class distance | untrained | failed | fit (CPU s) |")

@@ -18,11 +18,15 @@ import time
 import warnings
 from itertools import combinations
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from tabgen import Table
 
-def codes(table, reference) -> np.ndarray:
+
+def codes(table: Table, reference: Table) -> np.ndarray:
     """Every column as small integers, -1 where missing: (rows, columns)."""
     out = []
     discrete = {c.name: c.levels for c in reference.schema.columns if c.is_discrete}
@@ -31,7 +35,7 @@ def codes(table, reference) -> np.ndarray:
         values = table.frame[name]
         if name in discrete:
             known = {level: code for code, level in enumerate(discrete[name])}
-            out.append(values.astype(object).map(known).fillna(-1).astype(int))
+            out.append(values.astype(object).map(known).fillna(-1).astype(int).to_numpy())
         else:
             edges = np.unique(reference.frame[name].dropna().quantile([0.2, 0.4, 0.6, 0.8]))
             out.append(np.where(values.isna(), -1, np.searchsorted(edges, values)))

@@ -35,8 +35,8 @@ def distance(real: Table, sample: Table) -> float:
     parts = binned[: len(real)], binned[len(real) :]
     distances = []
     for pair in itertools.combinations(binned.columns, 2):
-        shares = [part.value_counts(list(pair), normalize=True) for part in parts]
-        distances.append(0.5 * shares[0].subtract(shares[1], fill_value=0).abs().sum())
+        shares = [part.value_counts(subset=list(pair), normalize=True) for part in parts]
+        distances.append(0.5 * shares[0].sub(shares[1], fill_value=0).abs().sum())
     return float(np.mean(distances))
 
 

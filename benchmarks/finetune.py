@@ -130,7 +130,7 @@ def main() -> None:
 
     pythons = {"tabgen": Path(sys.executable), "autogluon": environment_of(options.environment)}
     environment = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    results = []
+    results: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as scratch:
         checkpoint = random_checkpoint(options.random, Path(scratch)) if options.random else NANO
         for size in options.sizes.split(","):
@@ -150,10 +150,10 @@ def main() -> None:
     print("| rows x columns | steps | | seconds | processor seconds | validation log-loss | peak MB |")
     print("|---|---|---|---|---|---|---|")
     for result in results:
-        middle = {}
-        for who, runs in result["runs"].items():
-            middle[who] = {name: statistics.median(run[name] for run in runs) for name in runs[0]}
-            losses = [run["validation_loss"] for run in runs]
+        middle: dict[str, dict[str, float]] = {}
+        for who, timed in result["runs"].items():
+            middle[who] = {name: statistics.median(run[name] for run in timed) for name in timed[0]}
+            losses = [run["validation_loss"] for run in timed]
             print(
                 f"| {result['size']} | {result['steps']} | {who} | {middle[who]['seconds']:.1f}"
                 f" | {middle[who]['processor_seconds']:.1f} | {min(losses):.4f} - {max(losses):.4f}"

@@ -21,9 +21,14 @@ import sys
 import time
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tabgen import Table
+    from tabgen.models.base import FoundationModel
 
 
-def mixed_table(n_rows: int, n_columns: int, seed: int = 0):
+def mixed_table(n_rows: int, n_columns: int, seed: int = 0) -> Table:
     """Every column depends on one before it; the classes depend on the first three."""
     import numpy as np
     import pandas as pd
@@ -45,7 +50,7 @@ def mixed_table(n_rows: int, n_columns: int, seed: int = 0):
     return Table.from_frame(pd.DataFrame(data).assign(label=label), "label")
 
 
-def measure(name: str, n_rows: int, n_columns: int, n_sampled: int, model: str) -> dict:
+def measure(name: str, n_rows: int, n_columns: int, n_sampled: int, model: str) -> dict[str, Any]:
     """Fit and sample one generator in this process."""
     import torch
 
@@ -57,7 +62,7 @@ def measure(name: str, n_rows: int, n_columns: int, n_sampled: int, model: str) 
     table = mixed_table(n_rows, n_columns)
     plugins = get_plugins()
     generator = plugins.generators[name]()
-    loaded = []
+    loaded: list[FoundationModel] = []
     context = FitContext(seed=0, load_model=lambda: loaded[0] if loaded else find_model(model, plugins).load("cpu"))
     if name == "tabebm":
         loaded.append(context.foundation_model)
@@ -83,7 +88,7 @@ def measure(name: str, n_rows: int, n_columns: int, n_sampled: int, model: str) 
     }
 
 
-def run(name: str, n_rows: int, n_columns: int, n_sampled: int, model: str, limit: float) -> dict:
+def run(name: str, n_rows: int, n_columns: int, n_sampled: int, model: str, limit: float) -> dict[str, Any]:
     """``measure`` in a fresh process; what it says if it fails."""
     command = [sys.executable, __file__, "--child", json.dumps([name, n_rows, n_columns, n_sampled, model])]
     result = {"generator": name, "rows": n_rows, "columns": n_columns, "sampled": n_sampled}
@@ -94,7 +99,8 @@ def run(name: str, n_rows: int, n_columns: int, n_sampled: int, model: str, limi
         return result | {"error": f"not done in {limit:.0f} s"}
     if out.returncode:
         return result | {"error": (out.stderr.strip().splitlines() or ["failed"])[-1]}
-    return json.loads(out.stdout.splitlines()[-1])
+    measured: dict[str, Any] = json.loads(out.stdout.splitlines()[-1])
+    return measured
 
 
 def main() -> None:

@@ -17,7 +17,12 @@ import os
 import resource
 import time
 from collections import Counter
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tabgen import Table
 
 
 def tables() -> dict[str, str]:
@@ -28,7 +33,7 @@ def tables() -> dict[str, str]:
     return {d.name: "core" for d in core_datasets()} | dict.fromkeys(HARD_TABLES, "hard")
 
 
-def training_rows(name: str, n_rows: int):
+def training_rows(name: str, n_rows: int) -> Table:
     from tabgen.datasets import core_datasets
     from tabgen.splits import split
     from tabgen.testing import HARD_TABLES
@@ -39,7 +44,7 @@ def training_rows(name: str, n_rows: int):
     return table.take(split(table.labels, 0, 3, 0, n_rows).train).observed()
 
 
-def measure(generator_name: str, table_name: str, n_rows: int, limit: float, model: str, answer) -> None:
+def measure(generator_name: str, table_name: str, n_rows: int, limit: float, model: str, answer: Connection) -> None:
     """Fit, sample and check in this process; what came of it goes into the pipe."""
     import torch
 
@@ -54,7 +59,11 @@ def measure(generator_name: str, table_name: str, n_rows: int, limit: float, mod
     table = training_rows(table_name, n_rows)
     load = lambda: find_model(model, plugins).load("cpu")  # noqa: E731
     context = FitContext(seed=0, deadline=time.monotonic() + limit, load_model=load)
-    result = {"n_rows": len(table), "n_columns": len(table.schema.columns), "n_classes": len(table.schema.classes)}
+    result: dict[str, Any] = {
+        "n_rows": len(table),
+        "n_columns": len(table.schema.columns),
+        "n_classes": len(table.schema.classes),
+    }
     start = time.perf_counter()
     fitted = None
     try:
@@ -76,7 +85,7 @@ def measure(generator_name: str, table_name: str, n_rows: int, limit: float, mod
     answer.send(result)
 
 
-def run(generator_name: str, table_name: str, n_rows: int, limit: float, model: str) -> dict:
+def run(generator_name: str, table_name: str, n_rows: int, limit: float, model: str) -> dict[str, Any]:
     """``measure`` in a process of its own, killed at the limit."""
     context = multiprocessing.get_context("forkserver")
     receive, send = context.Pipe(duplex=False)
@@ -95,7 +104,7 @@ def run(generator_name: str, table_name: str, n_rows: int, limit: float, model: 
     return result
 
 
-def report(results: list[dict]) -> None:
+def report(results: list[dict[str, Any]]) -> None:
     """How many of each group each generator managed, and every table that it did not, with the reason."""
     totals = Counter(group for group in tables().values())
     print("| generator | core: ok | hard: ok | mean fit + sample (s) | largest | all classes sampled (core) |")

@@ -69,10 +69,10 @@ def gigaflop(work: Callable[[], Any]) -> float:
     from torch.utils import flop_counter
 
     def attention(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
-        return flop_counter.sdpa_flop_count(query, key, value)  # type: ignore[no-any-return]
+        return flop_counter.sdpa_flop_count(query, key, value)  # type: ignore[no-any-return, no-untyped-call]
 
     def backward(gradient: Any, query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
-        return flop_counter.sdpa_backward_flop_count(gradient, query, key, value)  # type: ignore[no-any-return]
+        return flop_counter.sdpa_backward_flop_count(gradient, query, key, value)  # type: ignore[no-any-return, no-untyped-call]
 
     fused = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
     fused_backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward

@@ -12,11 +12,17 @@ from __future__ import annotations
 
 import argparse
 import warnings
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from tabgen_causal import SCM
 
-def chances(generator, table) -> np.ndarray:
+    from tabgen import Table
+
+
+def chances(generator: SCM, table: Table) -> np.ndarray:
     """The probabilities of the classes that were seen, at the rows of a table: (rows, classes)."""
     from tabgen_causal.encoding import read_nodes
 
@@ -24,7 +30,7 @@ def chances(generator, table) -> np.ndarray:
     parents = sorted(mechanisms.graph.predecessors(nodes.target), key=str)
     columns = [np.array(mechanisms._column(nodes.values[:, p], p), dtype=object) for p in parents]
     mechanism = mechanisms._model.causal_mechanism(str(nodes.target))
-    return mechanism.estimate_probabilities(np.column_stack(columns))
+    return np.asarray(mechanism.estimate_probabilities(np.column_stack(columns)))
 
 
 def main() -> None:

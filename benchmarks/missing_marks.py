@@ -16,8 +16,12 @@ from __future__ import annotations
 
 import argparse
 import warnings
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from tabgen import Table
 
 
 def main() -> None:
@@ -50,7 +54,7 @@ def main() -> None:
         known, held = filled.take(parts.train), filled.take(parts.test)
         n_classes = len(table.schema.classes)
 
-        def score(context, encoded_by, predicted) -> float:
+        def score(context: Table, encoded_by: Table, predicted: Table) -> float:
             encoder = model.encoder(encoded_by)
             x = encoder.encode(predicted)
             y = torch.from_numpy(context.labels)

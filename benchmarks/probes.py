@@ -88,16 +88,19 @@ def sigmoid(score: Array) -> Array:
 
 def softmax(scores: Array) -> Array:
     e = np.exp(scores - scores.max(1, keepdims=True))
-    return e / e.sum(1, keepdims=True)
+    p: Array = e / e.sum(1, keepdims=True)
+    return p
 
 
 def certain(label: Array, k: int = 2, wrong: float = 0.0) -> Array:
     """One-hot probabilities of which a share goes to all classes alike."""
-    return np.eye(k)[np.asarray(label, dtype=int)] * (1 - wrong) + wrong / k
+    p: Array = np.eye(k)[np.asarray(label, dtype=int)] * (1 - wrong) + wrong / k
+    return p
 
 
 def scaled(x: Array) -> Array:
-    return (x - x.mean(0)) / x.std(0)
+    z: Array = (x - x.mean(0)) / x.std(0)
+    return z
 
 
 # sharp rules

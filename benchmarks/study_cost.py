@@ -16,6 +16,7 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -69,9 +70,9 @@ def main() -> None:
             f"| {row['method']} | {row['ok']} of {row['cells']} | {row['processor_seconds']:.1f} "
             f"| {3600 / row['processor_seconds']:.0f} | {row['phases']} |"
         )
-    cells = tables * folds * len(rows)
+    in_all = tables * folds * len(rows)
     spelled = ", ".join(f"{value:.1f} h on {cores} core{'s' * (cores > 1)}" for cores, value in hours.items())
-    print(f"\nThe whole of {options.preset}, {cells:,} cells, would take {spelled}.")
+    print(f"\nThe whole of {options.preset}, {in_all:,} cells, would take {spelled}.")
 
 
 def sampled(whole: Experiment, count: int) -> Experiment:
@@ -81,9 +82,9 @@ def sampled(whole: Experiment, count: int) -> Experiment:
     return replace(whole, suite=Suite(f"{whole.suite.name}-sample", "a sample", "1", lambda: chosen))
 
 
-def by_method(outcomes: pd.DataFrame, times: float) -> list[dict[str, object]]:
+def by_method(outcomes: pd.DataFrame, times: float) -> list[dict[str, Any]]:
     """Mean processor time of the cells that ended well, its fine-tuning taken ``times``, and the shares of phases."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     phases = [f"seconds_{phase}" for phase in PHASES if f"seconds_{phase}" in outcomes]
     outcomes = outcomes.assign(**{name: outcomes[name].fillna(0.0) for name in phases})
     before = outcomes[phases].sum(axis=1)

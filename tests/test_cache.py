@@ -14,7 +14,7 @@ import pytest
 from paths import FIXTURE
 from test_cell import cells_of, run_cell
 
-from tabgen import Generator, GeneratorInfo
+from tabgen import FitContext, Generator, GeneratorInfo
 from tabgen.cache import Cache, CacheSettings, Rows, sizes, trim
 from tabgen.datasets import Dataset
 from tabgen.models.checkpoints import load_directory
@@ -70,7 +70,8 @@ def test_scores_come_back_to_the_last_bit(tmp_path: Path) -> None:
 
 def test_what_is_not_there_is_none_and_no_fault(tmp_path: Path) -> None:
     cache = cache_in(tmp_path)
-    assert cache.rows(KEY) is cache.scores(KEY) is None
+    assert cache.rows(KEY) is None
+    assert cache.scores(KEY) is None
     assert cache.faults == []
 
 
@@ -96,7 +97,8 @@ def test_a_damaged_file_counts_as_absent_and_is_named(tmp_path: Path, damage: st
     assert cache.rows(KEY) is None
     assert cache.scores(KEY) is None
     assert [f"{KEY}.parquet" in cache.faults[0], f"{KEY}.json" in cache.faults[1]] == [True, True]
-    assert cache.rows(KEY) is cache.scores(KEY) is None
+    assert cache.rows(KEY) is None
+    assert cache.scores(KEY) is None
     assert len(cache.faults) == 2  # the damaged files are gone
 
 
@@ -143,13 +145,13 @@ def counted() -> tuple[Plugins, list[str]]:
     class Noisy(Generator):
         info = GeneratorInfo("noisy", "real rows and the global random state", accepts_missing=True)
 
-        def fit(self, table, context):
+        def fit(self, table: Table, context: FitContext) -> None:
             calls.append("fit")
             time.sleep(0.05)
             context.notes["seen"] = len(table)
             self.table = table
 
-        def sample(self, n_rows, seed):
+        def sample(self, n_rows: int, seed: int) -> pd.DataFrame:
             calls.append("sample")
             np.random.random(seed % 100)  # what comes after must not notice
             return self.table.frame.sample(n_rows, replace=True, random_state=seed)
@@ -160,7 +162,7 @@ def counted() -> tuple[Plugins, list[str]]:
     class Asking(Noisy):
         info = GeneratorInfo("asking", "", accepts_missing=True)
 
-        def fit(self, table, context):
+        def fit(self, table: Table, context: FitContext) -> None:
             self.model = context.foundation_model
             super().fit(table, context)
 

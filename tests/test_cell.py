@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from paths import FIXTURE
 
-from tabgen import Generator, GeneratorInfo
+from tabgen import FitContext, Generator, GeneratorInfo, Table
 from tabgen.cell import run_cell as compute
 from tabgen.cell import seeds_of
 from tabgen.clock import Clock
@@ -42,11 +42,11 @@ def spied() -> tuple[Plugins, list[Any]]:
     class Spy(Generator):
         info = GeneratorInfo("spy", "keeps what it is given", accepts_missing=True)
 
-        def fit(self, table, context):
+        def fit(self, table: Table, context: FitContext) -> None:
             seen.append((table, context))
             self.table = table
 
-        def sample(self, n_rows, seed):
+        def sample(self, n_rows: int, seed: int) -> pd.DataFrame:
             seen.append((n_rows, seed))
             return self.table.frame.sample(n_rows, replace=True, random_state=seed)
 
@@ -161,7 +161,13 @@ def test_a_generator_may_return_fewer_columns_if_it_says_so(
     plugins, _ = spied
     spy = plugins.generators["spy"]
     full = spy.sample
-    monkeypatch.setattr(spy, "sample", lambda self, n, seed: full(self, n, seed).drop(columns="age"))
+
+    def without_age(self: Generator, n_rows: int, seed: int) -> pd.DataFrame:
+        rows = full(self, n_rows, seed)
+        assert isinstance(rows, pd.DataFrame)
+        return rows.drop(columns="age")
+
+    monkeypatch.setattr(spy, "sample", without_age)
     cell = cells_of(plugins, heart, ["spy"], two_steps)[0]
     with pytest.raises(InvalidOutput, match=r"missing \['age'\]"):
         run_cell(cell, plugins)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import FrozenInstanceError, fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from leaderboard_rows import made_row, make_rows
@@ -58,9 +59,23 @@ def test_cells_cannot_be_changed_and_share_no_name_with_results() -> None:
 def test_a_key_follows_every_field_that_decides() -> None:
     cell = Cell.from_dict(make_rows()[2])
     assert cell.generator == "bootstrap"
-    same = {"suite": "x", "dataset": "x", "method": "x", "limits": {}, "path": "x", "fidelity": False, "key": "x"}
+    same: dict[str, Any] = {
+        "suite": "x",
+        "dataset": "x",
+        "method": "x",
+        "limits": {},
+        "path": "x",
+        "fidelity": False,
+        "key": "x",
+    }
     assert {key_of(replace(cell, **{name: value})) for name, value in same.items()} == {key_of(cell)}
-    other = {"draw": 1, "tuning_seeds": 2, "arms": ["context"], "environment": "e" * 64, "text": "leave-out"}
+    other: dict[str, Any] = {
+        "draw": 1,
+        "tuning_seeds": 2,
+        "arms": ["context"],
+        "environment": "e" * 64,
+        "text": "leave-out",
+    }
     other |= {"reading": {"decimal": ","}, "plugin_version": "2", "protocol": 9}
     assert len({key_of(replace(cell, **{name: value})) for name, value in other.items()} | {key_of(cell)}) == 9
 

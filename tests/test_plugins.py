@@ -76,10 +76,10 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., No
     """Puts distributions on sys.path, each a module and a dist-info with its entry point; hides the real ones."""
     site = tmp_path / "site"
     site.mkdir()
-    real = metadata.entry_points
+    real: Callable[..., metadata.EntryPoints] = metadata.entry_points
     names: list[str] = []
 
-    def only_ours(**selection: Any) -> Any:
+    def only_ours(**selection: Any) -> list[metadata.EntryPoint]:
         return [entry for entry in real(**selection) if entry.name in names]
 
     monkeypatch.setattr("tabgen.plugins.metadata.entry_points", only_ours)
@@ -109,7 +109,7 @@ def refusal(message: str) -> Any:
 
 # The hooks
 
-REGISTERING = {
+REGISTERING: dict[str, tuple[str, Callable[[Plugins], str]]] = {
     "tabgen_register_generators": (generator_code("extra"), lambda plugins: plugins.generators["extra"].info.name),
     "tabgen_register_models": (
         """

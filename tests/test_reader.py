@@ -299,7 +299,7 @@ def test_compressed_files(tmp_path: Path, ending: str) -> None:
         with pa.CompressedOutputStream(str(path), "zstd") as stream:
             stream.write(content)
     else:
-        path.write_bytes({"gz": gzip, "bz2": bz2, "xz": lzma}[ending].compress(content))  # type: ignore[attr-defined]
+        path.write_bytes({"gz": gzip, "bz2": bz2, "xz": lzma}[ending].compress(content))
     assert read_frame(path).to_dict("list") == {"a": [1, 2], "y": ["x", "z"]}
     assert file_suite(path, "y").name == "mine"
 
@@ -416,7 +416,7 @@ TYPED = pd.DataFrame(
         "id": pd.array([9007199254740993, None, 9007199254740995, 1], dtype="Int64"),
         "ok": pd.array([True, None, False, True], dtype="boolean"),
         "grade": pd.Categorical(["low", "high", "mid", "low"], ["low", "mid", "high"], ordered=True),
-        "day": pd.to_datetime(["2020-01-01", None, "2021-01-01", "2022-02-02"]),
+        "day": pd.to_datetime(["2020-01-01", "NaT", "2021-01-01", "2022-02-02"]),
     }
 )
 

@@ -698,9 +698,9 @@ DAY = dt.date(2020, 1, 31)
 NOON = dt.datetime(2020, 1, 31, 12)
 PLUS2 = dt.timezone(dt.timedelta(hours=2))
 STAMPS = {
-    "datetime64": (pd.Series(pd.to_datetime(["2020-01-31", None] * 2)), "", "2020-01-31"),
+    "datetime64": (pd.Series(pd.to_datetime(["2020-01-31", "NaT"] * 2)), "", "2020-01-31"),
     "seconds": (pd.Series(np.array(["9999-12-31", "NaT"] * 2, dtype="datetime64[s]")), "", "9999-12-31"),
-    "zone": (pd.Series(pd.to_datetime(["2020-01-31 12:00", None] * 2).tz_localize("Europe/Berlin")), "Europe/Berlin",
+    "zone": (pd.Series(pd.to_datetime(["2020-01-31 12:00", "NaT"] * 2).tz_localize("Europe/Berlin")), "Europe/Berlin",
              "2020-01-31 11:00"),
     "period": (pd.Series(pd.PeriodIndex(["2020-01", None] * 2, freq="M")), "", "2020-01-01"),
     "object periods": (objects(pd.Period("2020Q2"), None) , "", "2020-04-01"),

@@ -58,7 +58,7 @@ def test_the_truth_beats_what_can_be_learned_and_what_is_hard_is_hard(probes: Mo
             model = LogisticRegression(max_iter=1000).fit(task.context.features.to_numpy(), task.context.labels)
             learned, labels = model.predict_proba(task.test.features.to_numpy()), task.test.labels
             found.append([metric(labels, p) for p in (learned, task.best) for metric in (roc_auc, log_loss)])
-        return np.mean(found, axis=0)
+        return np.asarray(np.mean(found, axis=0))
 
     learned, loss, best, least = means("linear")
     assert 0.85 < learned < best

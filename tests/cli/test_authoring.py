@@ -8,6 +8,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -21,6 +22,7 @@ from tabgen.errors import ExperimentError, TabgenError, TableError, UnknownNameE
 from tabgen.plugins import PluginChoice
 
 BUILT_IN = PluginChoice(external=False)
+Words = list[str | Path]
 
 
 def invoke(*words: str | Path) -> tuple[int, str]:
@@ -126,7 +128,7 @@ def test_a_new_plugin_installs_into_a_fresh_environment_and_joins_a_run(tmp_path
     # addsitedir, so that editable installs among them are seen as well
     (site / "base.pth").write_text("".join(f"import site; site.addsitedir({path!r})\n" for path in ours))
     python = environment / "bin" / "python"
-    install = [python, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", tmp_path / "plugin"]
+    install: Words = [python, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", tmp_path / "plugin"]
     done = subprocess.run(install, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     listed = subprocess.run(
@@ -173,8 +175,8 @@ def test_new_refuses_bad_names_and_folders_that_exist(tmp_path: Path) -> None:
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_generate_writes_rows_like_the_tables(ending: str, heart: Dataset, tmp_path: Path) -> None:
     path = tmp_path / f"rows.{ending}"
-    words = ["--no-external-plugins", "generate", "jitter:noise=0.2", "--data", heart.path, "--target", heart.target,
-             "--rows", "50", "--seed", "3", "-o", path]  # fmt: skip
+    words: Words = ["--no-external-plugins", "generate", "jitter:noise=0.2", "--data", heart.path, "--target",
+                    heart.target, "--rows", "50", "--seed", "3", "-o", path]  # fmt: skip
     code, output = invoke(*words)
     assert code == 0
     assert "50 rows, 14 columns" in output
@@ -213,7 +215,8 @@ def test_graph_draws_what_a_generator_found(tmp_path: Path, teaching: Dataset) -
             "    graph = property(lambda self: self.table.schema.names)\n",
         )
     )
-    words = ["--plugin", plugin, "--no-external-plugins", "graph", "--data", teaching.path, "--target", teaching.target]
+    words: Words = ["--plugin", plugin, "--no-external-plugins", "graph", "--data", teaching.path]
+    words += ["--target", teaching.target]
     code, output = invoke(*words, "--generator", "shuffled", "-o", tmp_path / "g.svg")
     assert code == 0
     names = teaching.load().schema.names
@@ -228,8 +231,8 @@ def test_graph_refuses_before_any_fit_where_a_generator_finds_none(tmp_path: Pat
     plain = blocks("README.md")[0].replace(
         "        self.table = table\n", f"        self.table = table\n        open({str(fitted)!r}, 'w').close()\n"
     )
-    words = ["graph", "--data", teaching.path, "--target", teaching.target, "-o", tmp_path / "g.svg"]
-    graph = ["--plugin", plugin, "--no-external-plugins", *words, "--generator", "shuffled"]
+    words: Words = ["graph", "--data", teaching.path, "--target", teaching.target, "-o", tmp_path / "g.svg"]
+    graph: Words = ["--plugin", plugin, "--no-external-plugins", *words, "--generator", "shuffled"]
     plugin.write_text(plain)
     with pytest.raises(ExperimentError, match=r"'shuffled' finds no graph; none .* tabgen-causal"):
         invoke(*graph)
@@ -270,8 +273,8 @@ def test_compare_returns_the_outcomes(teaching: Dataset, tmp_path: Path) -> None
 def test_compare_takes_a_frame_and_answers(teaching: Dataset, tmp_path: Path) -> None:
     """A frame is one table: the answer, figures, a page for notebooks; the same frame resumes, another is another."""
     frame = pd.read_parquet(teaching.path)
-    settings = {"folds": 2, "seeds": 2, "model": str(FIXTURE), "fidelity": False, "plugins": BUILT_IN}
-    words = {"methods": ["real", "jitter"], "output": tmp_path / "run", **settings}
+    settings: dict[str, Any] = {"folds": 2, "seeds": 2, "model": str(FIXTURE), "fidelity": False, "plugins": BUILT_IN}
+    words: dict[str, Any] = {"methods": ["real", "jitter"], "output": tmp_path / "run", **settings}
     found = tabgen.compare(data=frame, target=teaching.target, **words)
     assert len(found) == 8
     assert found.answer is not None

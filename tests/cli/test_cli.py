@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, cast
 
 import pandas as pd
 import pytest
@@ -23,6 +24,7 @@ from tabgen.plugins import Plugins
 from tabgen.results import load_results
 from tabgen.statistics import higher_is_better
 
+Words = list[str | Path]
 PLUGIN = """
 from tabgen import Generator, GeneratorInfo, hookimpl
 
@@ -63,7 +65,7 @@ def plugin(tmp_path: Path) -> Path:
 
 def test_a_plugin_of_fifteen_lines_joins_the_comparison(plugin: Path, tmp_path: Path) -> None:
     assert len([line for line in PLUGIN.splitlines() if line.strip()]) <= 15
-    words = [
+    words: Words = [
         "--no-external-plugins",
         "--plugin",
         plugin,
@@ -184,7 +186,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("finished")
     with Store(folder, write=True) as store:
-        for number, row in enumerate(outcomes(("zero-shot", "real", "a_b&c")).to_dict("records")):
+        rows = cast("list[dict[str, Any]]", outcomes(("zero-shot", "real", "a_b&c")).to_dict("records"))
+        for number, row in enumerate(rows):
             store.add(Outcome.from_dict(made_row() | row | {"key": f"{number:064d}"}))
     return folder
 
@@ -261,8 +264,8 @@ def test_numerical_libraries_get_one_thread_unless_told() -> None:
 
 
 def test_caps_on_training_rows_are_ranked_one_by_one(tmp_path: Path) -> None:
-    common = ["--data", CORE / "teaching-assistants.parquet", "--target", _target("teaching-assistants")]
-    words = [*common, "--methods", "real,bootstrap", "--folds", "2", "--model", FIXTURE, "-o", tmp_path / "run"]
+    common: Words = ["--data", CORE / "teaching-assistants.parquet", "--target", _target("teaching-assistants")]
+    words: Words = [*common, "--methods", "real,bootstrap", "--folds", "2", "--model", FIXTURE, "-o", tmp_path / "run"]
     done = tabgen("--no-external-plugins", "run", *words, "--max-train-rows", "30,60", "--no-fidelity")
     assert "at most 30 training rows" in done.stdout
     assert done.stdout.count("what to do with this table") == 2
@@ -280,7 +283,7 @@ def test_caps_on_training_rows_are_ranked_one_by_one(tmp_path: Path) -> None:
 def test_one_table_ends_in_an_answer(tmp_path: Path) -> None:
     """Repeated folds and the quick arms without a word; the same answer in the terminal, as JSON and in the report."""
     data = CORE / "teaching-assistants.parquet"
-    words = ["--data", data, "--target", _target("teaching-assistants"), "--model", FIXTURE]
+    words: Words = ["--data", data, "--target", _target("teaching-assistants"), "--model", FIXTURE]
     done = tabgen("--no-external-plugins", "run", *words, "--methods", "real,jitter,noise", "-o", tmp_path / "run")
     assert "27 cells: 0 were done before" in done.stdout
     told = " ".join(done.stdout.split())
@@ -315,7 +318,7 @@ def test_a_metric_of_which_less_is_better_is_ranked_so(built_in: Plugins) -> Non
 def test_a_run_without_any_score_says_why_and_ends_as_any_other(tmp_path: Path) -> None:
     rows = "".join(f"{i},{i % 7},k{i % 24}\n" for i in range(160))
     (tmp_path / "many.csv").write_text("a,b,y\n" + rows)
-    words = [
+    words: Words = [
         "--no-external-plugins",
         "run",
         "--data",
@@ -344,7 +347,7 @@ def test_a_run_without_any_score_says_why_and_ends_as_any_other(tmp_path: Path) 
 def test_reading_a_table_can_be_told(tmp_path: Path) -> None:
     rows = "".join(f"{'?' if i % 10 == 3 else i / 7},{i},{'p' if i % 3 else 'q'}\n" for i in range(120))
     (tmp_path / "mine.csv").write_text("a,id,y\n" + rows)
-    words = ["--no-external-plugins", "run", "--data", tmp_path / "mine.csv", "--target", "y", "--folds", "2"]
+    words: Words = ["--no-external-plugins", "run", "--data", tmp_path / "mine.csv", "--target", "y", "--folds", "2"]
     words += ["--methods", "zero-shot", "--model", FIXTURE, "--seeds", "1"]
     refused = tabgen(*words, "-o", tmp_path / "a", ok=False)
     assert "say --missing '?'" in refused.stderr
@@ -378,7 +381,7 @@ def test_rank_folds_what_is_undecided_and_all_unfolds_it(finished: Path) -> None
 
 def test_a_classifier_is_fitted_saved_and_predicts_from_files(tmp_path: Path) -> None:
     data, target = CORE / "teaching-assistants.parquet", _target("teaching-assistants")
-    words = ["--no-external-plugins", "fit", "--data", data, "--target", target, "--model", FIXTURE]
+    words: Words = ["--no-external-plugins", "fit", "--data", data, "--target", target, "--model", FIXTURE]
     fitted = tabgen(*words, "--generator", "jitter", "--arm", "augmented", "--seed", "1", "-o", tmp_path / "it")
     assert "jitter/augmented" in fitted.stdout
     assert "zero-shot" in fitted.stdout
@@ -393,7 +396,7 @@ def test_a_classifier_is_fitted_saved_and_predicts_from_files(tmp_path: Path) ->
     assert list(found) == [target, *(f"probability of {c}" for c in sorted(frame[target].unique()))]
     assert len(found) == 20
     assert probabilities.sum(axis=1).to_numpy() == pytest.approx(1)
-    likeliest = probabilities.idxmax(axis=1).str.removeprefix("probability of ")
+    likeliest = probabilities.idxmax(axis=1).astype(str).str.removeprefix("probability of ")
     assert list(likeliest) == list(found[target].astype(str))
     expected = GeneratorAugmentedClassifier.load(tmp_path / "it").predict_proba(rows.drop(columns="remark"))
     assert probabilities.to_numpy() == pytest.approx(expected, abs=1e-6)

@@ -40,7 +40,8 @@ def table_of(entry: dict[str, Any]) -> pa.Table:
 
 
 def frame_of(entry: dict[str, Any]) -> pd.DataFrame:
-    return table_of(entry).to_pandas()
+    frame: pd.DataFrame = table_of(entry).to_pandas()
+    return frame
 
 
 each_table = pytest.mark.parametrize("entry", ENTRIES, ids=NAMES)

@@ -85,10 +85,10 @@ def test_a_node_killed_in_mid_run_costs_nothing_and_scores_are_those_of_the_loca
     assert max(result["attempts"] for result in by_method.values()) == 2  # what ran on the dead node ran again
     assert "the last words" in (tmp_path / "logs" / f"{cells['prints-megabytes'].key[:16]}.log").read_text()
     local = run([cells[name] for name in names], tmp_path / "local")
-    for method, result in local.items():
-        scores = {name: value for name, value in result.items() if name.startswith(("zero_shot", "tuned", "curve"))}
+    for method, row in local.items():
+        scores = {name: value for name, value in row.items() if name.startswith(("zero_shot", "tuned", "curve"))}
         assert scores == {name: by_method[method][name] for name in scores}
-        assert len(scores) == (0 if result["status"] != "ok" else 24 if method == "zero-shot" else 27)
+        assert len(scores) == (0 if row["status"] != "ok" else 24 if method == "zero-shot" else 27)
 
 
 def test_a_cell_that_takes_its_worker_along_is_tried_again_and_then_recorded(

@@ -516,7 +516,7 @@ def computed(
     folder = tmp_path_factory.mktemp("computed")
     suite = Suite("quick", "", "1", lambda: [teaching])
     methods = parse_methods(["zero-shot", "real", "jitter"], built_in)
-    experiment = Experiment(suite, methods, folds=2, recipe=two_steps, fidelity=False)  # type: ignore[arg-type]
+    experiment = Experiment(suite, methods, folds=2, recipe=two_steps, fidelity=False)
     run_experiment(experiment, folder, built_in, PluginChoice(external=False), QuietWatcher())
     return load_rows(folder)
 

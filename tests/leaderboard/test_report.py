@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,7 @@ EVIL = '<script>alert(1)</script>"><img src=x onerror=alert(2)>'
 
 def outcomes(methods: tuple[str, ...] = ("zero-shot", "real", "ctgan", "scm"), datasets: int = 8) -> pd.DataFrame:
     rng = np.random.default_rng(0)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for number in range(datasets):
         base = rng.uniform(0.7, 0.9)
         for fold in range(2):

@@ -6,7 +6,7 @@ import importlib.util
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 import pytest
@@ -15,7 +15,7 @@ from leaderboard_rows import EVIL, METHODS, fail, make_rows, store_rows
 from tabgen.leaderboard.serve import make_server
 from tabgen.leaderboard.site import build_site
 from tabgen.plugins import Plugins
-from tabgen.statistics import summary
+from tabgen.statistics import Policy, summary
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="Selenium is not installed (the extra 'dev' has it)")
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
@@ -105,7 +105,8 @@ def test_every_number_of_a_filter_is_python_s(
     driver.get((site / "index.html").as_uri())
     page = choose(driver, **filters)
     metric = filters.get("metric", "roc_auc")
-    ranking = summary(pd.DataFrame([row for row in rows if keep(row)]), metric, filters.get("policy", "complete"))
+    policy = cast("Policy", filters.get("policy", "complete"))
+    ranking = summary(pd.DataFrame([row for row in rows if keep(row)]), metric, policy)
     assert page["datasets"] == ranking.pool.datasets
     assert page["methods"] == ranking.pool.methods
     for mine, record in zip(page["records"], ranking.methods, strict=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,7 +18,7 @@ from tabgen.models.tab2d import quantile_normalise
 from tabgen.table import Table
 
 
-def table(**columns: list[object]) -> Table:
+def table(**columns: Sequence[object]) -> Table:
     n = len(next(iter(columns.values())))
     return Table.from_frame(pd.DataFrame({**columns, "y": [f"c{i % 2}" for i in range(n)]}), "y")
 
@@ -111,14 +113,14 @@ def test_more_columns_than_any_choice_is_made_from_are_unsupported() -> None:
 # Times
 
 
-def times(**columns: list[object]) -> Table:
+def times(**columns: list[str]) -> Table:
     n = len(next(iter(columns.values())))
     frame = pd.DataFrame({name: pd.to_datetime(values) for name, values in columns.items()})
     return Table.from_frame(frame.assign(y=[f"c{i % 2}" for i in range(n)]), "y")
 
 
 def test_dates_become_elapsed_time_and_the_cycles_that_vary() -> None:
-    days = times(day=["2024-01-01", "2024-01-08", None, "2024-01-15", "2024-02-05"])  # Mondays, at midnight
+    days = times(day=["2024-01-01", "2024-01-08", "NaT", "2024-01-15", "2024-02-05"])  # Mondays, at midnight
     encoded = TableEncoder(days, 100).encode(days)
     elapsed = np.array([0, 7, np.nan, 14, 35])
     order = np.where(np.isnan(elapsed), np.nanmean(elapsed), elapsed)
@@ -154,7 +156,7 @@ def test_days_far_away_are_far_away(day: str) -> None:
 
 
 def test_times_of_other_rows_change_nothing() -> None:
-    rows = times(t=["2024-01-01", "2024-03-08", "2024-05-15", "2024-02-05", "2030-07-07", None])
+    rows = times(t=["2024-01-01", "2024-03-08", "2024-05-15", "2024-02-05", "2030-07-07", "NaT"])
     encoder = TableEncoder(rows.take([0, 1, 2, 3]), 100)
     encoded = encoder.encode(rows)
     assert torch.equal(encoder.encode(rows.take([4, 1]))[1], encoded[1])
@@ -163,7 +165,7 @@ def test_times_of_other_rows_change_nothing() -> None:
 
 
 def test_times_that_the_context_never_has_say_nothing() -> None:
-    rows = times(t=[None, None, None, "2024-02-05"], u=["2024-01-01", "2024-01-02", "2024-01-03", "2024-01-04"])
+    rows = times(t=["NaT", "NaT", "NaT", "2024-02-05"], u=["2024-01-01", "2024-01-02", "2024-01-03", "2024-01-04"])
     encoded = TableEncoder(rows.take([0, 1, 2]), 100).encode(rows)
     assert torch.isfinite(encoded).all()
 
@@ -249,7 +251,7 @@ def test_pretraining_and_tables_fill_alike() -> None:
     assert needs_indicator(x[0]).tolist() == [True] * 4
 
 
-SCALES = {
+SCALES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "plain": lambda x: x,
     "seconds since 1970": lambda x: 1_760_000_000 + x,
     "julian days": lambda x: 2_460_000.5 + x / 86400,
@@ -301,7 +303,7 @@ def test_missing_and_unseen_numbers_of_a_scale_that_float32_cannot_hold() -> Non
 def test_ordered_categories_are_encoded_in_their_order() -> None:
     answers = ["never", "rarely", "often", "always"]
     codes = np.resize([2, 0, 3, 1, 1], 40)
-    category = pd.Categorical.from_codes(codes, answers, ordered=True)
+    category = pd.Categorical.from_codes(codes, pd.Index(answers), ordered=True)
     bins = pd.cut(codes.astype(float), [-1, 0, 1, 2, 30])
     frame = pd.DataFrame({"answer": category, "bins": bins, "n": np.arange(40), "y": ["p", "q"] * 20})
     ordered = Table.from_frame(frame, "y")

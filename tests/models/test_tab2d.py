@@ -78,7 +78,7 @@ def test_the_gradient_for_query_values_is_the_slope_of_the_ranks() -> None:
     query = x[:, :20].clone().requires_grad_()
     normalised = quantile_normalise(x, query)[1]
     assert torch.equal(normalised.detach(), plain)
-    normalised.sum().backward()
+    normalised.sum().backward()  # type: ignore[no-untyped-call]
     assert query.grad is not None
     inner = (query.detach() > 0.1) & (query.detach() < 0.9)
     assert torch.allclose(query.grad[inner], torch.full_like(query.grad[inner], 12**0.5), rtol=0.35)
@@ -100,7 +100,7 @@ def test_where_memory_is_short_layers_are_computed_again_with_the_same_results(
     x, y = torch.randn(60, 5, generator=generator), torch.randint(0, 3, (60,), generator=generator)
     calls: list[int] = []
     for layer in tiny_model.module.layers:
-        layer.linear1.register_forward_hook(lambda *_: calls.append(1))
+        layer.get_submodule("linear1").register_forward_hook(lambda *_: calls.append(1))
     found = []
     for most in (4e9, 0.0):
         monkeypatch.setattr(tab2d, "MOST_KEPT", most)
@@ -108,7 +108,7 @@ def test_where_memory_is_short_layers_are_computed_again_with_the_same_results(
         tiny_model.module.zero_grad()
         logits = tiny_model.logits(x[:40], y[:40], x[40:], 3)
         forward = len(calls)
-        torch.nn.functional.cross_entropy(logits, y[40:]).backward()
+        torch.nn.functional.cross_entropy(logits, y[40:]).backward()  # type: ignore[no-untyped-call]
         found.append((logits, [w.grad for w in tiny_model.module.parameters()], forward, len(calls)))
     (plain, gradients, once, in_all), (frugal, again, first, twice) = found
     assert once == in_all == first == 5  # three layers of query rows, two of support rows

@@ -73,7 +73,7 @@ def test_cutting_by_rank_knows_the_chance_of_every_class() -> None:
     draw = Draw(generator(2))
     score = draw.normal(1, 400)
     y, p = cut_by_rank(draw, score, torch.full((1, 1), 0.5), 4)
-    assert torch.equal(y.unique(), torch.arange(4))
+    assert torch.equal(torch.unique(y), torch.arange(4))
     noisy = score[0, :, None] + 0.5 * draw.normal(400, 4000)
     order = torch.stack([score[0][y[0] == c].mean() for c in range(4)]).argsort()  # classes are intervals of the score
     below = p[0][:, order].cumsum(1)[:, :3]

@@ -39,7 +39,7 @@ def points(floor: float, scale: float, exponent: float, noise: float = 0.0) -> l
                 for f, name in enumerate("ab")
             },
         )
-        for tasks in 1000 * 2 ** np.arange(8)
+        for tasks in (1000 * 2**doublings for doublings in range(8))
     ]
 
 

@@ -9,9 +9,12 @@ import random
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
+import pandas as pd
 
 from tabgen import FitContext, Generator, GeneratorInfo, Table, hookimpl
 
@@ -22,14 +25,14 @@ class Faulty(Generator):
     def fit(self, table: Table, context: FitContext) -> None:
         self.table, self.context = table, context
 
-    def sample(self, n_rows: int, seed: int) -> object:
+    def sample(self, n_rows: int, seed: int) -> pd.DataFrame:
         return self.table.frame.sample(n_rows, replace=True, random_state=seed)
 
 
-FAULTS = []
+FAULTS: list[type[Faulty]] = []
 
 
-def fault(function):
+def fault(function: Callable[[Faulty, int, int], object]) -> type[Faulty]:
     """Turn a function into the ``sample`` of a generator named after it."""
     info = GeneratorInfo(function.__name__.replace("_", "-"), "a fault", accepts_missing=True)
     FAULTS.append(type(info.name, (Faulty,), {"info": info, "sample": lambda self, n, seed: function(self, n, seed)}))
@@ -37,38 +40,38 @@ def fault(function):
 
 
 @fault
-def raises(self, n, seed):
+def raises(self: Faulty, n: int, seed: int) -> NoReturn:
     raise RuntimeError("I always fail\nover two lines")
 
 
 @fault
-def leaves(self, n, seed):
+def leaves(self: Faulty, n: int, seed: int) -> NoReturn:
     sys.exit(3)
 
 
 @fault
-def exits(self, n, seed):
+def exits(self: Faulty, n: int, seed: int) -> NoReturn:
     os._exit(7)
 
 
 @fault
-def segfaults(self, n, seed):
+def segfaults(self: Faulty, n: int, seed: int) -> None:
     ctypes.string_at(0)
 
 
 @fault
-def hangs(self, n, seed):
+def hangs(self: Faulty, n: int, seed: int) -> NoReturn:
     while True:
         time.sleep(0.01)
 
 
 @fault
-def sleeps_in_c(self, n, seed):
+def sleeps_in_c(self: Faulty, n: int, seed: int) -> None:
     ctypes.CDLL(None).sleep(1000)
 
 
 @fault
-def eats_memory(self, n, seed):
+def eats_memory(self: Faulty, n: int, seed: int) -> NoReturn:
     kept = []
     while True:
         kept.append(np.ones(20_000_000))
@@ -76,46 +79,46 @@ def eats_memory(self, n, seed):
 
 
 @fault
-def not_a_number(self, n, seed):
+def not_a_number(self: Faulty, n: int, seed: int) -> pd.DataFrame:
     frame = Faulty.sample(self, n, seed)
     numbers = frame.select_dtypes("number").columns
     return frame.assign(**{numbers[0]: np.nan})
 
 
 @fault
-def infinite(self, n, seed):
+def infinite(self: Faulty, n: int, seed: int) -> pd.DataFrame:
     frame = Faulty.sample(self, n, seed)
     return frame.assign(**{frame.select_dtypes("number").columns[0]: np.inf})
 
 
 @fault
-def wrong_columns(self, n, seed):
+def wrong_columns(self: Faulty, n: int, seed: int) -> pd.DataFrame:
     return Faulty.sample(self, n, seed).rename(columns=lambda c: c + "x")
 
 
 @fault
-def too_few_rows(self, n, seed):
+def too_few_rows(self: Faulty, n: int, seed: int) -> pd.DataFrame:
     return Faulty.sample(self, n // 2, seed)
 
 
 @fault
-def one_class(self, n, seed):
+def one_class(self: Faulty, n: int, seed: int) -> pd.DataFrame:
     frame = Faulty.sample(self, n, seed)
     return frame.assign(**{self.table.schema.target: self.table.schema.classes[0]})
 
 
 @fault
-def unknown_class(self, n, seed):
+def unknown_class(self: Faulty, n: int, seed: int) -> pd.DataFrame:
     return Faulty.sample(self, n, seed).astype(object).assign(**{self.table.schema.target: "no such class"})
 
 
 @fault
-def not_a_table(self, n, seed):
+def not_a_table(self: Faulty, n: int, seed: int) -> list[int]:
     return [1, 2, 3]
 
 
 @fault
-def prints_megabytes(self, n, seed):
+def prints_megabytes(self: Faulty, n: int, seed: int) -> NoReturn:
     for _ in range(3000):
         print("x" * 1000)
     print("the last words", flush=True)
@@ -123,14 +126,14 @@ def prints_megabytes(self, n, seed):
 
 
 @fault
-def prints_without_end(self, n, seed):
+def prints_without_end(self: Faulty, n: int, seed: int) -> NoReturn:
     while True:
         os.write(1, b"y" * 100_000 + b"\n")
         time.sleep(0.001)
 
 
 @fault
-def forks_children(self, n, seed):
+def forks_children(self: Faulty, n: int, seed: int) -> pd.DataFrame:
     for _ in range(3):
         if os.fork() == 0:
             Path(os.environ["FAULT_FOLDER"], str(os.getpid())).touch()
@@ -140,7 +143,7 @@ def forks_children(self, n, seed):
 
 
 @fault
-def peeks(self, n, seed):
+def peeks(self: Faulty, n: int, seed: int) -> pd.DataFrame:
     """Looks for the table with the test rows in every frame above."""
     frame = inspect.currentframe()
     while frame:
@@ -152,7 +155,7 @@ def peeks(self, n, seed):
 
 
 @fault
-def unsettles_torch(self, n, seed):
+def unsettles_torch(self: Faulty, n: int, seed: int) -> pd.DataFrame:
     """Leaves every setting of its process changed."""
     import torch
 
@@ -165,7 +168,7 @@ def unsettles_torch(self, n, seed):
 
 
 @fault
-def spoils_weights(self, n, seed):
+def spoils_weights(self: Faulty, n: int, seed: int) -> pd.DataFrame:
     """Changes the foundation model that it is given."""
     import torch
 
@@ -176,7 +179,7 @@ def spoils_weights(self, n, seed):
 
 
 @fault
-def patches_metrics(self, n, seed):
+def patches_metrics(self: Faulty, n: int, seed: int) -> pd.DataFrame:
     import tabgen.metrics
 
     tabgen.metrics.roc_auc = lambda labels, probabilities: 0.999
@@ -184,7 +187,7 @@ def patches_metrics(self, n, seed):
 
 
 @fault
-def leaves_a_daemon(self, n, seed):
+def leaves_a_daemon(self: Faulty, n: int, seed: int) -> NoReturn:
     """Forks twice into a session of its own, out of reach of its group."""
     if os.fork() == 0:
         os.setsid()
@@ -197,7 +200,7 @@ def leaves_a_daemon(self, n, seed):
 
 
 @fault
-def hides_memory_in_a_daemon(self, n, seed):
+def hides_memory_in_a_daemon(self: Faulty, n: int, seed: int) -> None:
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:
@@ -209,7 +212,7 @@ def hides_memory_in_a_daemon(self, n, seed):
 
 
 @fault
-def forks_idle_children(self, n, seed):
+def forks_idle_children(self: Faulty, n: int, seed: int) -> pd.DataFrame:
     """Their pages are shared: together they are no larger than one."""
     for _ in range(12):
         if os.fork() == 0:
@@ -220,19 +223,19 @@ def forks_idle_children(self, n, seed):
 
 
 @fault
-def stops_its_parent(self, n, seed):
+def stops_its_parent(self: Faulty, n: int, seed: int) -> None:
     os.kill(os.getppid(), signal.SIGSTOP)
     time.sleep(300)
 
 
 @fault
-def closes_every_file(self, n, seed):
+def closes_every_file(self: Faulty, n: int, seed: int) -> pd.DataFrame:
     os.closerange(3, 256)
     return Faulty.sample(self, n, seed)
 
 
 @fault
-def answers_twice(self, n, seed):
+def answers_twice(self: Faulty, n: int, seed: int) -> pd.DataFrame:
     """Its fork comes back into tabgen's code, beside itself."""
     if os.fork() == 0:
         raise RuntimeError("the child raised, the parent was fine")
@@ -241,24 +244,24 @@ def answers_twice(self, n, seed):
 
 
 @fault
-def notes_what_json_cannot_hold(self, n, seed):
+def notes_what_json_cannot_hold(self: Faulty, n: int, seed: int) -> pd.DataFrame:
     self.context.notes["number"] = np.int64(3)
     return Faulty.sample(self, n, seed)
 
 
 @fault
-def notes_a_megabyte(self, n, seed):
+def notes_a_megabyte(self: Faulty, n: int, seed: int) -> pd.DataFrame:
     self.context.notes["trace"] = "x" * 1_000_000
     return Faulty.sample(self, n, seed)
 
 
 @fault
-def raises_control_characters(self, n, seed):
+def raises_control_characters(self: Faulty, n: int, seed: int) -> NoReturn:
     raise ValueError("A\x1b[2J\x1b]0;TITLE\x07 [red]B[/foo] caf\udce9")
 
 
 @fault
-def kills_grandparent(self, n, seed):
+def kills_grandparent(self: Faulty, n: int, seed: int) -> None:
     """Of a cell: what runs the fork server."""
     import psutil
 
@@ -267,7 +270,7 @@ def kills_grandparent(self, n, seed):
 
 
 @fault
-def changes_random_state(self, n, seed):
+def changes_random_state(self: Faulty, n: int, seed: int) -> pd.DataFrame:
     random.seed(1)
     np.random.seed(1)
     import torch
@@ -290,15 +293,15 @@ class Blind:
         import torch
 
         shown = os.environ.get("CUDA_VISIBLE_DEVICES")
-        raise RuntimeError(f"asked for {device}, sees {shown}, initialised: {torch.cuda.is_initialized()}")
+        raise RuntimeError(f"asked for {device}, sees {shown}, initialised: {torch.cuda.is_initialized()}")  # type: ignore[no-untyped-call]
 
 
 @hookimpl
-def tabgen_register_models(register):
+def tabgen_register_models(register: Callable[[type[Blind]], None]) -> None:
     register(Blind)
 
 
 @hookimpl
-def tabgen_register_generators(register):
+def tabgen_register_generators(register: Callable[[type[Generator]], None]) -> None:
     for generator in FAULTS:
         register(generator)

@@ -5,7 +5,7 @@ from graphlib import TopologicalSorter
 import numpy as np
 
 
-def random_dag(n_nodes, n_edges, rng):
+def random_dag(n_nodes: int, n_edges: int, rng: np.random.Generator) -> np.ndarray:
     """Adjacency [i, j] for i -> j; nodes in random order, as algorithms that break ties by it would profit."""
     pairs = np.array([(i, j) for i in range(n_nodes) for j in range(i + 1, n_nodes)])
     graph = np.zeros((n_nodes, n_nodes), dtype=bool)
@@ -14,7 +14,7 @@ def random_dag(n_nodes, n_edges, rng):
     return graph[np.ix_(order, order)]
 
 
-def simulate(graph, n_rows, linear, rng):
+def simulate(graph: np.ndarray, n_rows: int, linear: bool, rng: np.random.Generator) -> np.ndarray:
     """Numbers with additive noise; the non-linear mechanisms are sines and absolute values of each parent."""
     x = np.zeros((n_rows, len(graph)))
     for j in TopologicalSorter({j: np.flatnonzero(graph[:, j]).tolist() for j in range(len(graph))}).static_order():
@@ -26,7 +26,7 @@ def simulate(graph, n_rows, linear, rng):
     return x
 
 
-def hamming(found, truth):
+def hamming(found: np.ndarray, truth: np.ndarray) -> float:
     """Pairs of nodes whose edge differs: absent, added or turned around; an undirected edge counts a half."""
     distance = 0.0
     for i in range(len(truth)):

@@ -1,5 +1,9 @@
+from __future__ import annotations
+
 import sys
 from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 import numpy as np
@@ -13,26 +17,29 @@ from tabgen import FitContext, Table
 from tabgen.datasets import core_datasets
 from tabgen.references import Independent
 from tabgen.sampling import draw_sample, fit_generator
-from tabgen.testing import conformance_checks, easy_table
+from tabgen.testing import Check, conformance_checks, easy_table
 
 sys.path.insert(0, str(Path(__file__).parent))
 from simulate import hamming, random_dag, simulate
 
-QUICK = {"bootstraps": 2}
+if TYPE_CHECKING:
+    from tabgen_causal.independence import Budget
+
+QUICK: dict[str, Any] = {"bootstraps": 2}
 
 
 @pytest.mark.parametrize("check", conformance_checks(SCM, QUICK), ids=str)
-def test_conformance(check):
+def test_conformance(check: Check) -> None:
     check()
 
 
-def fitted(table, generator=None, **settings):
+def fitted(table: Table, generator: SCM | None = None, **settings: Any) -> tuple[SCM, FitContext]:
     generator, context = generator or SCM(**settings), FitContext(seed=0)
     fit_generator(generator, table, context)
     return generator, context
 
 
-def test_causalmix_is_scm_beside_the_real_rows():
+def test_causalmix_is_scm_beside_the_real_rows() -> None:
     assert (SCM.info.mixing, CausalMix.info.mixing) == ("replace", "augment")
     table = easy_table(60)
     first, second = (fitted(table, kind(**QUICK))[0].sample(40, 1) for kind in (SCM, CausalMix))
@@ -40,7 +47,7 @@ def test_causalmix_is_scm_beside_the_real_rows():
 
 
 @pytest.mark.parametrize("linear", [True, False], ids=["linear", "non-linear"])
-def test_a_known_graph_is_recovered_in_part(linear):
+def test_a_known_graph_is_recovered_in_part(linear: bool) -> None:
     """Over six simulated models, the pooled graph is far nearer to the truth than the empty graph (10 edges)."""
     from tabgen_causal.discovery import acyclic, discover
     from tabgen_causal.independence import INDICATOR
@@ -70,11 +77,11 @@ def test_a_known_graph_is_recovered_in_part(linear):
     assert np.mean(distances) < (6 if linear else 9)
 
 
-def test_sampled_rows_keep_pairwise_dependence():
+def test_sampled_rows_keep_pairwise_dependence() -> None:
     """Error of the pairwise mutual informations: clearly smaller than that of independent columns."""
     table = next(d for d in core_datasets() if d.name == "penguin-sex").load()
 
-    def dependence(frame):
+    def dependence(frame: pd.DataFrame) -> np.ndarray:
         codes = [
             frame[c.name].cat.codes
             if c.is_discrete
@@ -87,13 +94,13 @@ def test_sampled_rows_keep_pairwise_dependence():
     real = dependence(table.frame)
     error = {}
     for generator in (SCM(), Independent()):
-        fitted(table, generator)
+        fit_generator(generator, table, FitContext(seed=0))
         sample = draw_sample(generator, table, len(table), 1)
         error[generator.info.name] = np.abs(dependence(sample.frame) - real).mean()
     assert error["scm"] < 0.6 * error["independent"]
 
 
-def test_the_notes_say_what_was_done():
+def test_the_notes_say_what_was_done() -> None:
     generator, context = fitted(easy_table(60), **QUICK)
     notes = context.notes["graph"]
     assert notes["runs"] == {"pc": 2, "fci": 2}
@@ -103,7 +110,7 @@ def test_the_notes_say_what_was_done():
     assert notes["discovery_seconds"] > 0
 
 
-def test_without_time_features_point_to_the_target():
+def test_without_time_features_point_to_the_target() -> None:
     table = easy_table(60)
     generator, context = SCM(), FitContext(seed=0, deadline=0.0)
     fit_generator(generator, table, context)
@@ -111,7 +118,7 @@ def test_without_time_features_point_to_the_target():
     assert set(generator.graph.edges) == {(name, "species") for name in table.schema.names}
 
 
-def test_the_budget_is_counted_in_tests_and_gives_the_same_graph_at_any_speed():
+def test_the_budget_is_counted_in_tests_and_gives_the_same_graph_at_any_speed() -> None:
     table = easy_table(60)
     (_, short), (_, again) = (fitted(table, max_tests=60) for _ in range(2))
     assert short.notes["graph"]["edges"] == again.notes["graph"]["edges"]
@@ -122,7 +129,7 @@ def test_the_budget_is_counted_in_tests_and_gives_the_same_graph_at_any_speed():
     assert none.notes["graph"]["fallback"] == "features -> target"
 
 
-def test_the_graph_does_not_depend_on_the_order_of_the_columns():
+def test_the_graph_does_not_depend_on_the_order_of_the_columns() -> None:
     """PC's colliders are decided by p-value; first come, first kept is what causal-learn does by default."""
     from tabgen_causal.discovery import STRONGER_COLLIDERS, edge_weights
     from tabgen_causal.independence import INDICATOR, Budget
@@ -136,23 +143,23 @@ def test_the_graph_does_not_depend_on_the_order_of_the_columns():
             graph = search_pc(data[:, columns], INDICATOR, Budget())
             back = np.argsort(columns)
             graphs.append(edge_weights(graph)[np.ix_(back, back)])
-        assert np.array_equal(*graphs)
+        assert np.array_equal(graphs[0], graphs[1])
 
 
-def search_pc(data, test, budget):
+def search_pc(data: np.ndarray, test: str, budget: Budget) -> np.ndarray:
     from tabgen_causal.discovery import _search
 
     return _search("pc", data, np.zeros(data.shape[1], dtype=bool), test, 0.05, 3, budget, {})
 
 
-def test_the_target_can_be_made_a_sink():
+def test_the_target_can_be_made_a_sink() -> None:
     generator, _ = fitted(easy_table(90), target="sink", **QUICK)
     assert generator.graph.out_degree("species") == 0
     assert generator.graph.in_degree("species") > 0
 
 
 @pytest.mark.parametrize("evidence", [(0.15, 0.1), (0.2, 0.0), (0.0, 0.35), (0.5, 0.5)])
-def test_a_sink_has_no_effects_however_little_evidence_there_is(evidence):
+def test_a_sink_has_no_effects_however_little_evidence_there_is(evidence: tuple[float, float]) -> None:
     """Below a difference of 0.2 a direction is undecided, and such an edge may go either way: not out of a sink."""
     from tabgen_causal.discovery import acyclic
 
@@ -164,7 +171,7 @@ def test_a_sink_has_no_effects_however_little_evidence_there_is(evidence):
         assert {(i, j) for i, j, _ in dag.edges} == {(0, 2), (1, 2)}
 
 
-def test_features_that_the_target_does_not_lead_to_are_its_parents():
+def test_features_that_the_target_does_not_lead_to_are_its_parents() -> None:
     for target in ("anywhere", "sink"):
         generator, context = fitted(easy_table(120), target=target, **QUICK)
         graph = generator.graph
@@ -177,7 +184,7 @@ def test_features_that_the_target_does_not_lead_to_are_its_parents():
     assert "further_parents" not in context.notes["graph"]
 
 
-def test_effects_and_parents_of_the_target_get_no_second_edge():
+def test_effects_and_parents_of_the_target_get_no_second_edge() -> None:
     """2 -> target -> 0 -> 1, and 3 alone: only 3 is new, since 0 and 1 would close a cycle."""
     from tabgen_causal.generators import _further_parents
 
@@ -186,7 +193,7 @@ def test_effects_and_parents_of_the_target_get_no_second_edge():
     assert _further_parents([], [0, 1], 4) == [(0, 4, 0.0), (1, 4, 0.0)]
 
 
-def test_the_label_keeps_what_many_weak_features_say():
+def test_the_label_keeps_what_many_weak_features_say() -> None:
     """Twelve features that each tell a little: searches join few of them to the label; its mechanism takes all."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import roc_auc_score
@@ -197,13 +204,13 @@ def test_the_label_keeps_what_many_weak_features_say():
     whole = Table.from_frame(pd.DataFrame(x).assign(label=label), "label")
     table, names = whole.take(np.arange(200)), whole.schema.names
 
-    def score(train):
+    def score(train: Table) -> float:
         model = LogisticRegression(max_iter=500).fit(train.frame[names], train.labels)
-        return roc_auc_score(whole.labels[200:], model.predict_proba(whole.frame[names].iloc[200:])[:, 1])
+        return float(roc_auc_score(whole.labels[200:], model.predict_proba(whole.frame[names].iloc[200:])[:, 1]))
 
     scores = [
-        np.mean(
-            [score(draw_sample(fitted(table, connect_target=connect, **QUICK)[0], table, 200, seed)) for seed in (1, 2)]
+        fmean(
+            score(draw_sample(fitted(table, connect_target=connect, **QUICK)[0], table, 200, seed)) for seed in (1, 2)
         )
         for connect in (True, False)
     ]
@@ -211,7 +218,7 @@ def test_the_label_keeps_what_many_weak_features_say():
 
 
 @pytest.mark.parametrize("kind", ["linear", "forest"])
-def test_the_noise_of_a_number_is_that_of_rows_not_fitted_on(kind):
+def test_the_noise_of_a_number_is_that_of_rows_not_fitted_on(kind: str) -> None:
     """y is x plus noise of sd 1: what is drawn must have it, although the model has seen the rows."""
     from tabgen_causal.mechanisms import NumericMechanism, quietly_seeded
 
@@ -231,13 +238,13 @@ def test_the_noise_of_a_number_is_that_of_rows_not_fitted_on(kind):
 
 
 @pytest.mark.parametrize("kind", ["linear", "forest"])
-def test_the_entropy_of_a_drawn_level_is_the_log_loss_on_new_rows(kind):
+def test_the_entropy_of_a_drawn_level_is_the_log_loss_on_new_rows(kind: str) -> None:
     """The bar is 15 %: a classifier as certain of new rows as of those that it was fitted on draws too clean labels."""
     from tabgen_causal.mechanisms import DiscreteMechanism, quietly_seeded
 
     rng = np.random.default_rng(0)
 
-    def rows(n):
+    def rows(n: int) -> tuple[np.ndarray, np.ndarray]:
         x = rng.standard_normal((n, 15))
         return x, np.where(x[:, 0] + x[:, 1] + rng.logistic(size=n) > 0, "l1", "l0")
 
@@ -251,7 +258,7 @@ def test_the_entropy_of_a_drawn_level_is_the_log_loss_on_new_rows(kind):
     assert entropy == pytest.approx(log_loss, rel=0.15)
 
 
-def test_auto_takes_what_predicts_rows_better_that_it_was_not_fitted_on():
+def test_auto_takes_what_predicts_rows_better_that_it_was_not_fitted_on() -> None:
     from tabgen_causal.mechanisms import DiscreteMechanism, NumericMechanism, quietly_seeded
 
     rng = np.random.default_rng(0)
@@ -265,7 +272,7 @@ def test_auto_takes_what_predicts_rows_better_that_it_was_not_fitted_on():
         assert (number.kind, level.kind) == (kind, kind)
 
 
-def test_temperature_one_leaves_probabilities_and_a_high_one_evens_them():
+def test_temperature_one_leaves_probabilities_and_a_high_one_evens_them() -> None:
     from tabgen_causal.mechanisms import SMALLEST_CHANCE, tempered
 
     chances = np.array([[0.7, 0.2, 0.1], [1.0, 0.0, 0.0]])
@@ -275,7 +282,7 @@ def test_temperature_one_leaves_probabilities_and_a_high_one_evens_them():
     assert np.allclose(tempered(chances, 8.0).sum(axis=1), 1)
 
 
-def test_constant_and_repeated_columns_are_put_back():
+def test_constant_and_repeated_columns_are_put_back() -> None:
     table = easy_table(60)
     frame = table.frame.assign(
         one=7.0, twice=3 - 2 * table.frame["length"], hue=table.frame["colour"].astype(str).str.upper().to_numpy()
@@ -288,17 +295,17 @@ def test_constant_and_repeated_columns_are_put_back():
 
 
 @pytest.mark.parametrize("test", ["regression", "fisherz", "chisq"])
-def test_the_other_independence_tests_run(test):
+def test_the_other_independence_tests_run(test: str) -> None:
     _, context = fitted(easy_table(60), test=test, bootstraps=1)
     assert context.notes["graph"]["runs"] == {"pc": 1, "fci": 1}
 
 
 @pytest.mark.parametrize("name", ["IndicatorTest", "RegressionTest"])
-def test_p_values_are_uniform_under_independence_and_small_under_dependence(name):
+def test_p_values_are_uniform_under_independence_and_small_under_dependence(name: str) -> None:
     from tabgen_causal import independence
 
     rng = np.random.default_rng(0)
-    p_values = {"independent": [], "given": [], "dependent": []}
+    p_values: dict[str, list[float]] = {"independent": [], "given": [], "dependent": []}
     for _ in range(150):
         z = rng.standard_normal(200)
         number = z + rng.standard_normal(200)
@@ -322,7 +329,7 @@ def test_p_values_are_uniform_under_independence_and_small_under_dependence(name
         assert stats.kstest(p_values["independent"], "uniform").pvalue > 0.01
 
 
-def test_log_likelihood_is_that_of_scikit_learn():
+def test_log_likelihood_is_that_of_scikit_learn() -> None:
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import log_loss
     from tabgen_causal.independence import multinomial_log_likelihood
@@ -334,7 +341,7 @@ def test_log_likelihood_is_that_of_scikit_learn():
     assert multinomial_log_likelihood(x, y) == pytest.approx(expected, abs=0.05)
 
 
-def test_edge_marks_become_weights():
+def test_edge_marks_become_weights() -> None:
     from tabgen_causal.discovery import acyclic, edge_weights
 
     graph = np.zeros((4, 4))
@@ -353,7 +360,7 @@ def test_edge_marks_become_weights():
     assert len(edges & {(2, 3), (3, 2)}) == 1
 
 
-def test_undecided_edges_make_no_new_colliders():
+def test_undecided_edges_make_no_new_colliders() -> None:
     """0 - 1 - 2 - 3, a little more evidence for 0 -> 1 <- 2 -> 3: too little to make 0 and 2 independent."""
     from tabgen_causal.discovery import acyclic
 
@@ -371,7 +378,7 @@ def test_undecided_edges_make_no_new_colliders():
     assert len(acyclic(weights, 0.3, np.random.default_rng(0)).edges) == 4
 
 
-def test_columns_that_depend_on_each_other_are_connected():
+def test_columns_that_depend_on_each_other_are_connected() -> None:
     """x and its two noisy copies, and a column of noise: the copies get a path, the noise none, the sink no effect."""
     from tabgen_causal.discovery import Dag, connect
     from tabgen_causal.independence import pairwise_test
@@ -388,7 +395,7 @@ def test_columns_that_depend_on_each_other_are_connected():
         assert connect(dag, test, 0.05, sink) == 0
 
 
-def test_connecting_can_be_turned_off():
+def test_connecting_can_be_turned_off() -> None:
     """With this threshold hardly an edge is left, so that all dependence is up to the connecting."""
     for connected in (True, False):
         generator, context = fitted(
@@ -398,6 +405,6 @@ def test_connecting_can_be_turned_off():
         assert (generator.graph.number_of_edges() > 0) == connected
 
 
-def test_settings_that_do_not_exist_are_refused():
+def test_settings_that_do_not_exist_are_refused() -> None:
     with pytest.raises(ValueError, match="anywhere, sink"):
         SCM(target="root")

@@ -1,15 +1,17 @@
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
 from tabgen_ctgan import CTGAN, TVAE, GaussianCopula, _MatchingDecoder, clamp_batch, epochs_for, from_sdv, to_sdv
 
-from tabgen import FitContext, Table
+from tabgen import FitContext, Generator, Table
 from tabgen.datasets import core_datasets
 from tabgen.errors import InvalidOutput
 from tabgen.sampling import draw_sample, fit_generator
-from tabgen.testing import HARD_TABLES, conformance_checks, easy_table
+from tabgen.testing import HARD_TABLES, Check, conformance_checks, easy_table
 
-QUICK = (
+QUICK: tuple[tuple[type[Generator], dict[str, Any]], ...] = (
     (CTGAN, {"steps": 2}),
     (TVAE, {"steps": 60, "width": 64}),
     (GaussianCopula, {}),
@@ -26,13 +28,13 @@ QUICK = (
         if generator is CTGAN or check.name not in ("time-limit", "fresh-process")
     ],  # seconds of imports: once is enough
 )
-def test_conformance(check):
+def test_conformance(check: Check) -> None:
     check()
 
 
 @pytest.mark.parametrize("n_rows", [2, 3, 5, 7, 12, 20, 137, 499, 1000])
 @pytest.mark.parametrize("pac", [1, 3, 10])
-def test_batch_is_one_that_ctgan_can_train_with(n_rows, pac):
+def test_batch_is_one_that_ctgan_can_train_with(n_rows: int, pac: int) -> None:
     batch, used = clamp_batch(n_rows, 500, pac)
     assert batch % 2 == 0
     assert batch % used == 0
@@ -41,7 +43,7 @@ def test_batch_is_one_that_ctgan_can_train_with(n_rows, pac):
 
 
 @pytest.mark.parametrize("name", ["missing-values", "odd-names", "boolean-labels", "integer-levels", "wild-numbers"])
-def test_translation_to_sdv_and_back_is_lossless(name):
+def test_translation_to_sdv_and_back_is_lossless(name: str) -> None:
     table = HARD_TABLES[name]().observed()
     frame, metadata = to_sdv(table)
     assert not frame.isna().any(axis=None)
@@ -49,7 +51,7 @@ def test_translation_to_sdv_and_back_is_lossless(name):
     assert table.like(from_sdv(frame, table)).content_hash == table.content_hash
 
 
-def test_missing_numbers_stay_missing_where_they_were():
+def test_missing_numbers_stay_missing_where_they_were() -> None:
     rng = np.random.default_rng(0)
     label = np.resize(["a", "b"], 300)
     frame = pd.DataFrame({"x": np.where(label == "a", np.nan, rng.standard_normal(300)), "label": label})
@@ -64,13 +66,13 @@ def test_missing_numbers_stay_missing_where_they_were():
 @pytest.mark.parametrize(
     ("n_rows", "steps", "epochs", "done"), [(60, 3000, 3000, 3000), (250, 3000, 1500, 3000), (1000, 3000, 300, 3000)]
 )
-def test_the_budget_is_in_steps_whatever_the_rows(n_rows, steps, epochs, done):
+def test_the_budget_is_in_steps_whatever_the_rows(n_rows: int, steps: int, epochs: int, done: int) -> None:
     batch, _ = clamp_batch(n_rows, 100, 10)
     assert epochs_for(steps, n_rows, batch) == epochs
     assert epochs * max(1, n_rows // batch) == done
 
 
-def test_training_makes_ctgan_better():
+def test_training_makes_ctgan_better() -> None:
     """A few steps must bring the marginals nearer: SDV trains nothing at all when the batch does not fit."""
     table = easy_table(60)
     errors = []
@@ -86,7 +88,7 @@ def test_training_makes_ctgan_better():
 
 
 @pytest.mark.parametrize("discriminator_steps", [1, 3])
-def test_the_short_backward_changes_no_weight(monkeypatch, discriminator_steps):
+def test_the_short_backward_changes_no_weight(monkeypatch: pytest.MonkeyPatch, discriminator_steps: int) -> None:
     import contextlib
 
     import tabgen_ctgan
@@ -103,7 +105,7 @@ def test_the_short_backward_changes_no_weight(monkeypatch, discriminator_steps):
     assert all(torch.equal(shortened[name], as_in_sdv[name]) for name in as_in_sdv)
 
 
-def test_tvae_has_all_classes_where_the_most_likely_one_is_always_the_same():
+def test_tvae_has_all_classes_where_the_most_likely_one_is_always_the_same() -> None:
     """One row in eight is of the second class, which the features do not tell: the most likely class is never it."""
     rng = np.random.default_rng(0)
     label = np.where(np.arange(120) % 8 == 0, "rare", "common")
@@ -119,12 +121,12 @@ def test_tvae_has_all_classes_where_the_most_likely_one_is_always_the_same():
     assert share == pytest.approx(1 / 8, abs=0.04)
 
 
-def test_matching_offsets_give_the_shares_and_keep_the_order_of_the_rows():
+def test_matching_offsets_give_the_shares_and_keep_the_order_of_the_rows() -> None:
     """The rows that become the rare class are those for which its score was highest."""
     import torch
 
     class Decoder:
-        def __call__(self, noise):
+        def __call__(self, noise: torch.Tensor) -> tuple[torch.Tensor, None]:
             return torch.cat([noise, 3 + noise, 0 * noise], dim=1), None
 
     decoder = _MatchingDecoder(Decoder(), slice(1, 3), torch.tensor([0.75, 0.25]), torch.randn(4000, 1))
@@ -136,7 +138,7 @@ def test_matching_offsets_give_the_shares_and_keep_the_order_of_the_rows():
     assert noise[rare].max() == pytest.approx(-0.674, abs=0.1)  # the lower quartile of the standard normal
 
 
-def test_one_copula_for_each_class_keeps_what_the_label_says():
+def test_one_copula_for_each_class_keeps_what_the_label_says() -> None:
     """A narrow class inside a wide one: no correlation of x and the label can say that."""
     rng = np.random.default_rng(0)
     label = np.resize(["narrow", "wide"], 240)
@@ -152,7 +154,7 @@ def test_one_copula_for_each_class_keeps_what_the_label_says():
     assert spread[False]["wide"] / spread[False]["narrow"] < 1.5
 
 
-def test_a_class_of_one_row_is_repeated_and_noted():
+def test_a_class_of_one_row_is_repeated_and_noted() -> None:
     table = HARD_TABLES["class-of-one-row"]()
     generator, context = GaussianCopula(), FitContext(seed=0)
     fit_generator(generator, table, context)
@@ -163,7 +165,7 @@ def test_a_class_of_one_row_is_repeated_and_noted():
     assert (rare["x0"] == table.frame["x0"].iloc[30]).all()
 
 
-def test_copula_keeps_a_real_table_in_range():
+def test_copula_keeps_a_real_table_in_range() -> None:
     table = next(d for d in core_datasets() if d.name == "penguin-sex").load()
     generator = GaussianCopula()
     fit_generator(generator, table, FitContext(seed=0))
@@ -175,5 +177,5 @@ def test_copula_keeps_a_real_table_in_range():
 
 
 @pytest.mark.parametrize("generator", [CTGAN, TVAE, GaussianCopula])
-def test_the_restrictive_licence_is_declared(generator):
+def test_the_restrictive_licence_is_declared(generator: type[Generator]) -> None:
     assert "BUSL-1.1" in generator.info.licence

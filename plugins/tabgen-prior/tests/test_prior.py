@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,21 +11,21 @@ from tabgen_prior import Prior
 from tabgen import FitContext, Table
 from tabgen.errors import TabgenError
 from tabgen.sampling import draw_sample, fit_generator
-from tabgen.testing import conformance_checks, easy_table
+from tabgen.testing import Check, conformance_checks, easy_table
 
 
 @pytest.mark.parametrize("check", conformance_checks(Prior), ids=str)
-def test_conformance(check):
+def test_conformance(check: Check) -> None:
     check()
 
 
-def fitted(table, **settings):
+def fitted(table: Table, **settings: Any) -> Prior:
     generator = Prior(**settings)
     fit_generator(generator, table, FitContext(seed=0))
     return generator
 
 
-def numbers(rows=400):
+def numbers(rows: int = 400) -> Table:
     """Two numbers that are all but the same and tell the label; a skewed third; levels of unequal shares."""
     rng = np.random.default_rng(0)
     x = rng.standard_normal(rows)
@@ -37,7 +39,7 @@ def numbers(rows=400):
     return Table.from_frame(frame, "y")
 
 
-def test_marginals_are_the_tables():
+def test_marginals_are_the_tables() -> None:
     table = numbers()
     samples = [draw_sample(fitted(table), table, 400, seed).frame for seed in range(30)]
     for name in "abc":
@@ -50,7 +52,7 @@ def test_marginals_are_the_tables():
     assert np.mean([shares["u"] for shares in finest]) == pytest.approx(0.7, abs=0.12)
 
 
-def test_dependence_is_the_priors_and_not_the_tables():
+def test_dependence_is_the_priors_and_not_the_tables() -> None:
     table = numbers()
     generator = fitted(table)
     drawn = (draw_sample(generator, table, 300, seed).frame[["a", "b"]] for seed in range(40))
@@ -60,7 +62,7 @@ def test_dependence_is_the_priors_and_not_the_tables():
     assert max(correlations) > 0.3  # nor is there none
 
 
-def test_labels_can_be_learned_from_the_features():
+def test_labels_can_be_learned_from_the_features() -> None:
     table, found = numbers(), []
     generator = fitted(table)
     for seed in range(12):
@@ -74,7 +76,7 @@ def test_labels_can_be_learned_from_the_features():
     assert np.mean(found) > 0.65
 
 
-def test_each_sample_is_another_task():
+def test_each_sample_is_another_task() -> None:
     table = easy_table(90)
     generator = fitted(table)
     a, b = (draw_sample(generator, table, 200, seed) for seed in (1, 2))
@@ -82,6 +84,6 @@ def test_each_sample_is_another_task():
     assert a.frame.equals(draw_sample(generator, table, 200, 1).frame)
 
 
-def test_an_unknown_prior_is_refused():
+def test_an_unknown_prior_is_refused() -> None:
     with pytest.raises(TabgenError, match="prior"):
         fitted(easy_table(60), priors="oracle=1")
