@@ -49,12 +49,14 @@ def progress() -> str:
         ended = f"{len(rows):,} of {freeze['cells']:,} cells, {(rows['status'] == 'ok').sum():,} with scores"
         named = [f"`{name}`", f"`{preset_of(name)}`"]
         lines.append([*named, freeze["arm"], freeze["time"][:10], f"`{freeze['hash'][:12]}`", ended])
-    return table("experiment | preset | primary arm | registered | hash | ended", lines)
+    told: str = table("experiment | preset | primary arm | registered | hash | ended", lines)
+    return told
 
 
 def read(name: str) -> pd.DataFrame:
     """The kept outcomes of one experiment."""
-    return read_rows(ROWS / f"{name}.parquet")
+    rows: pd.DataFrame = read_rows(ROWS / f"{name}.parquet")
+    return rows
 
 
 def ranked(outcomes: pd.DataFrame, arm: str, region: float) -> Ranking:
@@ -97,7 +99,8 @@ def worth_table(outcomes: pd.DataFrame, ranking: Ranking, pairs: list[Pair]) -> 
         shown = ["–" if np.isnan(value) else f"{value:.2f}" for value in measured]
         lines.append([name, f"{record.median_gain:+.1f}", worth, place, against, verdict, *shown])
     head = "method | gain | worth (95 %) | as broken labels | against `bootstrap` (95 %) | verdict"
-    return table(f"{head} | {' | '.join(MEASURES.values())}", lines)
+    told: str = table(f"{head} | {' | '.join(MEASURES.values())}", lines)
+    return told
 
 
 MEASURES = {
@@ -124,7 +127,8 @@ def predictors(outcomes: pd.DataFrame, generators: list[str]) -> str:
         drawn = [correlation(by_table.iloc[rng.integers(len(by_table), size=len(by_table))]) for _ in range(RESAMPLES)]
         low, high = np.nanquantile(drawn, [0.025, 0.975])
         lines.append([name, about(correlation(by_table), Interval(float(low), float(high)))])
-    return table("measure | rank correlation with worth (95 %)", lines)
+    told: str = table("measure | rank correlation with worth (95 %)", lines)
+    return told
 
 
 def contrast_table(ranking: Ranking, pairs: list[Pair]) -> str:
@@ -151,7 +155,8 @@ def gain_table(ranking: Ranking) -> str:
         for r in ranking.methods
         if r.median_gain is not None and r.mean_rank is not None
     ]
-    return table("method | median gain (95 %) | quartile range | mean rank | cells that ended", lines)
+    told: str = table("method | median gain (95 %) | quartile range | mean rank | cells that ended", lines)
+    return told
 
 
 def field() -> dict[str, str]:

@@ -33,7 +33,7 @@ def keep(folder: Path, to: Path) -> None:
     rows = outcomes[columns].sort_values("key", ignore_index=True)
     for column in _of_json(rows):
         rows[column] = [canonical_json(v) if isinstance(v, dict | list) else None for v in rows[column]]
-    for column in rows.select_dtypes("float64"):
+    for column in map(str, rows.select_dtypes("float64")):
         if column.startswith(("seconds", "peak", "spared", "processor")):
             rows[column] = rows[column].astype("float32")
     to.parent.mkdir(parents=True, exist_ok=True)
