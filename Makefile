@@ -20,16 +20,16 @@ test: install browser
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --cov --cov-report=term
 
 docs: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
-	$(BIN)/python benchmarks/study/rows.py docs/_build/study
+	$(BIN)/python benchmarks/study/rows.py docs/_build/study --whole
 	$(BIN)/tabgen leaderboard build docs/_build/study/* -o docs/_build/html/leaderboard --suite core \
 	  --title "Which generator helps tabgen-nano?" --licence CC-BY-4.0
 
 fast: install
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow" tests
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m "not slow" tests
 
 install: $(VENV)/.installed
 

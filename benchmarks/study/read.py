@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from page import fill, table
-from rows import keep, read_rows
+from rows import keep, read_rows, whole
 from run import ORDER, PAPERS, ROBUST, contrasts_of, preset_of
 from scipy import stats
 
@@ -51,6 +51,11 @@ def progress() -> str:
         lines.append([*named, freeze["arm"], freeze["time"][:10], f"`{freeze['hash'][:12]}`", ended])
     told: str = table("experiment | preset | primary arm | registered | hash | ended", lines)
     return told
+
+
+def ended(name: str) -> bool:
+    """Whether all cells of an experiment have ended: none is looked at before, though its rows are kept."""
+    return bool(whole(ROWS / f"{name}.parquet"))
 
 
 def read(name: str) -> pd.DataFrame:
@@ -162,7 +167,7 @@ def gain_table(ranking: Ranking) -> str:
 def field() -> dict[str, str]:
     """Questions 1 and 6."""
     outcomes = read("field")
-    if (ROWS / "gans.parquet").exists():
+    if ended("gans"):
         gans = read("gans")
         outcomes = pd.concat([outcomes, gans[gans["method"].isin(["ctgan", "tvae"])]], ignore_index=True)
     pairs = [pair for name in ("field", "gans") for pair in contrasts_of(name)[1]]
@@ -276,7 +281,7 @@ def more_rows() -> dict[str, str]:
 
 def robustness() -> dict[str, str]:
     """Question 7: each generator's contrast with `bootstrap` in the registered run and in those that differ from it."""
-    kept = {name: read(name) for name in ("field", *ROBUST) if (ROWS / f"{name}.parquet").exists()}
+    kept = {name: read(name) for name in ("field", *ROBUST) if ended(name)}
     columns = {name: compared(rows) for name, rows in kept.items() if name != "other-recipe"}
     if OUTSIDE.exists():
         columns["outside"] = json.loads(OUTSIDE.read_text())
@@ -309,7 +314,7 @@ def universes() -> dict[str, str]:
     """In how many of the analyses that the rows offer each registered contrast is claimed."""
     lines = []
     for name in ("field", "gans", "main"):
-        if not (ROWS / f"{name}.parquet").exists():
+        if not ended(name):
             continue
         named = [(a, b) for a, _, b in (pair.partition("/") for pair in contrasts_of(name)[1])]
         found = to_dict(multiverse(read(name), named, region=contrasts_of(name)[2]))["contrasts"]
@@ -366,7 +371,7 @@ def main() -> None:
                 keep(options.keep / name, ROWS / f"{name}.parquet")
     texts: dict[str, str] = {}
     for name, part in PARTS.items():
-        if name in ("progress", "robustness", "universes") or (ROWS / f"{name}.parquet").exists():
+        if name in ("progress", "robustness", "universes") or ended(name):
             texts |= part()
     fill(PAGE, texts)
 

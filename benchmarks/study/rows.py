@@ -74,6 +74,14 @@ def restore(path: Path, folder: Path) -> int:
     return len(rows)
 
 
+def whole(path: Path) -> bool:
+    """Whether a kept file is there and has a row for every cell that its experiment registered."""
+    if not path.exists():
+        return False
+    registered = json.loads(path.with_suffix(".freeze.json").read_text())
+    return len(pd.read_parquet(path, columns=["key"])) == int(registered["cells"])
+
+
 def _is(value: Any) -> bool:
     return isinstance(value, dict | list) or bool(pd.notna(value))
 
@@ -82,9 +90,11 @@ def main() -> None:
     """Every kept experiment as a run folder."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("output", type=Path, help="folder of the run folders")
+    parser.add_argument("--whole", action="store_true", help="only those of which all cells have ended")
     options = parser.parse_args()
     for path in sorted(KEPT.glob("*.parquet")):
-        print(f"{path.stem}: {restore(path, options.output / path.stem):,} outcomes")
+        if not options.whole or whole(path):
+            print(f"{path.stem}: {restore(path, options.output / path.stem):,} outcomes")
 
 
 if __name__ == "__main__":

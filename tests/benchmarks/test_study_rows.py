@@ -39,3 +39,9 @@ def test_a_kept_row_that_was_changed_is_refused(few: Path, tmp_path: Path) -> No
     rows.to_parquet(few, index=False)
     with pytest.raises(SystemExit, match="is not that of its key"):
         ROWS["restore"](few, tmp_path / "run")
+
+
+def test_an_experiment_is_whole_when_every_registered_cell_has_a_row(few: Path, tmp_path: Path) -> None:
+    assert ROWS["whole"](KEPT)
+    assert not ROWS["whole"](few)
+    assert not ROWS["whole"](tmp_path / "none.parquet")
