@@ -151,6 +151,8 @@ class GeneratorInfo:
         Where its process runs, if not with what tabgen itself is installed with.
     search : mapping of str to Search
         Settings that ``tune`` searches, and where; the defaults lie within.
+    one_class : str
+        A sentence on why a sample may hold one class only, and the mend: said where one does.
     """
 
     name: str
@@ -168,6 +170,7 @@ class GeneratorInfo:
     environment: Environment | None = None
     weights_licence: str = ""
     search: Mapping[str, Search] = field(default_factory=dict)
+    one_class: str = ""
 
 
 @dataclass

@@ -83,7 +83,24 @@ def fit_generator(generator: Generator, table: Table, context: FitContext, text:
 def draw_sample(
     generator: Generator, table: Table, n_rows: int, seed: int, text: TextRule = "nearest", marks: bool = True
 ) -> Table:
+    """``n_rows`` rows from a fitted generator, checked as :func:`draw_rows` does, and for holding several classes.
+
+    Raises
+    ------
+    InvalidOutput
+        As for :func:`draw_rows`, and for rows of one class only.
+    """
+    sample = draw_rows(generator, table, n_rows, seed, text, marks)
+    check_classes(sample, generator.info)
+    return sample
+
+
+def draw_rows(
+    generator: Generator, table: Table, n_rows: int, seed: int, text: TextRule = "nearest", marks: bool = True
+) -> Table:
     """``n_rows`` rows from a fitted generator, checked against the table it was fitted on.
+
+    They may be a part of a sample, and then hold one class: :func:`check_classes` is for whoever has the whole.
 
     Rows of a generator that takes no missing values miss what rows of the table miss
     (:func:`tabgen.missingness.draw_missing`), unless ``marks`` is False. Dates are cast back, and texts that the
@@ -93,7 +110,7 @@ def draw_sample(
     ------
     InvalidOutput
         If the sample has other columns (unless the generator declares it), another number of rows, unknown
-        levels or classes, infinities, missing values in a column that has none, or rows of one class only.
+        levels or classes, infinities, or missing values in a column that has none.
     """
     info = generator.info
     drawn = generator.sample(n_rows, seed)
@@ -123,21 +140,21 @@ def expected_table(info: GeneratorInfo, table: Table, names: Sequence[str]) -> T
 
 
 def check_sample(sample: Table, expected: Table, info: GeneratorInfo, n_rows: int) -> None:
-    """Raise :class:`InvalidOutput` for what a schema does not say: number of rows, missing values, one class only."""
+    """Raise :class:`InvalidOutput` for what a schema does not say: number of rows, missing values."""
     if len(sample) != n_rows:
         raise InvalidOutput(f"{_source(info)} has {len(sample)} rows; {n_rows} were asked for.")
     for column in sample.schema.columns:
         missing = pd.isna(sample.frame[column.name].array)  # a redraw comes through here: no Series is made on the way
         if missing.any() and not expected.frame[column.name].isna().any():
             raise InvalidOutput(f"column '{column.name}' of {_source(info)} has missing values; the real one has none.")
-    check_classes(sample, info)
 
 
 def check_classes(sample: Table, info: GeneratorInfo) -> None:
     """Raise :class:`InvalidOutput` if several rows are all of one class: nothing can be learnt from them."""
     if len(sample) > 1 and len(set(sample.labels.tolist())) < 2:
         only = sample.frame[sample.schema.target].iloc[0]
-        raise InvalidOutput(f"{_source(info)} holds one class only ({only!r}).")
+        hint = f" {info.one_class}" if info.one_class else ""
+        raise InvalidOutput(f"{_source(info)} holds one class only ({only!r}).{hint}")
 
 
 def _with_filled_levels(table: Table) -> Table:

@@ -83,10 +83,9 @@ class Synthesis:
             with self.clock.phase("load"):
                 self.host.wait()
             if self._tune is not None:
-                assert self._score is not None
                 with self.clock.phase("tune"):
                     settings, self._found = choose_settings(
-                        self.host, self._order, self.train, self.seeds["sample"], self._tune, self._score
+                        self.host, self._order, self.train, self.seeds["sample"], self._tune, self._scored
                     )
                 self._order = replace(self._order, settings=settings)
             with self.clock.phase("fit"):
@@ -94,12 +93,19 @@ class Synthesis:
             self._fitted = True
             self._told()
 
+    def _scored(self, sample: Table) -> float:
+        """The score of a trial's rows."""
+        assert self._score is not None
+        check_classes(sample, self.host.info)
+        return self._score(sample)
+
     def redraw(self, n_rows: int, step: int) -> Table:
         """New rows for a step of fine-tuning, of a generator that redraws; never cached."""
         self.fit()
         with self.clock.phase("sample"):
             sample = self.host.sample(n_rows, spawned(self.seeds["sample"], step), fresh=False)
         self._told()
+        check_classes(sample, self.host.info)
         return sample
 
     def draw(self, n_rows: int) -> Table:
@@ -119,7 +125,7 @@ class Synthesis:
             if len(blocks) == 1:
                 order = np.random.default_rng([self.seeds["sample"], size]).permutation(size)
             table = table.take(order[:n_rows])
-            check_classes(table, self.host.info)
+        check_classes(table, self.host.info)  # of the whole: a block may lack what another has
         return Table(table.frame.reset_index(drop=True), table.schema)
 
     def _block(self, number: int, size: int) -> Table:

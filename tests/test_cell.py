@@ -121,6 +121,28 @@ def test_ratio_sets_the_rows_drawn(spied: tuple[Plugins, list[Any]], heart: Data
     assert len({seed for _, seed in blocks}) == 3
 
 
+def test_a_block_of_one_class_is_no_sample_of_one_class(heart: Dataset, two_steps: dict[str, Any]) -> None:
+    """At a larger ratio a rare class may be in some of the blocks only."""
+
+    class Turns(Generator):
+        info = GeneratorInfo("turns", "rows of one class, and of the other at the next draw", one_class="Draw more.")
+
+        def fit(self, table: Table, context: FitContext) -> None:
+            self.table, self.draws = table, 0
+
+        def sample(self, n_rows: int, seed: int) -> pd.DataFrame:
+            rows = self.table.take(np.flatnonzero(self.table.labels == self.draws % 2)).frame
+            self.draws += 1
+            return rows.sample(n_rows, replace=True, random_state=seed)
+
+    plugins = load_plugins(PluginChoice(external=False))
+    plugins.generators.add("turns", Turns, Plugin("turns", "1", "test"))
+    whole, part = cells_of(plugins, heart, ["turns:ratio=2", "turns"], two_steps)[:2]
+    assert run_cell(whole, plugins)["status"] == "ok"
+    with pytest.raises(InvalidOutput, match=r"'turns' holds one class only \('.*'\)\. Draw more\."):
+        run_cell(part, plugins)
+
+
 def test_the_same_cell_twice_gives_the_same_bits(built_in: Plugins, heart: Dataset, two_steps: dict[str, Any]) -> None:
     cell = cells_of(built_in, heart, ["jitter@augment"], two_steps)[1]
     first, second = (run_cell(cell, built_in) for _ in range(2))

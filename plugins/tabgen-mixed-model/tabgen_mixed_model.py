@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tabgen import FitContext, Generator, GeneratorInfo, Limits, Unsupported, hookimpl
-from tabgen.errors import InvalidOutput
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,8 +25,7 @@ class MixedModel(Generator):
     z-scored, levels are their positions; drawn values of integer, categorical and boolean columns are rounded,
     and levels clipped to the valid ones. Labels are drawn from the teacher's probabilities (**ours**; the related
     code takes the most likely class, ``draw_labels=False``, which makes labels cleaner than the real ones and shifts
-    the classes' shares). A teacher that finds one class the most likely of all rows makes an invalid sample, which
-    says so: nothing is put in its place.
+    the classes' shares). A teacher may find one class the most likely of all rows: nothing is put in its place.
 
     Parameters
     ----------
@@ -45,6 +43,8 @@ class MixedModel(Generator):
         citation="Bühler, Purucker, Hutter 2026, CausalMixFT (arXiv 2601.04110); procedure as read by tabgen",
         preload=("sklearn.ensemble", "sklearn.mixture", "sklearn.neural_network", "sklearn.svm"),
         limits=Limits(min_rows=4),
+        one_class="A teacher may find one class the most likely of every row; any but svc has probabilities, by which"
+        " draw_labels=true draws the others as often as they should be.",
     )
 
     def __init__(self, teacher: str = "random", max_components: int = 10, draw_labels: bool = True) -> None:
@@ -74,25 +74,7 @@ class MixedModel(Generator):
         drawn = drawn[rng.permutation(n_rows)]
         unlabelled = np.zeros(n_rows, dtype=int)
         drawn = self._schema.from_matrix(drawn, unlabelled).to_matrix()  # the teacher labels what the rows will hold
-        codes = self._label(teacher, drawn, rng)
-        if n_rows > 1 and len(set(codes.tolist())) == 1:
-            raise self._one_class(teacher, int(codes[0]))
-        return self._schema.from_matrix(drawn, codes)
-
-    def _one_class(self, teacher: Any, code: int) -> InvalidOutput:
-        share = (self._labels == code).mean()
-        drawn = self.draw_labels and hasattr(teacher, "predict_proba")
-        only = f"{self._schema.classes[code]!r}, {share:.0%} of the real rows"
-        return InvalidOutput(
-            f"the sample of generator 'mixed-model' holds one class only ({only}):"
-            f" its teacher, {type(teacher).__name__}, "
-            + (
-                "drew no other for any of the rows; ask for more rows."
-                if drawn
-                else "finds it the most likely class of every row; draw_labels=true with a teacher that has"
-                " probabilities (any but svc) draws the others as often as they should be."
-            )
-        )
+        return self._schema.from_matrix(drawn, self._label(teacher, drawn, rng))
 
     def _mixture(self, rng: np.random.Generator) -> Any:
         """A mixture with hyper-parameters at random, fitted on the real features."""

@@ -23,7 +23,7 @@ from tabgen.host.channel import ChannelClosed, receive_rows, send_rows
 from tabgen.host.forks import FAULT
 from tabgen.plugins import Plugins, Source
 from tabgen.randomness import same_start
-from tabgen.sampling import draw_sample, fit_generator
+from tabgen.sampling import draw_rows, fit_generator
 from tabgen.table import Schema, Table
 from tabgen.text import kept_notes, one_line
 
@@ -67,7 +67,7 @@ class Answers:
         """Rows, checked, as they travel."""
         if request["fresh"]:
             same_start(request["seed"])
-        return to_arrow(draw_sample(self.generator, self.train, request["rows"], request["seed"]))
+        return to_arrow(draw_rows(self.generator, self.train, request["rows"], request["seed"]))
 
     def _check_identity(self, request: dict[str, Any]) -> None:
         """That what is loaded here is what was planned: it decides under which key the rows are kept."""

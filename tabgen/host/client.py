@@ -17,7 +17,7 @@ from tabgen.generator import FitContext, Generator, GeneratorInfo, make_generato
 from tabgen.host.channel import ChannelClosed, receive_rows, send_rows
 from tabgen.models.base import FoundationModel
 from tabgen.randomness import same_start
-from tabgen.sampling import check_sample, draw_sample, expected_table, fit_generator, texts_kept_back
+from tabgen.sampling import check_sample, draw_rows, expected_table, fit_generator, texts_kept_back
 from tabgen.standins import TextRule, stand_back, stand_in
 from tabgen.table import Table
 from tabgen.text import kept_notes, one_line
@@ -74,7 +74,7 @@ class Host(Protocol):
     def fit(self, order: FitOrder, train: Table) -> None: ...
 
     def sample(self, n_rows: int, seed: int, fresh: bool) -> Table:
-        """Checked rows; with ``fresh`` they depend on nothing that was drawn before."""
+        """Checked rows, of one class perhaps; with ``fresh`` they depend on nothing that was drawn before."""
 
 
 class RemoteHost:
@@ -186,7 +186,7 @@ class HostHere:
     def sample(self, n_rows: int, seed: int, fresh: bool) -> Table:
         if fresh:
             same_start(seed)
-        sample = draw_sample(self.generator, self._train, n_rows, seed, self._text)
+        sample = draw_rows(self.generator, self._train, n_rows, seed, self._text)
         self._note()
         return sample
 
