@@ -272,6 +272,45 @@ def latex_table(frame: pd.DataFrame) -> str:
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
 
+METHOD_WIDTH = 14
+SPARED = ("s/cell", "ok", "ties", "w/t/l")
+"""Columns of the ranking that a narrow window goes without, in this order."""
+
+
+def _too_wide(widths: dict[str, int], room: int) -> list[str]:
+    """The columns to leave out, so that the others fit, each with two spaces beside it."""
+    left_out: list[str] = []
+    for name in SPARED:
+        if sum(width + 2 for column, width in widths.items() if column not in left_out) <= room:
+            break
+        left_out.append(name)
+    return left_out
+
+
+def _ranking_rows(ranking: Ranking, tunes: bool, level: str) -> list[dict[str, str]]:
+    """What the terminal's table says of each method, by column."""
+    last = "optimism" if tunes else "worth"
+    letters = ranking.letters()
+    rows: list[dict[str, str]] = []
+    for record in ranking.methods:
+        interval = record.median_gain_interval
+        against = [record.wins, record.ties, record.losses]
+        rows.append(
+            {
+                "rank": _number(record.mean_rank, 2),
+                "ranks": "-".join(map(str, record.rank_set)) if record.rank_set else "",
+                "ties": letters.get(record.method, ""),
+                "gain": _number(record.median_gain, 3, signed=True),
+                f"{level} interval": f"{interval.low:+.2f} .. {interval.high:+.2f}" if interval else "",
+                "w/t/l": "" if None in against else "/".join(map(str, against)),
+                last: _number(record.optimism, 3, signed=True) if tunes else _worth(record),
+                "ok": f"{record.cells_ok}/{record.cells}",
+                "s/cell": _number(record.seconds_total, 1),
+            }
+        )
+    return rows
+
+
 def print_ranking(ranking: Ranking, console: Console, everything: bool = False) -> None:
     """The terminal's table, one row a method, then the tests and the verdicts; every pair where everything is asked."""
     from rich import box
@@ -286,47 +325,30 @@ def print_ranking(ranking: Ranking, console: Console, everything: bool = False) 
         highlight=False,
     )
     tunes = ARMS[ranking.arm].tunes
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("method", overflow="fold", min_width=14)
-    last = ("optimism",) if tunes else ("worth",)
-    letters = ranking.letters()
     level = f"{1 - ranking.alpha:.0%}"
-    for column in (
-        "rank",
-        "ranks",
-        "ties",
-        "gain",
-        f"{level} interval",
-        "w/t/l",
-        *last,
-        "ok",
-        "s/cell",
-    ):
-        table.add_column(column, justify="right", no_wrap=True)
-    for record in ranking.methods:
-        interval = record.median_gain_interval
-        against = [record.wins, record.ties, record.losses]
-        table.add_row(
-            record.method,
-            _number(record.mean_rank, 2),
-            "-".join(map(str, record.rank_set)) if record.rank_set else "",
-            letters.get(record.method, ""),
-            _number(record.median_gain, 3, signed=True),
-            f"{interval.low:+.2f} .. {interval.high:+.2f}" if interval else "",
-            "" if None in against else "/".join(map(str, against)),
-            *([_number(record.optimism, 3, signed=True)] if tunes else [_worth(record)]),
-            f"{record.cells_ok}/{record.cells}",
-            _number(record.seconds_total, 1),
-        )
+    rows = _ranking_rows(ranking, tunes, level)
+    widths = {name: max(len(text) for text in (name, *(row[name] for row in rows))) for name in rows[0]} if rows else {}
+    left_out = _too_wide(widths, console.width - METHOD_WIDTH - 2)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("method", overflow="fold", min_width=METHOD_WIDTH)
+    for name in widths:
+        if name not in left_out:
+            table.add_column(name, justify="right", no_wrap=True)
+    for record, row in zip(ranking.methods, rows, strict=True):
+        table.add_row(record.method, *(text for name, text in row.items() if name not in left_out))
     console.print(table)
+    if left_out:
+        console.print(f"Also {', '.join(left_out)}: in a wider window, or with --json.", highlight=False)
     meaning = (
         "optimism: validation gain minus test gain."
         if tunes
         else "worth: how many of the real rows give the same score as context; < and >: beyond the learning curve"
         " on more than half of the cells."
     )
-    possible = f"ranks: those left possible, all at once at {level}; one letter under 'ties': not told apart."
-    console.print(f"{possible} w/t/l: datasets won, tied, lost against 'real'. {meaning}", highlight=False)
+    possible = f"ranks: those left possible, all at once at {level}"
+    possible += "." if "ties" in left_out else "; one letter under 'ties': not told apart."
+    won = "" if "w/t/l" in left_out else " w/t/l: datasets won, tied, lost against 'real'."
+    console.print(f"{possible}{won} {meaning}", highlight=False)
     if ranking.resolution is not None:
         console.print(resolution_line(ranking), highlight=False, markup=False)
     for line in [*ranking.noise(), *omnibus_lines(ranking)]:

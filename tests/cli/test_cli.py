@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from tabgen import GeneratorAugmentedClassifier
 from tabgen.cli import app
 from tabgen.cli.answer import so_far
+from tabgen.cli.rank import SPARED
 from tabgen.datasets import CORE
 from tabgen.outcome import Outcome
 from tabgen.plugins import Plugins
@@ -199,6 +200,22 @@ def test_rank_prints_csv_and_latex(finished: Path) -> None:
     latex = invoke("rank", str(finished), "--latex")
     assert r"a\_b\&c & " in latex
     assert latex.count(r"\\") == 4
+
+
+def test_a_narrow_window_goes_without_columns_and_says_which(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def heads(columns: str) -> tuple[list[str], str]:
+        monkeypatch.setenv("COLUMNS", columns)
+        output = CliRunner().invoke(app, ["rank", str(finished)], catch_exceptions=False).output
+        return next(line.split() for line in output.splitlines() if line.split()[:1] == ["method"]), output
+
+    wide, all_of_it = heads("160")
+    assert {"ties", "ok", "s/cell"} <= set(wide)
+    assert "in a wider window" not in all_of_it
+    narrow, output = heads("80")
+    left_out = [name for name in wide if name not in narrow]
+    assert left_out
+    assert set(left_out) <= set(SPARED)
+    assert all(name in output.partition("Also ")[2].partition(":")[0] for name in left_out)
 
 
 def test_rank_says_whose_rows_teach_nothing(finished: Path, tmp_path: Path) -> None:
