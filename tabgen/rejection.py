@@ -12,7 +12,7 @@ from tabgen.constraints import Constraint, all_met
 from tabgen.errors import ConstraintError, InvalidOutput
 from tabgen.generator import Generator
 from tabgen.randomness import spawned
-from tabgen.sampling import draw_sample
+from tabgen.sampling import check_classes, draw_rows, draw_sample
 from tabgen.table import Table
 
 DRAWS_PER_ROW, LEAST_DRAWS = 100, 1000
@@ -69,18 +69,22 @@ def draw_where(
     kept: list[Table] = []
     alone = [0] * len(constraints)
     drawn = met = 0
+    classes: set[int] = set()
     size = min(max(n_rows, BATCH), most)
     while met < n_rows:
         if drawn == most:
             raise ConstraintError(_at_the_bound(constraints, alone, met, drawn, n_rows, table, generator.info.name))
-        batch = draw_sample(generator, table, size, spawned(seed, len(kept)) if kept else seed)
+        batch = draw_rows(generator, table, size, spawned(seed, len(kept)) if kept else seed)
         _check_columns(batch, kept, constraints)
         alone = [count + int(each.met(batch.frame).sum()) for count, each in zip(alone, constraints, strict=True)]
         good = all_met(constraints, batch.frame)
         kept.append(Table(batch.frame[good], batch.schema))
+        classes |= set(batch.labels.tolist())
         drawn, met = drawn + size, met + int(good.sum())
         lacking = 1.2 * (n_rows - met) * drawn / met if met else 2.0 * drawn
         size = min(max(math.ceil(lacking), BATCH), max(LARGEST_BATCH, n_rows), most - drawn)
+    if len(classes) == 1:  # of all that was drawn: one class of what is kept may be what is asked for
+        check_classes(batch, generator.info)
     frame = pd.concat([each.frame for each in kept]).head(n_rows).reset_index(drop=True)
     return Table(frame, kept[0].schema), Acceptance(drawn, met)
 

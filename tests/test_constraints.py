@@ -125,6 +125,31 @@ def test_one_class_may_be_asked_for() -> None:
     assert set(sample.frame["ill"]) == {"yes"}
 
 
+class Turns(Generator):
+    """Rows of one class, and of the other at the next draw."""
+
+    info = GeneratorInfo("turns", "the classes by turns", accepts_missing=True)
+
+    def __init__(self, turns: int = 2) -> None:
+        self.turns, self.draws = turns, 0
+
+    def fit(self, table: Table, context: FitContext) -> None:
+        self.table = table
+
+    def sample(self, n_rows: int, seed: int) -> pd.DataFrame:
+        rows = self.table.take(np.flatnonzero(self.table.labels == self.draws % self.turns)).frame
+        self.draws += 1
+        return rows.sample(n_rows, replace=True, random_state=seed)
+
+
+def test_one_draw_may_hold_one_class_but_not_all_of_them() -> None:
+    constraints = read_all(["age >= 65"], {}, TABLE.schema)  # a third of the rows of either class
+    sample, _ = draw_where(fitted(Turns()), TABLE, 300, 0, constraints)
+    assert set(sample.frame["ill"]) == {"yes", "no"}
+    with pytest.raises(InvalidOutput, match=r"'turns' holds one class only \('no'\)"):
+        draw_where(fitted(Turns(turns=1)), TABLE, 300, 0, constraints)
+
+
 def test_without_constraints_the_rows_are_those_of_a_plain_draw() -> None:
     generator = fitted(Bootstrap())
     sample, acceptance = draw_where(generator, TABLE, 20, 3)
