@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from page import fill, table
-from rows import keep, read_rows, whole
+from rows import keep, read_rows, registered, whole
 from run import ORDER, PAPERS, ROBUST, contrasts_of, preset_of
 from scipy import stats
 
@@ -287,11 +287,9 @@ def robustness() -> dict[str, str]:
         columns["outside"] = json.loads(OUTSIDE.read_text())
     generators = [name for name in columns["field"] if all(name in column for column in columns.values())]
     lines = [[name, *(column[name]["told"] for column in columns.values())] for name in generators]
-    here = [columns["field"][name]["gain"] for name in generators]
-    orders = [
-        float(stats.spearmanr(here, [c[name]["gain"] for name in generators]).statistic) for c in columns.values()
-    ]
-    lines.append(["*rank correlation with `field`*", "", *(f"{order:+.2f}" for order in orders[1:])])
+    here, *others = ([column[name]["gain"] for name in generators] for column in columns.values())
+    orders = [float(stats.spearmanr(here, there).statistic) for there in others]
+    lines.append(["*rank correlation with `field`*", "", *(f"{order:+.2f}" for order in orders)])
     told = {"robustness": table("generator | " + " | ".join(f"`{name}`" for name in columns), lines)}
     if "other-recipe" in kept:
         arm, pairs, region = contrasts_of("other-recipe")
@@ -308,6 +306,13 @@ def compared(outcomes: pd.DataFrame) -> dict[str, dict[str, Any]]:
         pair.method: {"gain": gains[pair.method], "told": f"{pair.estimate:+.1f} {pair.verdict}"}
         for pair in judged(ranking, pairs, region)
     }
+
+
+def keep_figures(folder: Path) -> None:
+    """Of tables that are not ours to publish: no rows, and the figures when all of the cells have ended."""
+    outcomes = load_results(folder)
+    if len(outcomes) == registered(folder / "freeze.json"):
+        OUTSIDE.write_text(json.dumps(compared(outcomes), indent=1) + "\n")
 
 
 def universes() -> dict[str, str]:
@@ -365,8 +370,8 @@ def main() -> None:
         for name in (*ORDER, *ROBUST):
             if not (options.keep / name / "outcomes.sqlite").exists():
                 continue
-            if name == "outside":  # tables that are not ours to publish: their figures are kept, their rows are not
-                OUTSIDE.write_text(json.dumps(compared(load_results(options.keep / name)), indent=1) + "\n")
+            if name == "outside":
+                keep_figures(options.keep / name)
             else:
                 keep(options.keep / name, ROWS / f"{name}.parquet")
     texts: dict[str, str] = {}

@@ -78,8 +78,12 @@ def whole(path: Path) -> bool:
     """Whether a kept file is there and has a row for every cell that its experiment registered."""
     if not path.exists():
         return False
-    registered = json.loads(path.with_suffix(".freeze.json").read_text())
-    return len(pd.read_parquet(path, columns=["key"])) == int(registered["cells"])
+    return len(pd.read_parquet(path, columns=["key"])) == registered(path.with_suffix(".freeze.json"))
+
+
+def registered(freeze: Path) -> int:
+    """How many cells a registration has."""
+    return int(json.loads(freeze.read_text())["cells"])
 
 
 def _is(value: Any) -> bool:

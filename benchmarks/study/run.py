@@ -21,13 +21,13 @@ from pathlib import Path
 from tabgen.spec import read_preset
 
 ORDER = ("field", "gans", "main", "few-rows", "more-rows", "mixing")
-ROBUST = {
-    "other-model": ("study-robust", ["--model", "tabgen-small"]),
-    "earlier-model": ("study-robust", []),
-    "outside": ("study-robust", []),
-    "other-recipe": ("study", ["--recipe", "autogluon", "--folds", "1", "--tuning-seeds", "1"]),
+ROBUST: dict[str, tuple[str, dict[str, str | None]]] = {
+    "other-model": ("study-robust", {"model": "tabgen-small"}),
+    "earlier-model": ("study-robust", {"model": None}),
+    "outside": ("study-robust", {"suite": None}),
+    "other-recipe": ("study", {"recipe": "autogluon", "folds": "1", "tuning-seeds": "1"}),
 }
-"""Question 7: experiment -> its preset, and what of it is other."""
+"""Question 7: experiment -> its preset, and what of it is other; what is None, a folder, is to be given."""
 YARDSTICKS = ("real", "zero-shot", "bootstrap", "independent", "noise", "shuffled-labels")
 PAPERS = ("causalmix", "scm", "ctgan", "tabebm", "tableaugment", "mixed-model")
 
@@ -68,11 +68,11 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     for name in options.only.split(","):
-        if (name, options.model) == ("earlier-model", None) or (name, options.suite) == ("outside", None):
-            parser.error(f"{name} needs {'--model' if name == 'earlier-model' else '--suite'} FOLDER.")
-        experiment, folder = ["--preset", preset_of(name), *ROBUST.get(name, ("", []))[1]], options.output / name
-        experiment += ["--model", options.model] if name == "earlier-model" else []
-        experiment += ["--suite", options.suite] if name == "outside" else []
+        experiment, folder = ["--preset", preset_of(name)], options.output / name
+        for flag, value in ROBUST[name][1].items() if name in ROBUST else ():
+            if (other := value or getattr(options, flag)) is None:
+                parser.error(f"{name} needs --{flag} FOLDER.")
+            experiment += [f"--{flag}", other]
         tabgen = [sys.executable, "-m", "tabgen"]
         if not (folder / "freeze.json").exists():
             arm, contrasts, region = contrasts_of(name)
