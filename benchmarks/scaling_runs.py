@@ -11,8 +11,8 @@ Every run is a model of 3 layers x 48 from the same random weights, the same ste
 - `one prior`, `two priors`: mechanisms alone; mechanisms and rules
 - `fixed`, `target`: on from `all` by half as many steps again, on the same priors as they are, or leaning towards the
   regions where `all` is behind forests and boosting (`tabgen gap`)
-- `tabgen-small`, where its folder lies beside them: the run of the shipped model (docs/model-card.md has its line), for
-  the law of volume at a larger size
+- `tabgen-small`, where its folder lies beside them: the run of the shipped model (its line: docs/model-card-small.md),
+  for the law of volume at a larger size
 
 Scored on unseen synthetic tasks (log-loss), on `core` by domain, and on the development suite's tables (ROC-AUC, no
 gradient): differences to `all` (of `target` to `fixed`, of a checkpoint to the end of its run) with 95 % intervals by
@@ -160,7 +160,7 @@ def read_runs(where: Path) -> None:
     curves: dict[str, Curve] = {name: curve_of(folder_of(where, name), unseen) for name in names}
     kept: Kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
     wanted = {name: folder_of(where, name) for name in names}
-    for name in {"all", SMALL} & set(names):
+    for name in (name for name in ("all", SMALL) if name in names):
         for path in (folder_of(where, name) / "checkpoints").glob("*-tasks"):
             wanted[f"{name}, {int(path.name.split('-')[0])}"] = path
     for name, checkpoint in wanted.items():

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from tabgen.plugins import Plugins
 
 AS_JSON = typer.Option(False, "--json", help="Print JSON instead of a table.")
@@ -41,8 +43,13 @@ def show(rows: list[dict[str, Any]], columns: list[str], as_json: bool, key: str
     for cells in texts:
         table.add_row(*cells[: len(shown)])
     console.print(table)
-    if left_out := [column.replace("_", " ") for column in columns[len(shown) :]]:
-        console.print(f"Also {', '.join(left_out)}: in a wider window, or with --json.", highlight=False)
+    say_left_out(console, [column.replace("_", " ") for column in columns[len(shown) :]])
+
+
+def say_left_out(console: Console, columns: list[str]) -> None:
+    """Which columns of a table a window has no room for, if any."""
+    if columns:
+        console.print(f"Also {', '.join(columns)}: in a wider window, or with --json.", highlight=False)
 
 
 WRAPPED = 36

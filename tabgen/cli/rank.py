@@ -317,6 +317,7 @@ def print_ranking(ranking: Ranking, console: Console, everything: bool = False) 
     from rich.table import Table
 
     from tabgen.arms import ARMS
+    from tabgen.cli.listings import say_left_out
 
     pool = ranking.pool
     console.print(
@@ -337,8 +338,7 @@ def print_ranking(ranking: Ranking, console: Console, everything: bool = False) 
     for record, row in zip(ranking.methods, rows, strict=True):
         table.add_row(record.method, *(text for name, text in row.items() if name not in left_out))
     console.print(table)
-    if left_out:
-        console.print(f"Also {', '.join(left_out)}: in a wider window, or with --json.", highlight=False)
+    say_left_out(console, left_out)
     meaning = (
         "optimism: validation gain minus test gain."
         if tunes

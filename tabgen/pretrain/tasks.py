@@ -39,16 +39,18 @@ def _tabicl(family: str) -> Prior:
     return sample
 
 
+SLOW = ("tabicl-mlp", "tabicl-tree", "tabicl-graph")
+"""The tabicl package's families, of which one task takes a tenth of a second."""
 PRIORS: dict[str, Prior] = {
     "mechanisms": sample_mechanisms,
     "rules": sample_rules,
     "levels": sample_levels,
     "collinear": sample_collinear,
-    **{name: _tabicl(name) for name in ("tabicl-mlp", "tabicl-tree", "tabicl-graph")},
+    **{name: _tabicl(name) for name in SLOW},
 }
 
 MOST_TASKS = 16
-"""In a batch of the tabicl package's, each of which takes a tenth of a second; it counts no less for that."""
+"""In a batch of a slow prior; it counts no less for that."""
 GROUP = 4
 """Tasks drawn from a prior at once; a batch is several draws, so that it holds several kinds of mechanism."""
 FEW_ROWS, FEW_COLUMNS = 250, 8
@@ -189,7 +191,7 @@ def _drawn(
     classes = 2 if rng.random() < 0.45 else int(rng.integers(2, curriculum.limit(curriculum.classes, index) + 1))
     tasks = max(1 if curriculum.task_cells else 2, min(curriculum.tasks, curriculum.cells // (rows * (features + 1))))
     name = str(rng.choice(list(priors), p=np.array(list(priors.values())) / sum(priors.values())))
-    if name.startswith("tabicl"):
+    if name in SLOW:
         tasks = min(tasks, MOST_TASKS)
     return _Layout(name, tasks, rows, features, classes, rng, generator)
 
