@@ -24,7 +24,7 @@ from pyarrow import csv as arrow_csv
 
 from tabgen.errors import DataError, TableWarning
 from tabgen.parsing import TextStyle, parse_columns
-from tabgen.unpack import MOST_COLUMNS, check_feather, check_parquet, check_workbook, unpacked
+from tabgen.unpack import MOST_COLUMNS, check_parquet, check_workbook, read_feather, unpacked
 
 DELIMITERS = (",", ";", "\t", "|")
 EXPECTED = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
@@ -172,10 +172,7 @@ def _read_arrow(path: Path, ending: str) -> pd.DataFrame:
         check_parquet(path)
         table = parquet.ParquetFile(path).read()
     else:
-        from pyarrow import feather
-
-        check_feather(path)
-        table = feather.read_table(path)
+        table = read_feather(path)
     table.validate(full=True)  # a broken file's offsets point anywhere: following them ends the interpreter
     whole = {pa.int64(): pd.Int64Dtype(), pa.uint64(): pd.UInt64Dtype()}  # numpy has no whole numbers with gaps
     frame: pd.DataFrame = table.to_pandas(types_mapper=whole.get)

@@ -8,6 +8,7 @@ import hashlib
 import io
 import lzma
 import re
+import struct
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +24,7 @@ MOST_BYTES = 2_000_000_000
 MOST_COMPRESSION, FREE_BYTES = 200, 100_000_000
 """Tables pack 3- to 40-fold, bombs a thousandfold; what unpacks to less than ``FREE_BYTES`` may pack as it likes."""
 MOST_CELLS = 250_000_000
-"""Of a Parquet file: with 8 bytes each as large as ``MOST_BYTES``."""
+"""Of a Parquet or Feather file: with 8 bytes each as large as ``MOST_BYTES``."""
 MOST_COLUMNS = 100_000
 """Of a text file."""
 MOST_SHEET = 50_000_000
@@ -33,7 +34,11 @@ MOST_DESCRIPTION = 10_000_000
 PIECE = 1 << 20
 READERS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
 ZSTD = b"\x28\xb5\x2f\xfd"
-FEATHER = b"ARROW1"
+FEATHER, FEATHER_HEADER = b"ARROW1", 8
+MESSAGE_HEADER, DICTIONARY_BATCH, BATCH_ROWS, BATCH_BUFFERS, BATCH_PACKING = 2, 1, 0, 2, 3
+"""Which field of its table in Arrow's format."""
+UNPACKED_LENGTH, NOT_PACKED = 8, -1
+"""Bytes of a packed buffer's length, and what stands there if the buffer is not packed after all."""
 
 
 def check_size(path: Path, most: int = MOST_BYTES, what: str = "a table's file", mend: str = "take fewer rows") -> None:
@@ -86,16 +91,109 @@ def unpacked(path: Path) -> bytes:
     return content
 
 
-def check_feather(path: Path) -> None:
-    """Raise :class:`DataError` for a Feather file that is too large, or has a column whose values hold others."""
+def read_feather(path: Path) -> pa.Table:
+    """The table of a Feather file.
+
+    Its messages are read one after the other, as they were measured: the footer, which might point elsewhere, is not.
+
+    Raises
+    ------
+    DataError
+        If it is too large or would unpack to too much, or has a column whose values hold others; others if it is
+        broken.
+    """
     import pyarrow as pa
+    from pyarrow import feather
 
     check_size(path)
-    with path.open("rb") as file:
-        first = file.read(len(FEATHER))
-    if first == FEATHER:  # the older format has no such columns
-        with pa.OSFile(str(path)) as source:
-            check_flat(pa.ipc.open_file(source).schema, path)
+    with pa.OSFile(str(path)) as file:
+        content = file.read_buffer()
+        if content[: len(FEATHER)].to_pybytes() != FEATHER:  # the older format: not packed, no such columns
+            return feather.read_table(path)
+        messages = content.slice(FEATHER_HEADER)
+        with pa.ipc.open_stream(messages) as stream:
+            check_flat(stream.schema, path)
+            _check_feather(messages, len(stream.schema), path)
+            table = stream.read_all()
+        views = sum(_view_bytes(chunk) for column in table.columns for chunk in column.chunks)
+        if views > MOST_BYTES:
+            raise _too_much(path, MOST_BYTES)
+        return table
+
+
+def _check_feather(messages: pa.Buffer, n_columns: int, path: Path) -> None:
+    """Raise :class:`DataError` if what the messages say they hold is too much; none of it is unpacked."""
+    import pyarrow as pa
+
+    limit, size, cells = _limit(len(messages)), 0, 0
+    for message in pa.ipc.MessageReader.open_stream(messages):
+        if message.type not in ("record batch", "dictionary"):
+            continue
+        rows, unpacked_size = _batch_extent(message)
+        size += unpacked_size
+        cells += rows * (n_columns if message.type == "record batch" else 1)
+        if cells > MOST_CELLS:
+            raise _too_many_cells(path, cells)
+        if size > limit:
+            raise _too_much(path, limit)
+
+
+def _batch_extent(message: pa.Message) -> tuple[int, int]:
+    """Rows of a message's batch, and the bytes that its buffers unpack to.
+
+    pyarrow does not tell them, so they are read where Arrow's format has them (flatbuffers of ``Message.fbs``, format
+    1.5): each buffer's place in the body, and, where the batch is packed, its length before packing in front of it.
+    """
+    import pyarrow as pa
+
+    told, body = message.metadata.to_pybytes(), message.body
+
+    def number(kind: str, at: int, source: Any = told) -> int:
+        return int(struct.unpack_from("<" + kind, source, at)[0])
+
+    def field(table: int, i: int) -> int:
+        """Where a table has its ``i``-th field; 0 where it has none."""
+        fields = table - number("i", table)
+        known = 4 + 2 * i < number("H", fields)
+        offset = number("H", fields + 4 + 2 * i) if known else 0
+        return table + offset if offset else 0
+
+    def follow(at: int) -> int:
+        return at + number("I", at)
+
+    batch = follow(field(follow(0), MESSAGE_HEADER))
+    if message.type == "dictionary":
+        batch = follow(field(batch, DICTIONARY_BATCH))
+    rows = number("q", field(batch, BATCH_ROWS)) if field(batch, BATCH_ROWS) else 0
+    packed, size = bool(field(batch, BATCH_PACKING)), 0
+    if field(batch, BATCH_BUFFERS):
+        buffers = follow(field(batch, BATCH_BUFFERS))
+        for i in range(number("I", buffers)):
+            offset, length = (number("q", buffers + 4 + 16 * i + part) for part in (0, 8))
+            before = number("q", offset, body) if packed and length >= UNPACKED_LENGTH else NOT_PACKED
+            if min(offset, length, before - NOT_PACKED) < 0:
+                raise pa.ArrowInvalid(f"a buffer of {length} bytes at {offset} that holds {before}")
+            size += length if before == NOT_PACKED else before
+    return rows, size
+
+
+def _view_bytes(column: pa.Array) -> int:
+    """Bytes of the texts of a column of views, of which any number may show the same bytes; 0 of another column."""
+    import numpy as np
+    import pyarrow as pa
+
+    if isinstance(column, pa.DictionaryArray):
+        column = column.dictionary
+    if not (pa.types.is_string_view(column.type) or pa.types.is_binary_view(column.type)):
+        return 0
+    views = np.frombuffer(column.buffers()[1], dtype=np.int32).reshape(-1, 4)  # each begins with its length
+    return int(views[column.offset : column.offset + len(column), 0].sum(dtype=np.int64))
+
+
+def _too_many_cells(path: Path, cells: int) -> DataError:
+    return DataError(
+        f"{path} says it has {cells:,} values; at most {MOST_CELLS:,} are read: take fewer rows or columns."
+    )
 
 
 def _limit(packed: int) -> int:
@@ -159,10 +257,7 @@ def check_parquet(path: Path) -> None:
         told, columns = file.metadata, [file.schema.column(i) for i in range(len(file.schema.names))]
     cells = told.num_rows * told.num_columns
     if cells > MOST_CELLS:
-        raise DataError(
-            f"{path} says it has {told.num_rows:,} rows of {told.num_columns:,} columns, {cells:,} values; at most"
-            f" {MOST_CELLS:,} are read: take fewer rows or columns."
-        )
+        raise _too_many_cells(path, cells)
     limit = _limit(path.stat().st_size)
     size = sum(told.row_group(i).total_byte_size for i in range(told.num_row_groups))
     if size > limit:

@@ -115,7 +115,7 @@ def test_a_parquet_file_of_one_repeated_value_is_refused_by_what_it_says(
     monkeypatch.setattr(unpack, "MOST_CELLS", 11 * rows)
     assert read_frame(path).shape == (rows, 11)
     monkeypatch.setattr(unpack, "MOST_CELLS", 11 * rows - 1)
-    with pytest.raises(DataError, match=r"says it has 100,000 rows of 11 columns, 1,100,000 values; at most 1,099,999"):
+    with pytest.raises(DataError, match=r"says it has 1,100,000 values; at most 1,099,999"):
         read_frame(path)
 
 
@@ -160,7 +160,7 @@ def test_a_column_whose_values_hold_others_is_refused_before_any_is_read(
 
     monkeypatch.setattr(parquet.ParquetFile, "read", read)
     monkeypatch.setattr(parquet.ParquetFile, "iter_batches", read)
-    monkeypatch.setattr(feather, "read_table", read)
+    monkeypatch.setattr(unpack, "_check_feather", read)
     with pytest.raises(
         DataError, match=rf"t\.{ending}: the column 'parts' holds values of type {told}.*columns of its"
     ):
@@ -197,6 +197,74 @@ def test_a_feather_file_whose_texts_lie_outside_it_is_refused(tmp_path: Path) ->
     path.write_bytes(content.replace(offset, (2**30).to_bytes(4, "little")))
     with pytest.raises(DataError, match=r"t\.feather could not be read: ArrowInvalid"):
         read_frame(path)
+
+
+def packed(columns: dict[str, Any], path: Path, compression: Any = "zstd") -> Path:
+    """A Feather file of such columns."""
+    feather.write_feather(pa.table(columns), path, compression=compression)
+    return path
+
+
+@pytest.mark.parametrize("compression", ["zstd", "lz4", "uncompressed"])
+def test_a_feather_file_unpacks_to_no_more_than_it_may(
+    compression: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Zeros pack thousandfold; what all buffers unpack to is known before one is unpacked."""
+    rows = 50_000
+    levels = pa.array(["a", "b", None] * (rows // 2))[:rows].dictionary_encode()
+    columns = {"x": pa.array([0.0] * rows), "texts": pa.array(["text"] * rows), "y": levels}
+    path = packed(columns, tmp_path / "t.feather", compression)
+    size = sum(len(buffer) for column in columns.values() for buffer in column.buffers() if buffer)
+    size += sum(len(buffer) for buffer in levels.dictionary.buffers() if buffer)
+    monkeypatch.setattr(unpack, "MOST_COMPRESSION", 1)
+    monkeypatch.setattr(unpack, "FREE_BYTES", max(round(1.02 * size), path.stat().st_size))
+    assert read_frame(path).shape == (rows, 3)
+    if compression == "uncompressed":
+        monkeypatch.setattr(unpack, "MOST_COMPRESSION", 0.9)
+    monkeypatch.setattr(unpack, "FREE_BYTES", round(0.98 * size))
+    with pytest.raises(DataError, match=r"t\.feather unpacks to more than"):
+        read_frame(path)
+
+
+def test_many_rows_of_a_feather_file_that_hold_nothing_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = packed({"a": pa.nulls(1000), "y": ["b", "c"] * 500}, tmp_path / "t.feather")
+    monkeypatch.setattr(unpack, "MOST_CELLS", 2000)
+    assert read_frame(path).shape == (1000, 2)
+    monkeypatch.setattr(unpack, "MOST_CELLS", 1999)
+    with pytest.raises(DataError, match="says it has 2,000 values; at most 1,999 are read"):
+        read_frame(path)
+
+
+@pytest.mark.parametrize("as_levels", [False, True])
+def test_views_of_one_long_text_are_counted_each(
+    as_levels: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such columns hold a text once, however many rows show it."""
+    size, shows = 100_000, 50
+    view = size.to_bytes(4, "little") + b"xxxx" + bytes(8)  # its length and start; which buffer, and where in it
+    buffers = [None, pa.py_buffer(view * shows), pa.py_buffer(b"x" * size)]
+    column = pa.Array.from_buffers(pa.string_view(), shows, buffers)
+    levels = pa.DictionaryArray.from_arrays(pa.array(range(shows), pa.int32()), column)
+    path = packed({"a": levels if as_levels else column, "y": ["b", "c"] * (shows // 2)}, tmp_path / "t.feather")
+    if not as_levels:
+        assert read_frame(path)["a"].str.len().sum() == shows * size
+    monkeypatch.setattr(unpack, "MOST_BYTES", shows * size - 1)
+    with pytest.raises(DataError, match=r"t\.feather unpacks to more than"):
+        read_frame(path)
+
+
+def test_a_feather_file_that_lies_about_a_length_is_broken(tmp_path: Path) -> None:
+    rows = 5_000
+    path = packed({"x": pa.array([0.0] * rows), "y": ["b", "c"] * (rows // 2)}, tmp_path / "t.feather")
+    told = (8 * rows).to_bytes(8, "little")
+    content = path.read_bytes()
+    assert content.count(told) >= 1
+    for lie in (80, -5):
+        path.write_bytes(content.replace(told, lie.to_bytes(8, "little", signed=True)))
+        with pytest.raises(DataError, match=r"t\.feather could not be read: (Arrow|OSError)"):
+            read_frame(path)
 
 
 def test_a_text_of_countless_columns_is_refused(tmp_path: Path) -> None:
