@@ -9,7 +9,7 @@ CACHE_HOME = "TABGEN_CACHE"
 CACHE_HOME_OF_ALL = "XDG_CACHE_HOME"
 GPUS = "CUDA_VISIBLE_DEVICES"
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "1073741824"}
+KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "8388608", "MALLOC_TRIM_THRESHOLD_": "1073741824"}
 """A cell keeps the memory that it frees, to use it again (glibc; nothing elsewhere).
 
 By default every large tensor is new pages of the system's, 20,000 a prediction: a tenth of its time.

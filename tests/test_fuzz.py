@@ -111,6 +111,8 @@ CONFIGS: dict[str, tuple[Any, str]] = {
     "more layers than the weights": ({"n_layers": 4}, "do not fit"),
     "a task that is half a character": ({"task": "\ud800"}, "holds a model for"),
     "negative levels": ({"many_levels": -1}, "many_levels = -1"),
+    "no views": ({"views": 0}, "views = 0; from 1 to 100"),
+    "countless views": ({"views": 10**9}, "views = 1000000000; from 1 to 100"),
 }
 
 

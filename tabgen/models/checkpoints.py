@@ -25,6 +25,7 @@ from tabgen.text import clean
 MAX_COLUMNS = 100
 MOST_SIZES = {"dim": 16_384, "dim_output": 10_000, "n_layers": 500, "n_heads": 1000}
 """Of a configuration; Mitra has 512, 10, 12 and 4."""
+MOST_VIEWS = 100
 CELLS_PER_CHUNK = 40_000
 """Query cells (rows x columns) computed at once when predicting: bounds memory, changes no result."""
 
@@ -58,19 +59,28 @@ class Tab2DModel(FoundationModel):
         n_classes: int,
         levels: tuple[int, ...] = (),
         query_chunk: int = 0,
+        view: int = 0,
     ) -> Tensor:
+        """As of any model, and as one of the views that :class:`Tab2DConfig` tells of sees the table."""
         x_support, y_support, x_query = (p.to(self.device).unsqueeze(0) for p in (x_support, y_support, x_query))
+        moved_on, mirrored = divmod(view, 2)
+        y_support = (y_support + moved_on) % n_classes
         x_support, x_query = with_shares(x_support, y_support, x_query, n_classes, levels)
+        if mirrored:
+            x_support, x_query = -x_support, -x_query
         logits: Tensor = self.module(x_support, y_support, x_query, query_chunk=query_chunk)[0, :, :n_classes]
-        return logits
+        return logits.roll(-moved_on, 1) if moved_on else logits
 
     def predict(
         self, x_support: Tensor, y_support: Tensor, x_query: Tensor, n_classes: int, levels: tuple[int, ...] = ()
     ) -> np.ndarray[Any, Any]:
         chunk = max(1, CELLS_PER_CHUNK // (x_query.shape[1] + len(levels) + 1))
         with torch.inference_mode():
-            logits = self.logits(x_support, y_support, x_query, n_classes, levels, chunk)
-            probabilities: np.ndarray[Any, Any] = logits.double().softmax(1).cpu().numpy()
+            logits = [
+                self.logits(x_support, y_support, x_query, n_classes, levels, chunk, view).double()
+                for view in range(self.module.config.views)
+            ]
+            probabilities: np.ndarray[Any, Any] = torch.stack(logits).mean(0).softmax(1).cpu().numpy()
         return probabilities
 
 
@@ -89,7 +99,8 @@ def load_directory(folder: Path, device: str = "cpu", texts: type[TextParts] = T
     try:
         config = json.loads((folder / "config.json").read_text())
         dim, dim_output, n_layers, n_heads = (int(config[key]) for key in ("dim", "dim_output", "n_layers", "n_heads"))
-        sizes = Tab2DConfig(dim, dim_output, n_layers, n_heads, many_levels=int(config.get("many_levels", 0)))
+        many_levels, views = int(config.get("many_levels", 0)), int(config.get("views", 1))
+        sizes = Tab2DConfig(dim, dim_output, n_layers, n_heads, many_levels=many_levels, views=views)
         task = str(config.get("task", "CLASSIFICATION")).upper().removeprefix("TASK.")
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ModelError(f"{folder / 'config.json'} is not a Tab2D configuration: {error!r}.") from error
@@ -131,3 +142,5 @@ def _check_sizes(sizes: Tab2DConfig, path: Path) -> None:
         raise ModelError(f"{path} has dim = {sizes.dim}, which {sizes.n_heads} heads do not divide.")
     if sizes.many_levels < 0:
         raise ModelError(f"{path} has many_levels = {str(sizes.many_levels)[:20]}; 0 or more is due.")
+    if not 1 <= sizes.views <= MOST_VIEWS:
+        raise ModelError(f"{path} has views = {str(sizes.views)[:20]}; from 1 to {MOST_VIEWS} can be taken.")

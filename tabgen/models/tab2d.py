@@ -39,7 +39,10 @@ class Tab2DConfig:
     """Sizes of a Tab2D, as stored in ``config.json`` beside the weights (AutoGluon's keys).
 
     ``many_levels`` is a key of our own, for what comes before the module: the levels from which on a column is told
-    twice (see ``models.levels``); 0, as for weights that were not trained on it, for none.
+    twice (see ``models.levels``); 0, as for weights that were not trained on it, for none. ``views`` is another: how
+    often a table is read for a prediction, each time otherwise, of which the mean logits are taken. The odd views see
+    all columns mirrored, the third and fourth the classes moved on by one, and so forth. To the table it makes no
+    difference; to weights that learned from a finite number of tasks it does.
     """
 
     dim: int
@@ -48,10 +51,12 @@ class Tab2DConfig:
     n_heads: int
     task: str = "CLASSIFICATION"
     many_levels: int = 0
+    views: int = 1
 
     def to_dict(self) -> dict[str, int | str]:
-        facts = asdict(self)
-        return facts if self.many_levels else {name: value for name, value in facts.items() if name != "many_levels"}
+        """AutoGluon's keys, and of our own those that say something."""
+        silent = {"many_levels": 0, "views": 1}
+        return {name: value for name, value in asdict(self).items() if silent.get(name) != value}
 
 
 class _Slope(torch.autograd.Function):

@@ -140,7 +140,7 @@ def _first_model(config: PretrainConfig, start_from: Path | None) -> tuple[Tab2D
     start = load_directory(start_from)
     sizes = start.module.config
     if (
-        replace(sizes, n_layers=config.model.n_layers, many_levels=config.model.many_levels) != config.model
+        replace(sizes, n_layers=config.model.n_layers, many_levels=config.model.many_levels, views=1) != config.model
         or sizes.n_layers > config.model.n_layers
     ):
         raise TabgenError(f"{start_from} holds {sizes}; this run trains {config.model}.")

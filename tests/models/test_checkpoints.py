@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -44,6 +46,34 @@ def test_an_embedded_model_has_learned_from_its_prior(name: str, built_in: Plugi
     held_out.batches.pop("mechanisms/large")
     forest, scores = held_out.forest(), held_out.model(model.module)
     assert np.mean(list(scores.values())) > np.mean(list(forest.values()))
+
+
+def seen(model: Tab2DModel, views: int, moved_on: int = 0) -> np.ndarray[Any, Any]:
+    """What a model with so many views predicts of a table of three classes, each called the next but so many."""
+    drawn = torch.Generator().manual_seed(0)
+    x, query = torch.randn(60, 4, generator=drawn), torch.randn(20, 4, generator=drawn)
+    y = torch.arange(60) % 3
+    x[:, 0] += y
+    x[:, 3], query[:, 3] = torch.arange(60) % 5, torch.arange(20) % 5  # codes of levels, told a second time
+    model.module.config = replace(model.module.config, views=views)
+    return model.predict(x, (y + moved_on) % 3, query, 3, (3,))
+
+
+def test_views_are_of_the_same_table_and_their_mean_is_predicted(tiny_model: Tab2DModel) -> None:
+    """Six views are all moves of three classes, so that what each class is called makes no difference."""
+    one = seen(tiny_model, 1)
+    assert not np.allclose(one, seen(tiny_model, 2), atol=1e-4)
+    six = seen(tiny_model, 6)
+    np.testing.assert_allclose(np.roll(seen(tiny_model, 6, moved_on=1), -1, axis=1), six, atol=1e-6)
+    assert not np.allclose(np.roll(seen(tiny_model, 1, moved_on=1), -1, axis=1), one, atol=1e-4)
+
+
+def test_a_mirrored_table_is_predicted_as_the_table(tiny_model: Tab2DModel) -> None:
+    x, query = torch.randn(60, 4), torch.randn(20, 4)
+    y = (x[:, 0] > 0).long()
+    tiny_model.module.config = replace(tiny_model.module.config, views=2)
+    told = tiny_model.predict(x, y, query, 2)
+    np.testing.assert_allclose(tiny_model.predict(-x, y, -query, 2), told, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
