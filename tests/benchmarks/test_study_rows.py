@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import runpy
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from paths import FIXTURE
+from typer.testing import CliRunner
 
+from tabgen.cli import app
 from tabgen.results import load_results
 
 STUDY = Path(__file__).parent.parent.parent / "benchmarks" / "study"
@@ -45,3 +49,16 @@ def test_an_experiment_is_whole_when_every_registered_cell_has_a_row(few: Path, 
     assert ROWS["whole"](KEPT)
     assert not ROWS["whole"](few)
     assert not ROWS["whole"](tmp_path / "none.parquet")
+
+
+def test_every_experiment_can_be_planned(tmp_path: Path) -> None:
+    """`other-recipe` asked for one fold, and no run has fewer than two."""
+    run = runpy.run_path(str(STUDY / "run.py"))
+    given = argparse.Namespace(output=tmp_path, model=str(FIXTURE), suite=None)
+    for name in (*run["ORDER"], *run["ROBUST"]):
+        if name == "outside":
+            with pytest.raises(ValueError, match="outside needs --suite FOLDER"):
+                run["words_of"](name, given)
+            continue
+        told = CliRunner().invoke(app, ["plan", *run["words_of"](name, given), "-o", str(tmp_path / name)])
+        assert told.exit_code == 0, (name, told.output)
