@@ -99,11 +99,15 @@ def scale_rows(
 
 def in_words(curve: Saturation) -> str:
     """One generator's curve in a sentence."""
+    from tabgen.statistics.saturation import FEWEST_RATIOS
+
     points = ", ".join(f"{gain:+.2f} at {ratio:g}x" for ratio, gain in zip(curve.ratios, curve.gains, strict=True))
     said = f"{curve.name}: {points}"
     if curve.ceiling is not None and curve.ceiling_interval is not None:
         low, high = curve.ceiling_interval
         said += f"; tends to {curve.ceiling:+.2f} ({low:+.2f} to {high:+.2f})"
+    elif len(curve.ratios) >= FEWEST_RATIOS:
+        said += "; what it tends to cannot be told"
     told = f"{curve.more:+.2f}"
     if curve.more_interval is not None:
         told += f" ({curve.more_interval.low:+.2f} to {curve.more_interval.high:+.2f})"

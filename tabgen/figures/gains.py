@@ -173,6 +173,10 @@ def gain_against_fidelity(ranking: Ranking, closeness: pd.DataFrame, width: floa
     return figure
 
 
+ASIDE = 0.1
+"""Doublings by which one method's points stand beside another's of the same ratio."""
+
+
 def gain_against_ratio(
     ranking: Ranking,
     curves: Mapping[str, Mapping[float, str]],
@@ -194,8 +198,9 @@ def gain_against_ratio(
     records = {r.method: r for r in ranking.methods if r.median_gain is not None}
     figure, axes = new_figure(width, 4.6)
     styles = method_styles(curves)
-    for name, methods in curves.items():
+    for place, (name, methods) in enumerate(curves.items()):
         points = [(ratio, records[method]) for ratio, method in methods.items() if method in records]
+        aside = 2 ** (ASIDE * (place - (len(curves) - 1) / 2))
         ratios = [ratio for ratio, _ in points]
         gains = np.array([r.median_gain for _, r in points], dtype=float)
         if name in fitted:
@@ -203,10 +208,10 @@ def gain_against_ratio(
             axes.plot(fine, fitted[name](fine), color=styles[name].colour, linewidth=1)
         else:
             axes.plot(ratios, gains, color=styles[name].colour, linewidth=1)
-        axes.plot(ratios, gains, **dots(styles[name]), markersize=7, label=short(name))
+        axes.plot(np.array(ratios) * aside, gains, **dots(styles[name]), markersize=7, label=short(name))
         for ratio, record in points:
             if record.median_gain_interval is not None and np.isfinite(record.median_gain_interval.low):
-                axes.vlines(ratio, *record.median_gain_interval, color=styles[name].colour, linewidth=1)
+                axes.vlines(ratio * aside, *record.median_gain_interval, color=styles[name].colour, linewidth=1)
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter(PLAIN_NUMBERS)
     axes.axhline(0, color="black", linewidth=0.6, linestyle=":", zorder=0)

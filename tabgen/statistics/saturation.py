@@ -28,13 +28,14 @@ class Saturation:
     Attributes
     ----------
     name : str
-        Generator, mixing, and the settings that set it apart from others.
+        The generator, with the mixing and the settings that set it apart from others of its name.
     ratios : list of float
         Synthetic rows per real row, fewest first.
     gains : list of float
         Median gain over the datasets at each ratio, in points.
     ceiling : float or None
-        What the gain tends to, in points; None with fewer than four ratios.
+        What the gain tends to, in points. None with fewer than four ratios, where it does not rise with them, and where
+        the ends of the interval are further apart than the gains themselves: then its end is not in sight.
     ceiling_interval : Interval or None
         95 %, by resampling datasets.
     distance : float or None
@@ -63,7 +64,7 @@ class Saturation:
     def __call__(self, ratio: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """The fitted gain at these ratios, where there is a fit."""
         if self.ceiling is None or self.distance is None or self.exponent is None:
-            raise StatisticsError(f"{self.name} has {len(self.ratios)} ratios; a curve needs {FEWEST_RATIOS}.")
+            raise StatisticsError(f"what the gains of {self.name} tend to cannot be told, so they have no curve.")
         return np.asarray(self.ceiling - self.distance * (ratio / self.ratios[0]) ** -self.exponent)
 
 
@@ -77,8 +78,15 @@ def lines_of(outcomes: pd.DataFrame, fewest: int = 2) -> dict[str, dict[float, s
             settings += f" tuned by {sorted(row['tune'].items())}"
         lines.setdefault(f"{row['generator']}@{row['mixing']}{settings}", {})[float(row["ratio"])] = row["method"]
     kept = {name: dict(sorted(methods.items())) for name, methods in lines.items() if len(methods) >= fewest}
-    plain = Counter(name.partition(" ")[0] for name in kept)
-    return {n.partition(" ")[0] if plain[n.partition(" ")[0]] == 1 else n: line for n, line in kept.items()}
+    mixed = [name.partition(" ")[0] for name in kept]
+    generators = Counter(name.partition("@")[0] for name in set(mixed))
+    shortest = {}
+    for name, line in kept.items():
+        method, _, settings = name.partition(" ")
+        generator = method.partition("@")[0]
+        shown = method if generators[generator] > 1 else generator
+        shortest[f"{shown} {settings}" if mixed.count(method) > 1 else shown] = line
+    return shortest
 
 
 def saturations(ranking: Ranking, outcomes: pd.DataFrame, seed: int = 0) -> list[Saturation]:
@@ -113,6 +121,8 @@ def _curve(name: str, matrix: pd.DataFrame, line: dict[float, str], seed: int) -
         drawn = [gains[rng.integers(len(gains), size=len(gains))] for _ in range(RESAMPLES)]
         ceilings = [-nearest(x, -np.median(each, axis=0), (exponent,))[0] for each in drawn]
         interval = Interval(*(float(value) for value in np.quantile(ceilings, [0.025, 0.975])))
+        if distance == 0 or interval.high - interval.low > np.ptp(medians):
+            ceiling = distance = exponent = interval = None
     one = int(np.abs(np.log(ratios)).argmin())
     difference = gains[:, -1] - gains[:, one]
     more = pseudo_median(difference)

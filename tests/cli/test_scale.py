@@ -33,7 +33,7 @@ def test_the_command_reads_a_run(tmp_path: Path) -> None:
     assert started.exit_code == 0, started.output
     figure = tmp_path / "rows.svg"
     told = CliRunner().invoke(app, ["scale", "rows", str(run), "--figure", str(figure)], catch_exceptions=False)
-    assert "bootstrap@replace: " in told.output
+    assert "bootstrap: " in told.output
     assert "at 0.25x" in told.output
     assert "4x against 1x" in told.output
     assert "synthetic rows per real training row" in figure.read_text()

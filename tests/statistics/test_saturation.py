@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tabgen.cli.scale import in_words
 from tabgen.power_law import nearest
 from tabgen.statistics import StatisticsError, summary
 from tabgen.statistics.saturation import lines_of, saturations
@@ -46,7 +47,7 @@ def test_ceiling_and_exponent_of_a_known_curve_and_who_gains_by_more_rows() -> N
     run = outcomes({"rising": (1.0, 3.0, 0.8), "level": (0.5, 0.0, 1.0)}, datasets=31, noise=0.02)
     ranking = summary(run)
     rising, level = saturations(ranking, run)
-    assert rising.name == "rising@replace"
+    assert rising.name == "rising"
     assert rising.ratios == list(RATIOS)
     assert rising.ceiling is not None
     assert rising.exponent == pytest.approx(0.8, abs=0.1)
@@ -58,6 +59,16 @@ def test_ceiling_and_exponent_of_a_known_curve_and_who_gains_by_more_rows() -> N
     assert rising.more == pytest.approx(3 * (4**-0.8 - 64**-0.8), abs=0.15)
     assert rising.p < 1e-4
     assert level.p > 0.05
+    assert (level.ceiling, level.ceiling_interval, level.exponent) == (None, None, None)
+
+
+def test_what_still_rises_or_falls_has_no_end_in_sight() -> None:
+    run = outcomes({"rising": (50.0, 51.0, 0.01), "falling": (0.0, -1.0, 0.5)}, datasets=31, noise=0.02)
+    rising, falling = saturations(summary(run), run)
+    for curve in (rising, falling):
+        assert (curve.ceiling, curve.ceiling_interval, curve.distance, curve.exponent) == (None, None, None, None)
+    assert rising.more > 0 > falling.more
+    assert "cannot be told; 16x against 1x" in in_words(rising)
 
 
 def test_two_ratios_are_compared_but_get_no_curve() -> None:
@@ -66,7 +77,7 @@ def test_two_ratios_are_compared_but_get_no_curve() -> None:
     (curve,) = saturations(summary(few), few)
     assert (curve.ceiling, curve.exponent, curve.ceiling_interval) == (None, None, None)
     assert curve.more > 0
-    with pytest.raises(StatisticsError, match="a curve needs 4"):
+    with pytest.raises(StatisticsError, match="have no curve"):
         curve(np.array([1.0]))
 
 
@@ -82,6 +93,12 @@ def test_settings_and_mixing_make_lines_and_one_ratio_makes_none() -> None:
     ]
     frame = pd.DataFrame(rows, columns=["method", "generator", "mixing", "settings", "ratio", "tune"])
     assert lines_of(frame) == {
-        "g@replace [('a', 1)]": {1.0: "g", 2.0: "g:ratio=2"},
-        "g@replace [('a', 2)]": {1.0: "g:a=2", 2.0: "g:a=2,ratio=2"},
+        "g [('a', 1)]": {1.0: "g", 2.0: "g:ratio=2"},
+        "g [('a', 2)]": {1.0: "g:a=2", 2.0: "g:a=2,ratio=2"},
+    }
+    assert set(lines_of(frame, 1)) == {
+        "g@replace [('a', 1)]",
+        "g@replace [('a', 2)]",
+        "g@replace [('a', 1)] tuned by [('trials', 5)]",
+        "g@augment",
     }
