@@ -165,6 +165,8 @@ def _batch_extent(message: pa.Message) -> tuple[int, int]:
     if message.type == "dictionary":
         batch = follow(field(batch, DICTIONARY_BATCH))
     rows = number("q", field(batch, BATCH_ROWS)) if field(batch, BATCH_ROWS) else 0
+    if rows < 0:
+        raise pa.ArrowInvalid(f"a batch of {rows} rows")
     packed, size = bool(field(batch, BATCH_PACKING)), 0
     if field(batch, BATCH_BUFFERS):
         buffers = follow(field(batch, BATCH_BUFFERS))
@@ -187,7 +189,8 @@ def _view_bytes(column: pa.Array) -> int:
     if not (pa.types.is_string_view(column.type) or pa.types.is_binary_view(column.type)):
         return 0
     views = np.frombuffer(column.buffers()[1], dtype=np.int32).reshape(-1, 4)  # each begins with its length
-    return int(views[column.offset : column.offset + len(column), 0].sum(dtype=np.int64))
+    lengths = views[column.offset : column.offset + len(column), 0]
+    return int(np.maximum(lengths, 0).sum(dtype=np.int64))  # those below 0 are refused by whoever follows them
 
 
 def _too_many_cells(path: Path, cells: int) -> DataError:

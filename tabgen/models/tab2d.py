@@ -40,9 +40,9 @@ class Tab2DConfig:
 
     ``many_levels`` is a key of our own, for what comes before the module: the levels from which on a column is told
     twice (see ``models.levels``); 0, as for weights that were not trained on it, for none. ``views`` is another: how
-    often a table is read for a prediction, each time otherwise, of which the mean logits are taken. The odd views see
-    all columns mirrored, the third and fourth the classes moved on by one, and so forth. To the table it makes no
-    difference; to weights that learned from a finite number of tasks it does.
+    often a table is read for a prediction, each time otherwise, of which the mean logits are taken. The first is
+    the table as it is, every second has all columns mirrored, every two more have the classes moved on by one more. To
+    the table it makes no difference; to weights that learned from a finite number of tasks it does.
     """
 
     dim: int
