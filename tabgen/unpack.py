@@ -125,17 +125,17 @@ def _check_feather(messages: pa.Buffer, n_columns: int, path: Path) -> None:
     """Raise :class:`DataError` if what the messages say they hold is too much; none of it is unpacked."""
     import pyarrow as pa
 
-    limit, size, cells = _limit(len(messages)), 0, 0
+    rows = levels = size = 0
     for message in pa.ipc.MessageReader.open_stream(messages):
-        if message.type not in ("record batch", "dictionary"):
-            continue
-        rows, unpacked_size = _batch_extent(message)
-        size += unpacked_size
-        cells += rows * (n_columns if message.type == "record batch" else 1)
-        if cells > MOST_CELLS:
-            raise _too_many_cells(path, cells)
-        if size > limit:
-            raise _too_much(path, limit)
+        if message.type in ("record batch", "dictionary"):
+            length, unpacked_size = _batch_extent(message)
+            rows += length if message.type == "record batch" else 0
+            levels += length if message.type == "dictionary" else 0
+            size += unpacked_size
+    _check_cells(rows, n_columns, path, levels)
+    limit = _limit(len(messages))
+    if size > limit:
+        raise _too_much(path, limit)
 
 
 def _batch_extent(message: pa.Message) -> tuple[int, int]:
@@ -164,12 +164,12 @@ def _batch_extent(message: pa.Message) -> tuple[int, int]:
     batch = follow(field(follow(0), MESSAGE_HEADER))
     if message.type == "dictionary":
         batch = follow(field(batch, DICTIONARY_BATCH))
-    rows = number("q", field(batch, BATCH_ROWS)) if field(batch, BATCH_ROWS) else 0
+    rows = number("q", told_rows) if (told_rows := field(batch, BATCH_ROWS)) else 0
     if rows < 0:
         raise pa.ArrowInvalid(f"a batch of {rows} rows")
     packed, size = bool(field(batch, BATCH_PACKING)), 0
-    if field(batch, BATCH_BUFFERS):
-        buffers = follow(field(batch, BATCH_BUFFERS))
+    if listed := field(batch, BATCH_BUFFERS):
+        buffers = follow(listed)
         for i in range(number("I", buffers)):
             offset, length = (number("q", buffers + 4 + 16 * i + part) for part in (0, 8))
             before = number("q", offset, body) if packed and length >= UNPACKED_LENGTH else NOT_PACKED
@@ -193,10 +193,14 @@ def _view_bytes(column: pa.Array) -> int:
     return int(np.maximum(lengths, 0).sum(dtype=np.int64))  # those below 0 are refused by whoever follows them
 
 
-def _too_many_cells(path: Path, cells: int) -> DataError:
-    return DataError(
-        f"{path} says it has {cells:,} values; at most {MOST_CELLS:,} are read: take fewer rows or columns."
-    )
+def _check_cells(rows: int, columns: int, path: Path, levels: int = 0) -> None:
+    """Raise :class:`DataError` for more values, those of columns' levels beside them, than are read."""
+    cells = rows * columns + levels
+    if cells > MOST_CELLS:
+        raise DataError(
+            f"{path} says it has {rows:,} rows of {columns:,} columns, {cells:,} values; at most"
+            f" {MOST_CELLS:,} are read: take fewer rows or columns."
+        )
 
 
 def _limit(packed: int) -> int:
@@ -258,9 +262,7 @@ def check_parquet(path: Path) -> None:
     with parquet.ParquetFile(path) as file:  # not to be asked of its column chunks: a damaged footer then ends Python
         check_flat(file.schema_arrow, path)
         told, columns = file.metadata, [file.schema.column(i) for i in range(len(file.schema.names))]
-    cells = told.num_rows * told.num_columns
-    if cells > MOST_CELLS:
-        raise _too_many_cells(path, cells)
+    _check_cells(told.num_rows, told.num_columns, path)
     limit = _limit(path.stat().st_size)
     size = sum(told.row_group(i).total_byte_size for i in range(told.num_row_groups))
     if size > limit:

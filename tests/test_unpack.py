@@ -115,7 +115,7 @@ def test_a_parquet_file_of_one_repeated_value_is_refused_by_what_it_says(
     monkeypatch.setattr(unpack, "MOST_CELLS", 11 * rows)
     assert read_frame(path).shape == (rows, 11)
     monkeypatch.setattr(unpack, "MOST_CELLS", 11 * rows - 1)
-    with pytest.raises(DataError, match=r"says it has 1,100,000 values; at most 1,099,999"):
+    with pytest.raises(DataError, match=r"says it has 100,000 rows of 11 columns, 1,100,000 values; at most 1,099,999"):
         read_frame(path)
 
 
@@ -233,7 +233,7 @@ def test_many_rows_of_a_feather_file_that_hold_nothing_are_refused(
     monkeypatch.setattr(unpack, "MOST_CELLS", 2000)
     assert read_frame(path).shape == (1000, 2)
     monkeypatch.setattr(unpack, "MOST_CELLS", 1999)
-    with pytest.raises(DataError, match="says it has 2,000 values; at most 1,999 are read"):
+    with pytest.raises(DataError, match="says it has 1,000 rows of 2 columns, 2,000 values; at most 1,999"):
         read_frame(path)
 
 
