@@ -276,8 +276,9 @@ def more_rows() -> dict[str, str]:
         told[f"more-rows-{arm}"] += f"\n\n{len(ranking.gains)} tables."
         if arm == "context":
             shown = [curve for curve in curves if curve.name not in YARDSTICKS or curve.name == "bootstrap"]
-            named = {curve.name: lines_of(outcomes)[curve.name] for curve in shown}
-            save(gain_against_ratio(ranking, named, shown), FIGURES / "study-more-rows.svg")
+            named = lines_of(outcomes)
+            figure = gain_against_ratio(ranking, {curve.name: named[curve.name] for curve in shown}, shown)
+            save(figure, FIGURES / "study-more-rows.svg")
     return told
 
 

@@ -81,8 +81,8 @@ def scale_rows(
     if figure:
         first, curves = found[0]
         assert first.ranking is not None
-        lines = {curve.name: lines_of(first.pool.outcomes)[curve.name] for curve in curves}
-        save(gain_against_ratio(first.ranking, lines, curves), figure)
+        lines = lines_of(first.pool.outcomes)
+        save(gain_against_ratio(first.ranking, {curve.name: lines[curve.name] for curve in curves}, curves), figure)
     if as_json:
         told = [{"pool": r.pool.name, "arm": r.arm, "curves": [asdict(c) for c in curves]} for r, curves in found]
         typer.echo(json.dumps(told, indent=2))

@@ -70,23 +70,21 @@ class Saturation:
 
 def lines_of(outcomes: pd.DataFrame, fewest: int = 2) -> dict[str, dict[float, str]]:
     """Methods that differ in nothing but their ratio, at so many of them or more: name -> ratio -> method."""
-    lines: dict[str, dict[float, str]] = {}
+    lines: dict[tuple[str, str, str], dict[float, str]] = {}
     generated = outcomes[outcomes["generator"].notna()].drop_duplicates("method")
     for row in generated.to_dict("records"):
         settings = "" if not row["settings"] else f" {sorted(row['settings'].items())}"
         if isinstance(row.get("tune"), dict):
             settings += f" tuned by {sorted(row['tune'].items())}"
-        lines.setdefault(f"{row['generator']}@{row['mixing']}{settings}", {})[float(row["ratio"])] = row["method"]
-    kept = {name: dict(sorted(methods.items())) for name, methods in lines.items() if len(methods) >= fewest}
-    mixed = [name.partition(" ")[0] for name in kept]
-    generators = Counter(name.partition("@")[0] for name in set(mixed))
-    shortest = {}
-    for name, line in kept.items():
-        method, _, settings = name.partition(" ")
-        generator = method.partition("@")[0]
-        shown = method if generators[generator] > 1 else generator
-        shortest[f"{shown} {settings}" if mixed.count(method) > 1 else shown] = line
-    return shortest
+        lines.setdefault((row["generator"], row["mixing"], settings), {})[float(row["ratio"])] = row["method"]
+    kept = {line: dict(sorted(methods.items())) for line, methods in lines.items() if len(methods) >= fewest}
+    settings_of = Counter((generator, mixing) for generator, mixing, _ in kept)
+    mixings_of = Counter(generator for generator, _ in settings_of)
+    return {
+        f"{generator}{f'@{mixing}' if mixings_of[generator] > 1 else ''}"
+        f"{settings if settings_of[generator, mixing] > 1 else ''}": methods
+        for (generator, mixing, settings), methods in kept.items()
+    }
 
 
 def saturations(ranking: Ranking, outcomes: pd.DataFrame, seed: int = 0) -> list[Saturation]:
