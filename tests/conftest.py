@@ -25,6 +25,7 @@ SLOW = (
     "leaderboard/test_leaderboard.py",
     "leaderboard/test_report.py",
     "leaderboard/test_site_browser.py",
+    "models/test_checkpoints.py::test_an_embedded_model_has_learned_from_its_prior",
     "pretrain/",
     "test_cache.py",
     "test_cell.py",
@@ -38,8 +39,10 @@ SLOW = (
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.is_relative_to(TESTS) and item.path.relative_to(TESTS).as_posix().startswith(SLOW):
-            item.add_marker("slow")
+        if item.path.is_relative_to(TESTS):
+            place = f"{item.path.relative_to(TESTS).as_posix()}::{item.name}"
+            if place.startswith(SLOW):
+                item.add_marker("slow")
 
 
 @pytest.fixture(scope="session")

@@ -38,7 +38,6 @@ def test_the_embedded_models_load_and_are_small(name: str, built_in: Plugins) ->
     assert (WEIGHTS / name / "model.safetensors").stat().st_size < 20e6
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", [DEFAULT_MODEL, "tabgen-small"])
 def test_an_embedded_model_has_learned_from_its_prior(name: str, built_in: Plugins) -> None:
     model = find_model(name, built_in).load("cpu")
