@@ -62,7 +62,6 @@ def main() -> None:
                     algorithms=algorithms,
                     max_rows=1000,
                     max_tests=500_000,
-                    seconds=600,
                     rng=np.random.default_rng(0),
                 )
                 dag = acyclic(found.probabilities, arguments.threshold, np.random.default_rng(0))

@@ -97,7 +97,6 @@ def discover(
     algorithms: tuple[str, ...],
     max_rows: int,
     max_tests: int,
-    seconds: float,
     rng: np.random.Generator,
 ) -> Discovery:
     """Run every algorithm on every resample, as far as the tests go, and average what they find.
@@ -113,9 +112,7 @@ def discover(
     test : str
         A test that causal-learn knows; those of :mod:`tabgen_causal.independence` also keep to the budget.
     max_tests : int
-        For all searches together.
-    seconds : float
-        When they must end in any case.
+        For all searches together; time is no part of it, so that the graph is the same on every machine.
     """
     start = time.monotonic()
     if len(data) > max_rows:
@@ -132,15 +129,13 @@ def discover(
             rows, memory = (rng.integers(0, len(data), len(data)) if number else np.arange(len(data))), {}
             last = number
         share = tests_left * max(1 / len(todo), FIRST_SHARE)
-        budget = Budget(share, start + seconds)
+        budget = Budget(share)
         try:
-            if time.monotonic() > budget.deadline:  # the tests of causal-learn itself keep to no budget
-                raise OutOfBudget("out of time")
             graph = _search(name, data[rows], discrete, test, alpha, max_conditions, budget, memory)
         except OutOfBudget as reason:
             _note(found.failures, f"{name}: {reason} with condition sets of up to {max_conditions}")
             tests_left -= share
-            if max_conditions > FEWEST_CONDITIONS and time.monotonic() < budget.deadline:
+            if max_conditions > FEWEST_CONDITIONS:
                 max_conditions -= 1  # again, and for all that follow; what was tested is remembered
             else:
                 todo.pop(0)
@@ -198,10 +193,22 @@ def _search(
             ).G.graph
         else:
             extra |= {"depth": max_conditions, "max_path_length": 3}
+            extra |= {"node_names": [Name(f"X{number}") for number in range(1, len(varying) + 1)]}
             found = fci(part, test, alpha, show_progress=False, **extra)[0].graph
     graph = np.zeros((data.shape[1],) * 2)
     graph[np.ix_(varying, varying)] = found
     return graph
+
+
+class Name(str):
+    """``X1``, ``X2``, ...: a column's name, with a hash that is the same in every process.
+
+    causal-learn keeps columns in sets, by their names; the hash of a text is another in every process, and with it
+    would be the order of FCI's condition sets, the graph, and the rows.
+    """
+
+    def __hash__(self) -> int:
+        return int(self[1:])
 
 
 class Dag:

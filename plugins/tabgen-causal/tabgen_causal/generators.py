@@ -33,11 +33,10 @@ class SCM(Generator):
 
     Limits: the searches see at most ``max_rows`` rows and ``max_columns`` columns (those that depend most on the
     target; each of the others gets the kept column that it depends on most as its only parent), levels beyond
-    ``max_levels`` are merged for them, and they make ``max_tests`` tests of independence in all, in half of the time
-    left at most. Constant columns stay constant; columns that repeat another repeat it. If no search ends, every
-    feature points to the target; what happened is in the outcome's notes. A search that runs out of its part of the
-    tests is done again with smaller condition sets, as are those after it; that depends on the rows alone. Only
-    where the time left stops it does the graph depend on the machine's speed; the notes then say "out of time".
+    ``max_levels`` are merged for them, and they make ``max_tests`` tests of independence in all. Constant columns
+    stay constant; columns that repeat another repeat it. If no search ends, every feature points to the target; what
+    happened is in the outcome's notes. A search that runs out of its part of the tests is done again with smaller
+    condition sets, as are those after it. Time has no say in the graph.
 
     Parameters
     ----------
@@ -131,7 +130,7 @@ class SCM(Generator):
         rng = np.random.default_rng(context.seed)
         self._schema = table.schema
         self._nodes = nodes = read_nodes(table)
-        edges, notes = self._edges(nodes, context.seconds_left / 2, rng)
+        edges, notes = self._edges(nodes, rng)
         start = time.monotonic()
         self._edges_found = edges
         self._mechanisms = Mechanisms([(i, j) for i, j, _ in edges], nodes.kept, self.regressor)
@@ -179,39 +178,33 @@ class SCM(Generator):
             columns.append(values)
         return self._schema.from_matrix(np.column_stack(columns), drawn[nodes.target].astype(int))
 
-    def _edges(
-        self, nodes: Nodes, seconds: float, rng: np.random.Generator
-    ) -> tuple[list[tuple[int, int, float]], dict[str, Any]]:
+    def _edges(self, nodes: Nodes, rng: np.random.Generator) -> tuple[list[tuple[int, int, float]], dict[str, Any]]:
         """The edges of the graph over columns, and how they came about."""
-        from tabgen_causal.discovery import Discovery, acyclic, connect, discover
+        from tabgen_causal.discovery import acyclic, connect, discover
         from tabgen_causal.independence import pairwise_test
 
         features, target = nodes.kept[:-1], nodes.target
         everything = [(feature, target, 1.0) for feature in features]
         if not features:
             return [], {"fallback": "no feature varies"}
-        start = time.monotonic()
         data = self._for_search(nodes)
         searched = list(range(len(nodes.kept)))
         parents: dict[int, int] = {}
         if len(nodes.kept) > self.max_columns:
             searched, parents = self._most_dependent(data, nodes.discrete[nodes.kept])
         discrete = nodes.discrete[nodes.kept][searched]
-        found = Discovery(data[:0])
-        if seconds > 0:
-            found = discover(
-                data[:, searched],
-                discrete,
-                test=TESTS[self.test],
-                alpha=self.alpha,
-                bootstraps=self.bootstraps,
-                max_conditions=self.max_conditions,
-                algorithms=ALGORITHMS[self.discovery],
-                max_rows=self.max_rows,
-                max_tests=self.max_tests,
-                seconds=seconds - (time.monotonic() - start),
-                rng=rng,
-            )
+        found = discover(
+            data[:, searched],
+            discrete,
+            test=TESTS[self.test],
+            alpha=self.alpha,
+            bootstraps=self.bootstraps,
+            max_conditions=self.max_conditions,
+            algorithms=ALGORITHMS[self.discovery],
+            max_rows=self.max_rows,
+            max_tests=self.max_tests,
+            rng=rng,
+        )
         notes = self._notes(found, len(searched))
         if not found.runs:
             return everything, notes | {"fallback": "features -> target"}

@@ -9,7 +9,6 @@ Data Science and Analytics 6, 2018) fits a regression each way, which takes tens
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,31 +24,20 @@ Array = np.ndarray[Any, Any]
 
 
 class OutOfBudget(Exception):  # noqa: N818 - how a search is stopped from inside its tests
-    """A search has made all the tests that it may; the message says what it is out of."""
+    """A search has made all the tests that it may."""
 
 
 @dataclass
 class Budget:
-    """What a search may use: a number of tests, the same on every machine, and time, which is to stop it in any case.
-
-    Attributes
-    ----------
-    tests : float
-        How many are left.
-    deadline : float
-        ``time.monotonic()`` at which the next test raises.
-    """
+    """How many tests a search may still make: the same number on every machine, as a limit in seconds would not be."""
 
     tests: float = float("inf")
-    deadline: float = float("inf")
 
     def spend(self) -> None:
-        """One test; :class:`OutOfBudget` if there is none left, or no time."""
+        """One test; :class:`OutOfBudget` if there is none left."""
         self.tests -= 1
         if self.tests < 0:
             raise OutOfBudget("out of tests")
-        if time.monotonic() > self.deadline:
-            raise OutOfBudget("out of time")
 
 
 class _MixedTest(CIT_Base):  # type: ignore[misc]  # causal-learn has no types
