@@ -18,20 +18,33 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from tabgen.models import WEIGHTS
 from tabgen.spec import read_preset
 
 ORDER = ("field", "gans", "main", "few-rows", "more-rows", "mixing")
-ONCE = "tabgen-small-once"
-ROBUST: dict[str, tuple[str, dict[str, str | None]]] = {
-    "other-model": ("study-robust", {"model": ONCE}),
+
+
+def read_once(output: Path) -> str:
+    """A folder with `tabgen-small` without its four views of every table: they would make this 12 hours of a core."""
+    folder = output / "tabgen-small-once"
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(WEIGHTS / "tabgen-small" / "model.safetensors", folder)
+    config = json.loads((WEIGHTS / "tabgen-small" / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"views": 1}))
+    return str(folder)
+
+
+ROBUST: dict[str, tuple[str, dict[str, str | Callable[[Path], str] | None]]] = {
+    "other-model": ("study-robust", {"model": read_once}),
     "earlier-model": ("study-robust", {"model": None}),
     "outside": ("study-robust", {"suite": None}),
     "other-recipe": ("study", {"recipe": "autogluon", "folds": "2", "tuning-seeds": "1"}),
 }
-"""Question 7: experiment -> its preset, and what of it is other; what is None, a folder, is to be given."""
+"""Question 7: experiment -> its preset, and what of it is other: a value, what makes a folder in the
+output folder, or None, a folder that is to be given."""
 YARDSTICKS = ("real", "zero-shot", "bootstrap", "independent", "noise", "shuffled-labels")
 PAPERS = ("causalmix", "scm", "ctgan", "tabebm", "tableaugment", "mixed-model")
 
@@ -72,20 +85,11 @@ def words_of(name: str, options: argparse.Namespace) -> list[str]:
     """
     words = ["--preset", preset_of(name)]
     for flag, value in ROBUST[name][1].items() if name in ROBUST else ():
-        other = value or getattr(options, flag)
+        other = value(options.output) if callable(value) else value or getattr(options, flag)
         if other is None:
             raise ValueError(f"{name} needs --{flag} FOLDER.")
-        words += [f"--{flag}", str(read_once(options.output / ONCE)) if other == ONCE else other]
+        words += [f"--{flag}", other]
     return words
-
-
-def read_once(folder: Path) -> Path:
-    """`tabgen-small` in a folder, without its four views of every table: they would make this 12 hours of a core."""
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy(WEIGHTS / "tabgen-small" / "model.safetensors", folder)
-    config = json.loads((WEIGHTS / "tabgen-small" / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | {"views": 1}))
-    return folder
 
 
 def main() -> None:
