@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tabgen.api import compare, generate
+    from tabgen.column import Column
     from tabgen.errors import Unsupported
     from tabgen.estimator import GeneratorAugmentedClassifier
     from tabgen.generator import FitContext, Generator, GeneratorInfo, Limits
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from tabgen.randomness import seeded
     from tabgen.results import load_results
     from tabgen.shares import share_rows
-    from tabgen.table import Column, Schema, Table
+    from tabgen.table import Schema, Table
 
 __all__ = [
     "Column",
@@ -46,7 +47,7 @@ _HOMES = {
     "share_rows": "tabgen.shares",
     "Unsupported": "tabgen.errors",
     "GeneratorAugmentedClassifier": "tabgen.estimator",
-    "Column": "tabgen.table",
+    "Column": "tabgen.column",
     "Schema": "tabgen.table",
     "Table": "tabgen.table",
     "FitContext": "tabgen.generator",

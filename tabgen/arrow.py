@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from tabgen.column import Column
 from tabgen.errors import InvalidOutput
-from tabgen.table import Column, Schema, Table
+from tabgen.table import Schema, Table
 
 FACTS = b"tabgen"
 """Where an Arrow table keeps what is known of its rows beside the rows, as JSON."""

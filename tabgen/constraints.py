@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tabgen.column import Column, Level
 from tabgen.errors import ConstraintError, UnknownNameError
-from tabgen.table import Column, Level, Schema
+from tabgen.table import Schema
 
 OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "<=": operator.le,

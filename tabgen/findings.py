@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 if TYPE_CHECKING:
-    from tabgen.table import Column, Table
+    from tabgen.column import Column
+    from tabgen.table import Table
 
 NUMBER = re.compile(r"\s*([+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?|[+-]?([iI]nf|[iI]nfinity|INF))\s*")
 CODE = re.compile(r"\s*(0\d+|\d{19,})\s*")

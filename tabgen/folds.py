@@ -20,10 +20,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tabgen.column import Column
 from tabgen.datasets import Dataset
 from tabgen.errors import DataError, Unsupported
 from tabgen.splits import split_table
-from tabgen.table import Column, Table
+from tabgen.table import Table
 
 MANIFEST = "manifest.json"
 TRAIN = "train"

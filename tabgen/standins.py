@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
+from tabgen.column import Column, Kind
 from tabgen.errors import InvalidOutput, Unsupported
-from tabgen.table import Column, Kind, Schema, Table
+from tabgen.table import Schema, Table
 
 if TYPE_CHECKING:
     from tabgen.generator import GeneratorInfo

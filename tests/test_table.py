@@ -16,8 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tabgen.column import Column
 from tabgen.errors import InvalidOutput, TableError, TableWarning
-from tabgen.table import Column, Schema, Table
+from tabgen.table import Schema, Table
 
 NAN = float("nan")
 

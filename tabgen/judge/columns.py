@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tabgen.table import Column, Table
+from tabgen.column import Column
+from tabgen.table import Table
 
 
 @dataclass(frozen=True)

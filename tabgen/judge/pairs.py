@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tabgen.column import Column
 from tabgen.judge.columns import numbers_of
 from tabgen.places import cap
-from tabgen.table import Column, Table
+from tabgen.table import Table
 
 MOST_COLUMNS = 12
 """Features that are shown beside the target: those that go with it most, in the real rows."""

@@ -9,11 +9,12 @@ import torch
 from scipy.stats import rankdata
 from torch import Tensor
 
+from tabgen.column import Column, Level
 from tabgen.errors import Unsupported
 from tabgen.models.base import Encoder
 from tabgen.models.missing import fill_missing, needs_indicator
 from tabgen.models.parts import TextParts, fit_parts
-from tabgen.table import Column, Level, Table
+from tabgen.table import Table
 
 RESOLVED = 0.99
 """Share of a column's different values that must stay different as float32 for the column to be cast as it is."""

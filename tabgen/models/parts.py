@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
-from tabgen.table import Column
+from tabgen.column import Column
 
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
 
