@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from tabgen.column import Column
     from tabgen.table import Table
 
-NUMBER = re.compile(r"\s*([+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?|[+-]?([iI]nf|[iI]nfinity|INF))\s*")
-CODE = re.compile(r"\s*(0\d+|\d{19,})\s*")
+NUMBER = re.compile(r"\s*([+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?|[+-]?([iI]nf|[iI]nfinity|INF))\s*")
+CODE = re.compile(r"\s*(0[0-9]+|[0-9]{19,})\s*")
 """Digits that are no number: with leading zeros, or more of them than a number holds."""
-WHOLE = re.compile(r"\s*[+-]?\d+\s*")
+WHOLE = re.compile(r"\s*[+-]?[0-9]+\s*")
 OPEN_BIN = re.compile(r"\s*([<>≤≥]=?\s*\d+|\d+\s*\+)\s*")
 """The last of a few ordered groups (1, 2, 3+): such a column is meant as it is."""
 AROUND = re.compile(
@@ -24,7 +24,7 @@ AROUND = re.compile(
 )
 """A number with a sign of currency, separators, or a unit around it."""
 MISSING_WORDS = frozenset(
-    {"", "?", "-", ".", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "null", "NULL", "None", "missing"}
+    {"", "?", "-", "--", ".", "NA", "N/A", "n/a", "n.a.", "#N/A", "NaN", "nan", "null", "NULL", "None", "missing"}
 )
 """Levels that in other people's files mean that there is no value."""
 WORTH_A_WARNING = ("rare-class", "tells-target", "identifier")
@@ -68,7 +68,7 @@ def near_numeric(column: pd.Series[Any], name: str) -> NearNumeric | None:
     bins = len(numbers) <= MANY and all(OPEN_BIN.fullmatch(text) for text in odd)
     if odd and rows >= ENOUGH and rows >= total / 2 and len(numbers) > FEW and not bins:
         n_odd = total - rows
-        few = len(odd) <= max(3, len(kinds) // 20)
+        few = sum(text.strip() not in MISSING_WORDS for text in odd) <= max(3, len(kinds) // 20)
         if few or rows >= 0.9 * total:
             shown = ", ".join(repr(text[:30]) for text in odd[:3]) + (", ..." if len(odd) > 3 else "")
             return NearNumeric(
@@ -238,7 +238,7 @@ def _twins(table: Table, varying: dict[str, np.ndarray[Any, Any]]) -> list[Findi
 def _levels(table: Table) -> list[Finding]:
     """Levels that may mean missing, columns that are nearly numbers, and levels spelled in two ways."""
     found = []
-    for column in table.schema.columns:
+    for column in (*table.schema.columns, table.schema.target_column):
         if column.kind != "categorical":
             continue
         levels = [level for level in column.levels if isinstance(level, str)]
@@ -266,5 +266,5 @@ def _levels(table: Table) -> list[Finding]:
 
 
 def _shown(table: Table, name: str) -> str:
-    known = table.frame[name].dropna()
-    return repr(known.iloc[0])[:40]
+    first = table.frame[name].dropna().iloc[0]
+    return repr(first.item() if isinstance(first, np.generic) else first)[:40]

@@ -19,7 +19,7 @@ NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?|[+-]?([iI]nf|[iI]nfinity|IN
 """A number as a whole text. An exponent of five digits is part of an id (8e2569614270), not a power of ten."""
 WHOLE = r"[+-]?\d+"
 CODE = r"\d+"
-COMMA_DECIMAL = r"[+-]?(\d+|\d{1,3}(\.\d{3})+)?(,\d+)?([eE][+-]?\d{1,4})?"
+COMMA_DECIMAL = r"[+-]?(\d+|[1-9]\d{0,2}(\.\d{3})+)?(,\d+)?([eE][+-]?\d{1,4})?"
 COMMA_GROUPED = r"[+-]?\d{1,3}(,\d{3})*(\.\d*)?([eE][+-]?\d{1,4})?"
 COULD_GROUP = r"[+-]?[1-9]\d{0,2}(,\d{3})+"
 CERTAINLY_GROUPED = r"[+-]?\d{1,3}(,\d{3})+(\.\d+|,\d{3})"
@@ -120,7 +120,8 @@ def _matches(texts: pa.Array, pattern: str) -> pa.Array:
 def _parse(column: pa.Array, name: str, decimal: str | None, file: _File) -> pd.Series[Any]:
     if column.null_count == len(column):
         return pd.Series(np.full(len(column), np.nan))
-    numbers = _numbers(column, name, file)
+    plain = decimal != ","  # where it is, 1.234 may be a thousand
+    numbers = _numbers(column, name, file) if plain else None
     if numbers is not None:
         return numbers
     trimmed = pc.utf8_trim_whitespace(column)
@@ -132,8 +133,8 @@ def _parse(column: pa.Array, name: str, decimal: str | None, file: _File) -> pd.
     if len(levels) == 0:
         return _text(column)
     parsers: tuple[Callable[[], pd.Series[Any] | None], ...] = (
-        lambda: None if words.equals(column) else _numbers(words, name, file),
         lambda: _comma_numbers(words, levels, name, decimal, file),
+        lambda: None if plain and words.equals(column) else _numbers(words, name, file),
         lambda: _truths(words, levels),
         lambda: _dates(words, levels, name, file),
     )
@@ -224,9 +225,16 @@ def _comma_numbers(
 ) -> pd.Series[Any] | None:
     """Numbers with a decimal comma, or with commas between thousands; None if some value is neither."""
     if not pc.any(pc.match_substring(levels, ",")).as_py():
-        if file.style.decimal == "," and _all(levels, COMMA_DECIMAL):  # 1.234.567
-            return _numbers(pc.replace_substring(column, ".", ""), name, file)
-        return None
+        grouped = levels.filter(pc.match_substring(levels, "."))
+        if decimal != "," or not len(grouped) or not _all(levels, COMMA_DECIMAL):
+            return None
+        if file.style.decimal is None:
+            file.say(
+                f"{grouped[0].as_py()!r} was read with points between thousands, as other columns have decimal commas;"
+                " if that is wrong, say --decimal '.'.",
+                name,
+            )
+        return _numbers(pc.replace_substring(column, ".", ""), name, file)
     if decimal == "," and _all(levels, COMMA_DECIMAL):
         if file.style.decimal is None:
             example = levels.filter(pc.match_substring(levels, ","))[0].as_py()
@@ -314,7 +322,7 @@ def _local_dates(column: pa.Array, levels: pa.Array, sign: str, name: str, file:
     if len(found) < len(matches):
         return None
     most = [max(int(m[part]) for m in found) for part in "ab"]
-    day_first = True if sign == "." else file.style.day_first
+    day_first, found_out = True if sign == "." else file.style.day_first, False
     if day_first is None:
         if max(most) <= 12:
             file.say(
@@ -324,8 +332,7 @@ def _local_dates(column: pa.Array, levels: pa.Array, sign: str, name: str, file:
             )
             return None
         day_first = most[0] > 12
-        order = "day, month, year" if day_first else "month, day, year"
-        file.say(f"dates were read as {order}; if that is wrong, write them as 2020-12-31.", name)
+        found_out = True
     if most[1 if day_first else 0] > 12:
         return None
     iso = {
@@ -334,4 +341,8 @@ def _local_dates(column: pa.Array, levels: pa.Array, sign: str, name: str, file:
         for m in found
     }
     texts = [None if text is None else iso[text] for text in column.to_pylist()]
-    return _timestamps(pa.array(texts, pa.string()), name, file)
+    times = _timestamps(pa.array(texts, pa.string()), name, file)
+    if found_out and times is not None:
+        order = "day, month, year" if day_first else "month, day, year"
+        file.say(f"dates were read as {order}; if that is wrong, write them as 2020-12-31.", name)
+    return times

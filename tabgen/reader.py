@@ -10,7 +10,6 @@ import codecs
 import csv
 import io
 import re
-import statistics
 import warnings
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, fields
@@ -43,6 +42,8 @@ FOREIGN_STARTS = {b"PAR1": "a Parquet file", b"ARROW1": "a Feather file", b"PK\x
 SAMPLE = 100_000
 """Characters from the start of a file by which its delimiter is told."""
 NAMES = {",": "','", ";": "';'", "\t": "a tab", "|": "'|'", " ": "a space"}
+IN_QUOTES = r'[^"]*+(?:""[^"]*+)*+'
+"""What stands between the quotes of a field: a quote within is written twice."""
 UNNAMED = re.compile(r"\s*(Unnamed: \d+(_level_\d+)?)?\s*")
 
 
@@ -218,16 +219,15 @@ def _read_text(
     content = content[told.end() :] if told else content
     delimiter = options.delimiter or (told[1] if told else _delimiter(content, ending, path))
     names, n_lines, body = _cut_header(content, delimiter)
+    if len(names) > 1 and all(name.startswith(" ") for name in names[1:]):  # "a, b, c"
+        names, n_lines, body = _cut_header(_without_spaces(content, delimiter), delimiter)
+    n_lines += bool(told)
     if not body or body.isspace():
         raise DataError(f"{path} has a header and no rows.")
     if len(names) > MOST_COLUMNS:
         raise DataError(f"{path} names {len(names):,} columns; at most {MOST_COLUMNS:,} are read.")
-    spaced = len(names) > 1 and all(name.startswith(" ") for name in names[1:])  # "a, b, c"
-    names = [name.lstrip(" ") for name in names] if spaced else names
     width = _width(body, delimiter, len(names))
     arrow = _parsed(body, delimiter, width, names, n_lines, path)
-    if spaced:
-        arrow = {i: pc.utf8_ltrim(column, " ") for i, column in arrow.items()}
     names, arrow = _fitted_to_header(names, arrow, path)
     keep = _named_columns(names, [column.null_count == len(column) for column in arrow.values()], path, arrow)
     if any(re.fullmatch(r"[+-]?\d*\.\d+", names[i].strip()) for i in keep):
@@ -313,13 +313,37 @@ def _cut_header(content: str, delimiter: str) -> tuple[list[str], int, str]:
     return names, n_lines, content[length:]
 
 
+def _without_spaces(content: str, delimiter: str) -> str:
+    """The file without the spaces that follow its delimiters; those within quotes are part of a value."""
+    ends = re.escape(delimiter) + "\r\n"
+    return re.sub(rf'(^|[{ends}]) *+("{IN_QUOTES}")?', r"\1\2", content)
+
+
+def _check_quotes(body: str, delimiter: str, n_lines: int, path: Path) -> None:
+    """Refuse a field's quote that is closed in the middle of a value, or never: one of the two is no quote of a field.
+
+    Two stray quotes (5", 7") would make one field of all rows between them.
+    """
+    ends = re.escape(delimiter) + "\r\n"
+    begun = rf'"(?:(?<=^")|(?<=[{ends}]"))'
+    for field in re.finditer(rf'{begun}{IN_QUOTES}(?:\Z|"(?P<more> *+[^{ends} ][^{ends}]*)?)', body):
+        closed = field[0].endswith('"') and len(field[0]) > 1
+        if field["more"] or not closed:
+            line = n_lines + 1 + len(re.findall("\r\n|\r|\n", body[: field.start()]))
+            shown = (field[0][1:31].splitlines() or [""])[0]
+            how = f"closed before {field['more'][:30]!r}" if field["more"] else "never closed"
+            raise DataError(
+                f"{path}, line {line}: the quote before {shown!r} opens a field and is {how}; a quote within a value is"
+                " written twice, and the value in quotes."
+            )
+
+
 def _width(body: str, delimiter: str, n_names: int) -> int:
-    """The number of fields of a row, by the first rows: that of the header, or one more."""
+    """The number of fields of a row, by the first rows: that of the header, or one more in every one of them."""
     widths = [len(record) for _, record in _records(body[:SAMPLE], delimiter)]
     if len(body) > SAMPLE and len(widths) > 1:
         widths.pop()
-    usual = statistics.mode(widths) if widths else n_names
-    return usual if usual == n_names + 1 else n_names
+    return n_names + 1 if set(widths) == {n_names + 1} else n_names
 
 
 def _parsed(body: str, delimiter: str, width: int, names: list[str], n_lines: int, path: Path) -> dict[int, pa.Array]:
@@ -351,16 +375,22 @@ def _parsed(body: str, delimiter: str, width: int, names: list[str], n_lines: in
     except pa.ArrowInvalid as error:
         if not wrong:
             raise
+        _check_quotes(body, delimiter, n_lines, path)
         raise DataError(_bad_row(body, delimiter, width, names, n_lines, wrong[0], path)) from error
     arrow = {i: column.combine_chunks() for i, column in enumerate(table.columns)}
-    if body.count('"') % 2 and any("\n" in (column[-1].as_py() or "") for column in arrow.values()):
-        raise DataError(f"{path}: a quote is opened and never closed: all after it is one field.")
+    if any(pc.any(pc.match_substring_regex(column, r"[\r\n]")).as_py() for column in arrow.values()):
+        _check_quotes(body, delimiter, n_lines, path)
     return arrow
 
 
 def _bad_row(body: str, delimiter: str, width: int, names: list[str], n_lines: int, row: Any, path: Path) -> str:
     lines = ((line, record) for line, record in _records(body, delimiter) if len(record) == row.actual_columns)
     line, record = next(lines, (row.number, []))
+    if row.actual_columns == len(names):
+        return (
+            f"{path}, line {n_lines + line}: {len(names)} values, as the header names, where the rows above have"
+            f" {width}; name the column that is lacking, or take what is too much out of those rows."
+        )
     more = row.actual_columns > width
     shown = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
     mend = f"quote a value that holds {NAMES.get(delimiter, repr(delimiter))}" if more else "complete the row"
@@ -380,6 +410,13 @@ def _fitted_to_header(
     last, first = arrow[len(arrow) - 1], arrow[0]
     if last.null_count == len(last):
         return names, {i: arrow[i] for i in range(len(names))}
+    if last.null_count > len(last) / 2:
+        value = pc.drop_null(last)[0].as_py()
+        raise DataError(
+            f"{path}: every row has {len(arrow)} values where the header names {len(names)} columns; the last is empty"
+            f" in {last.null_count} of {len(last)} rows and holds {value[:30]!r} in another: take that out, or name the"
+            " column that is lacking."
+        )
     if not _are_row_names(first):
         raise DataError(
             f"{path}: every row has {len(arrow)} values where the header names {len(names)} columns"

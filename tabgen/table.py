@@ -405,9 +405,10 @@ def _without_splits(
         known = values.dropna().to_numpy(dtype=np.float64) if whole else np.zeros(0)
         folds = np.unique(known)
         if len(folds) < 2 or not np.array_equal(folds, np.arange(len(folds))):
+            shown = ", ".join(map(repr, values.unique()[:5].tolist()))
             raise TableError(
                 f"{name}: column '{column}' is of kind split; it should hold folds numbered from 0, two at least,"
-                f" or nothing for a row that is in no test part; it holds {', '.join(map(repr, values.unique()[:5]))}."
+                f" or nothing for a row that is in no test part; it holds {shown}."
             )
     rows = [frame[column].fillna(-1).to_numpy(dtype=np.int64) for column in names]
     return frame.drop(columns=names), {c: kind for c, kind in kinds.items() if kind != "split"}, np.stack(rows)

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from tabgen.cli import app
 from tabgen.datasets import core_datasets
+from tabgen.errors import TableError
 from tabgen.findings import findings, tells_target
 from tabgen.table import Table
 
@@ -115,6 +116,27 @@ def test_levels_that_may_mean_missing_or_are_spelled_in_two_ways() -> None:
     assert found(answer=RNG.choice(["?", "low", "high"], N)) == [("missing-word", ("answer",))]
     assert found(answer=RNG.choice(["low", "Low ", "high"], N)) == [("spelling", ("answer",))]
     assert found(answer=RNG.choice(["none", "low", "high"], N)) == []
+
+
+def test_levels_of_the_target_are_looked_at_too() -> None:
+    labels = np.resize(["yes", "Yes ", "NA", "no"], N)
+    assert found(y=labels) == [("missing-word", ("y",)), ("spelling", ("y",))]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [["\u0661\u0662", "\u0663\u0664"], ["\uff11\uff12"], ["?", "-", "unknown", "n.a."]],
+    ids=["Arabic", "wide", "words"],
+)
+def test_numbers_but_for_what_is_none_are_no_categories(odd: list[str]) -> None:
+    values = [*map(str, range(100, 160)), *odd]
+    with pytest.raises(TableError, match="holds numbers but for"):
+        Table.from_frame(plain(size=np.resize(np.array(values, dtype=object), N)), "y")
+
+
+def test_values_are_shown_as_people_write_them() -> None:
+    table = Table.from_frame(plain(id=np.arange(N)), "y")
+    assert any("such as 0: it names rows" in finding.message for finding in findings(table))
 
 
 def test_numbers_that_are_categories_by_order_are_said_when_asked() -> None:

@@ -376,7 +376,7 @@ def test_spaces_after_commas_belong_to_no_name_and_no_value(tmp_path: Path) -> N
         ('a,b,y\n1,"2\n\n3",x\n1,2,x\n1,2,3,x\n', "t.csv, line 6: 4 values"),
         ("\n\na,b,y\n1,2,x\n1,2,3,x\n", "t.csv, line 5: 4 values"),
         ("a,b,y\n1,2,x\n1,2,3,x,4\n", "line 3: 5 values"),
-        ('a,b,y\n1,2,"x\n1,2,z\n', "a quote is opened and never closed"),
+        ('a,b,y\n1,2,"x\n1,2,z\n', "line 2: the quote before 'x' opens a field and is never closed"),
     ],
 )
 def test_rows_that_do_not_fit_are_refused_by_their_line(tmp_path: Path, text: str, message: str) -> None:
@@ -639,3 +639,80 @@ def test_any_file_is_read_or_refused_in_a_sentence(tmp_path: Path, content: byte
             message = str(error)
     assert path.name in message
     assert message.endswith((".", "?"))
+
+
+# Quotes, spaces and separators that are not where they belong
+
+
+@pytest.mark.parametrize("stray", [(30, 90), (5,), (5, 6, 7, 8)], ids=str)
+@pytest.mark.parametrize("last", [False, True], ids=["amid", "last"])
+def test_a_quote_that_belongs_to_a_value_swallows_no_rows(tmp_path: Path, stray: tuple[int, ...], last: bool) -> None:
+    lines = []
+    for i in range(120):
+        size = '"5 inch' if i in stray else "small"
+        lines.append(f"{i},{'ab'[i % 2]},{size}" if last else f"{i},{size},{'ab'[i % 2]}")
+    with pytest.raises(DataError, match=rf"line {stray[0] + 2}: the quote before '5 inch.*opens a field"):
+        read(tmp_path, "id,p,q\n" + "\n".join(lines) + "\n")
+
+
+def test_quotes_that_are_part_of_values_are_read_as_they_are(tmp_path: Path) -> None:
+    frame = read(tmp_path, 'a,b,n\n"two\nlines, ""so""",5" pipe,1\n"x",6" pipe,2\n"",7"" pipe,3\n')
+    assert frame["a"].tolist() == ['two\nlines, "so"', "x", ""]
+    assert frame["b"].tolist() == ['5" pipe', '6" pipe', '7"" pipe']
+
+
+def test_spaces_after_delimiters_may_stand_before_quotes(tmp_path: Path) -> None:
+    frame = read(tmp_path, 'a, "b, c", y\n1, "1.5,5", "u, v"\n2, "2.5", " w"\n')
+    assert list(frame) == ["a", "b, c", "y"]
+    assert frame["b, c"].tolist() == ["1.5,5", "2.5"]
+    assert frame["y"].tolist() == ["u, v", " w"]
+    assert read(tmp_path, 'a, x, y\n1, "7.5", "u"\n2, "8.5", "v"\n')["x"].tolist() == [7.5, 8.5]
+
+
+def test_a_note_behind_some_rows_is_no_column(tmp_path: Path) -> None:
+    rows = [f"p{i:03},{i / 8},{'ab'[i % 2]},{'see note' if i == 39 else ''}\n" for i in range(80)]
+    with refused("the last is empty in 79 of 80 rows and holds 'see note' in another: take that out, or name"):
+        read(tmp_path, "id,x,y\n" + "".join(rows))
+
+
+def test_rows_of_two_lengths_are_told_by_the_first_that_is_not_the_headers(tmp_path: Path) -> None:
+    with refused("line 2: 3 values where the header names 2 columns (x, y) ('1,a,')"):
+        read(tmp_path, "x,y\n1,a,\n2,b\n")
+    with refused("line 4: 3 values where the header names 2 columns"):
+        read(tmp_path, "sep=;\nx;y\n1;a\n2;b;c\n", "t.csv")
+    long = "".join(f"r{i},{i},a\n" for i in range(20_000))
+    with refused("line 20002: 2 values, as the header names, where the rows above have 3;"):
+        read(tmp_path, "x,y\n" + long + "1,a\n")
+
+
+@pytest.mark.parametrize(
+    ("values", "options", "expected"),
+    [
+        (["1.234", "950", "12.500"], {"decimal": ","}, [1234, 950, 12500]),
+        (["1.234.567", "NA", "1.000"], {"decimal": ","}, [1234567, np.nan, 1000]),
+        (["1.234", "0.137", "12.500"], {"decimal": ","}, [1.234, 0.137, 12.5]),
+        (["1.5", "950", "12.25"], {"decimal": ","}, [1.5, 950, 12.25]),
+        (["1.234", "950", "12.500"], {"decimal": "."}, [1.234, 950, 12.5]),
+        (["1.234", "950", "12.500"], {}, [1.234, 950, 12.5]),
+        (["1234", "950", "12500"], {"decimal": ","}, [1234, 950, 12500]),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*'NA' was taken as missing")
+def test_points_group_thousands_where_a_comma_is_the_decimal_sign(
+    tmp_path: Path, values: list[str], options: dict[str, Any], expected: list[float]
+) -> None:
+    np.testing.assert_array_equal(column(tmp_path, values, **options).to_numpy(dtype=float), expected)
+
+
+def test_points_group_thousands_where_other_columns_have_decimal_commas(tmp_path: Path) -> None:
+    thousands = said("'1.137' was read with points between thousands, as other columns have decimal commas;")
+    with thousands, said("'0,5' was read with a decimal comma"):
+        frame = read(tmp_path, "a;b\n0,5;1.137\n1,25;2.174\n0,75;950\n", delimiter=";")
+    assert frame["b"].tolist() == [1137, 2174, 950]
+    assert frame["a"].tolist() == [0.5, 1.25, 0.75]
+
+
+def test_dates_that_stay_text_are_not_said_to_be_read(tmp_path: Path) -> None:
+    with pytest.warns(TableWarning) as caught:
+        assert column(tmp_path, ["13/01/2020", "01/13/2020", "02/02/2020"]).tolist()[0] == "13/01/2020"
+    assert "were read as" not in "".join(str(w.message) for w in caught)
