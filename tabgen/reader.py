@@ -121,7 +121,7 @@ def read_frame(
     ----------
     path : Path
     options : ReadOptions, optional
-        For text files.
+        For text files; ``missing`` for all.
     text : collection of str
         Columns to leave as the texts they are.
     categories : collection of str
@@ -140,12 +140,18 @@ def read_frame(
             f"{path} has an ending that is not known; tables end in {', '.join(ENDINGS)}"
             f" (text also in .csv{' or .csv'.join(COMPRESSIONS[:3])} and the like)."
         )
+    options = options or ReadOptions()
     try:
         if ending in TEXT_ENDINGS:
-            return _read_text(path, ending, options or ReadOptions(), frozenset(text), frozenset(categories))
-        if ending in EXCEL_ENDINGS:
-            return _read_excel(path)
-        return _read_arrow(path, ending)
+            return _read_text(path, ending, options, frozenset(text), frozenset(categories))
+        useless = [name for name in options.to_dict() if name != "missing"]
+        if useless:
+            raise DataError(
+                f"{path} is no text file, so {' and '.join(useless)} cannot say how it is written: leave"
+                f" {'it' if len(useless) == 1 else 'them'} out, or save the table as CSV."
+            )
+        frame = _read_excel(path) if ending in EXCEL_ENDINGS else _read_arrow(path, ending)
+        return _without_words(frame, options.missing)
     except (DataError, TableWarning):  # a warning, where somebody made them errors
         raise
     except Exception as error:  # parsers raise dozens of types for a broken file
@@ -159,6 +165,16 @@ def _ending(path: Path) -> str:
     return suffixes[-1] if suffixes else ""
 
 
+def _without_words(frame: pd.DataFrame, words: tuple[str, ...]) -> pd.DataFrame:
+    """The frame with these texts missing, and columns that are numbers without them as numbers."""
+
+    def without(column: pd.Series[Any]) -> pd.Series[Any]:
+        found = column.map(lambda value: isinstance(value, str) and value.strip() in words).astype(bool)
+        return column.mask(found).infer_objects() if found.any() else column
+
+    return frame.apply(without) if words else frame
+
+
 def _say(message: str) -> None:
     warnings.warn(message, TableWarning, stacklevel=5)
 
@@ -167,6 +183,7 @@ def _say(message: str) -> None:
 
 
 def _read_arrow(path: Path, ending: str) -> pd.DataFrame:
+    pa.array(pd.array([], pd.PeriodDtype("D")))  # makes pandas' types known to Arrow, to which periods are numbers else
     if ending == ".parquet":
         from pyarrow import parquet
 
@@ -187,7 +204,9 @@ def _read_arrow(path: Path, ending: str) -> pd.DataFrame:
 
 
 def _read_excel(path: Path) -> pd.DataFrame:
-    check_workbook(path)
+    faulty = check_workbook(path)
+    if faulty:
+        _say(f"{path.name}: errors such as #DIV/0! stand in {faulty} of its cells, and were taken as missing.")
     try:
         book = pd.ExcelFile(path, engine="calamine")
     except ImportError as error:
@@ -202,7 +221,14 @@ def _read_excel(path: Path) -> pd.DataFrame:
     names = ["" if pd.isna(name) else str(name) for name in cells.iloc[0]]
     frame = cells.iloc[1:].reset_index(drop=True)
     texts = {0: pa.array([None if pd.isna(v) else str(v) for v in frame.iloc[:, 0]], pa.string())}
-    keep = _named_columns(names, [bool(frame[c].isna().all()) for c in frame], path, texts)
+    empty = [bool(frame[c].isna().all()) for c in frame]
+    keep = _named_columns(names, empty, path, texts)
+    bare = ", ".join(f"'{names[i]}'" for i in keep if empty[i])
+    if bare:
+        _say(
+            f"{path.name}: no value stands under {bare}; of formulas the values are read that were saved with them:"
+            " open the file in a spreadsheet program and save it."
+        )
     return frame[keep].set_axis([names[i] for i in keep], axis=1).infer_objects()
 
 

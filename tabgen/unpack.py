@@ -296,33 +296,48 @@ def _text_bytes(path: Path, names: list[str]) -> int:
 # --- workbooks ------------------------------------------------------------------------------------------------
 
 NUMBERED_ROW = re.compile(rb"<(?:\w+:)?row\s[^<>]*?\br\s*=\s*[\"'](\d+)")
+FAULTY_CELL = re.compile(rb"<(?:\w+:)?c\s[^<>]*?\bt\s*=\s*[\"']e[\"']|\bvalue-type\s*=\s*[\"']error[\"']")
 NUMBERED_CELL = re.compile(rb"<(?:\w+:)?c\s[^<>]*?\br\s*=\s*[\"']([A-Za-z]{1,7})(\d+)[\"'][^<>]*(?<!/)>")
 REPEATED = re.compile(rb"<table:(table-row|table-cell|covered-table-cell|table)(\s[^<>]*)?>")
 ROWS_REPEATED = re.compile(rb"number-rows-repeated\s*=\s*[\"'](\d+)")
 COLUMNS_REPEATED = re.compile(rb"number-columns-repeated\s*=\s*[\"'](\d+)")
 
 
-def check_workbook(path: Path) -> None:
+def check_workbook(path: Path) -> int:
     """Raise :class:`DataError` for a workbook that unpacks to too much, or whose cells lie too far apart.
 
     Two cells at opposite corners are a file of 5 kB, and 412 GB in memory, which end the interpreter.
+
+    Returns
+    -------
+    int
+        Cells that hold an error, such as #DIV/0!, in all of its sheets; 0 for the older kind, which is not packed.
     """
     check_size(path)
-    if not zipfile.is_zipfile(path):  # the older kind, which is not packed
-        return
+    if not zipfile.is_zipfile(path):
+        return 0
     limit = _limit(path.stat().st_size)
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
         if sum(entry.file_size for entry in entries) > limit:
             raise _too_much(path, limit)
+        faulty = 0
+
+        def counted(pieces: Iterator[bytes]) -> Iterator[bytes]:
+            nonlocal faulty
+            for piece in pieces:
+                faulty += len(FAULTY_CELL.findall(piece))
+                yield piece
+
         for entry in entries:
             with archive.open(entry) as member:  # read to its end, where its length and its checksum are compared
-                rows, columns = _extent(_whole_tags(member), entry.filename)
+                rows, columns = _extent(counted(_whole_tags(member)), entry.filename)
             if rows * columns > MOST_SHEET:
                 raise DataError(
                     f"{path} ({entry.filename}) reaches over {rows:,} rows and {columns:,} columns; at most"
                     f" {MOST_SHEET:,} cells are read: clear what is outside the table, or save it as CSV."
                 )
+    return faulty
 
 
 def _whole_tags(member: IO[bytes]) -> Iterator[bytes]:

@@ -6,6 +6,8 @@ import bz2
 import gzip
 import lzma
 import re
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -463,6 +465,47 @@ def test_excel(tmp_path: Path) -> None:
         "the first sheet, 'one', was read, and not: two.",
         "the first column has no name and was set aside as the rows' names.",
     }
+
+
+@pytest.mark.parametrize("name", ["t.parquet", "t.feather"])
+def test_periods_are_periods_in_a_process_that_has_seen_none(tmp_path: Path, name: str) -> None:
+    frame = pd.DataFrame({"month": pd.period_range("2010-01", periods=6, freq="M"), "y": list("ababab")})
+    (frame.to_parquet if name == "t.parquet" else frame.to_feather)(tmp_path / name)
+    script = "import sys, pathlib, tabgen.reader as r; print(r.read_frame(pathlib.Path(sys.argv[1]))['month'][0])"
+    told = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / name)], check=True, capture_output=True, text=True
+    )
+    assert told.stdout.strip() == "2010-01"
+
+
+def test_cells_of_excel_that_hold_no_value_are_said(tmp_path: Path) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    book.active.append(["a", "formula", "y"])
+    for i in range(6):
+        book.active.append([i / 8, f"=A{i + 2}*2", "ab"[i % 2]])
+    book.active["A4"], book.active["A4"].data_type = "#DIV/0!", "e"
+    book.save(tmp_path / "t.xlsx")
+    errors = said("t.xlsx: errors such as #DIV/0! stand in 1 of its cells, and were taken as missing.")
+    with errors, said("t.xlsx: no value stands under 'formula'; of formulas the values are read"):
+        frame = read_frame(tmp_path / "t.xlsx")
+    assert frame["a"].isna().tolist() == [False, False, True, False, False, False]
+
+
+@pytest.mark.parametrize("name", ["t.xlsx", "t.parquet", "t.feather"])
+def test_files_that_are_no_text_take_missing_and_refuse_the_rest(tmp_path: Path, name: str) -> None:
+    frame = pd.DataFrame({"a": ["x", "?", "z"], "n": [1.5, 2, 3], "y": list("aba")})
+    if name == "t.xlsx":
+        pytest.importorskip("openpyxl")
+        frame = frame.assign(n=pd.Series([1.5, " ? ", 3], dtype=object))
+        frame.to_excel(tmp_path / name, index=False)
+    else:
+        (frame.to_parquet if name == "t.parquet" else frame.to_feather)(tmp_path / name)
+    back = read_frame(tmp_path / name, ReadOptions(missing=("?",)))
+    assert back["a"].isna().tolist() == [False, True, False]
+    assert back["n"].dtype == np.float64
+    with refused("is no text file, so decimal and day_first cannot say how it is written: leave them out"):
+        read_frame(tmp_path / name, ReadOptions(decimal=",", day_first=True))
 
 
 # From file to table
