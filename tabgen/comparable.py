@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from tabgen.arms import ARMS
+from tabgen.arms import ARMS, tunes
 from tabgen.errors import ExperimentError
 from tabgen.made_elsewhere import FILE, MARK
-from tabgen.outcome import CELL_FIELDS, Cell, canonical_json, hash_of, method_identity
+from tabgen.outcome import CELL_FIELDS, Cell, canonical_json, hash_of, key_of, method_identity
+from tabgen.text import counted
 
 if TYPE_CHECKING:
     from tabgen.statistics import Ranking
@@ -24,7 +25,7 @@ DRAWS = 1000
 
 @dataclass(frozen=True)
 class Pool:
-    """Outcomes that may be ranked together: one row for each dataset, fold, method and seed.
+    """Outcomes that may be ranked together: in every arm one row for each dataset, fold, method and seed.
 
     Attributes
     ----------
@@ -59,8 +60,8 @@ def whole_pools(ranked: Sequence[Ranked]) -> list[Pool]:
 def pools(outcomes: pd.DataFrame) -> list[Pool]:
     """The pools that these outcomes make, smallest cap on training rows first, none last; then the largest first.
 
-    Where one dataset or method name stands for two things within a pool (another file or target; another version of
-    the plugin, other settings), the name says which.
+    Where one dataset or method name stands for two things within a pool (another file, target or reading of it; another
+    version of the plugin, other settings), the name says which.
 
     Raises
     ------
@@ -86,13 +87,13 @@ def arms_of(outcomes: pd.DataFrame) -> list[str]:
 
 
 def in_arm(outcomes: pd.DataFrame, arm: str) -> pd.DataFrame:
-    """The outcomes of one pool that measured this arm.
+    """The outcomes of one pool that measured this arm, one for each cell: of several one that ended well, and then the
+    one that measured most.
 
     Where the model is not fine-tuned, methods that draw the same rows are one method, under the shortest of their
     names, and so are the two baselines: real rows as context are zero-shot prediction.
     """
-    asked = outcomes["arms"].map(lambda arms: arm in arms)
-    outcomes = outcomes[asked]
+    outcomes = _once(outcomes[outcomes["arms"].map(lambda arms: arm in arms)])
     if ARMS[arm].tunes or outcomes.empty:
         return outcomes
     baseline = outcomes["generator"].isna()
@@ -110,9 +111,19 @@ def in_arm(outcomes: pd.DataFrame, arm: str) -> pd.DataFrame:
     return outcomes[outcomes["generator"].isna() | outcomes["method"].isin(first)]
 
 
+def _once(outcomes: pd.DataFrame) -> pd.DataFrame:
+    """One outcome of each cell, where runs that measured different arms lie together."""
+    if not outcomes.duplicated(CELL).any():
+        return outcomes
+    order = outcomes.assign(_failed=outcomes["status"] != "ok", _fewer=-outcomes["arms"].map(len))
+    order = order.sort_values(["_failed", "_fewer"], kind="stable")
+    return outcomes.loc[order.index].drop_duplicates(CELL).sort_index()
+
+
 def _with_defaults(outcomes: pd.DataFrame) -> pd.DataFrame:
     """What rows of earlier stores lack, and each draw as a seed of its own."""
     fields: dict[str, Any] = {"kinds": {}, "reading": {}, "text": "nearest", "environment": None, "rows_of": None}
+    fields["tuning_seeds"] = 1
     absent: dict[str, Any] = {
         name: [value] * len(outcomes) for name, value in fields.items() if name not in outcomes.columns
     }
@@ -142,34 +153,44 @@ def _dicts(outcomes: pd.DataFrame) -> list[dict[str, Any]]:
     return [dict(zip(names, row, strict=True)) for row in outcomes[names].itertuples(index=False, name=None)]
 
 
-def _distinct_datasets(outcomes: pd.DataFrame) -> pd.DataFrame:
-    tables = outcomes.drop_duplicates(["dataset", "sha256", "target"])
-    names: dict[tuple[str, Any, str], str] = {}
-    for name, group in tables.groupby("dataset", sort=False):
-        files, targets = group["sha256"].nunique(dropna=False), group["target"].nunique()
-        for sha256, target in group[["sha256", "target"]].itertuples(index=False):
-            which = [target] if targets > 1 else []
-            which += [str(sha256)[:8]] if files > 1 else []
-            names[str(name), sha256, target] = f"{name} ({', '.join(which)})" if which else str(name)
-    told = [names[row] for row in outcomes[["dataset", "sha256", "target"]].itertuples(index=False, name=None)]
-    return outcomes.assign(dataset=told)
-
-
 CELL = ["dataset", "fold", "seed", "method"]
 
 
+def _distinct_datasets(outcomes: pd.DataFrame) -> pd.DataFrame:
+    """Dataset names that tell apart what is different: the target, the file, or how it was read."""
+    read = outcomes[["kinds", "reading"]].map(lambda told: told if isinstance(told, dict) else {})
+    outcomes = outcomes.assign(_read=[hash_of(each)[:6] for each in read.to_numpy().tolist()])
+    which = ["dataset", "target", "sha256", "_read"]
+    names: dict[tuple[Any, ...], str] = {}
+    for name, group in outcomes.drop_duplicates(which).groupby("dataset", sort=False):
+        several = [group[each].nunique(dropna=False) > 1 for each in which[1:]]  # noqa: PD101 - few rows
+        for _, target, sha256, reading in group[which].itertuples(index=False, name=None):
+            parts = (target, str(sha256)[:8], f"read as {reading}")
+            told = ", ".join(part for part, differs in zip(parts, several, strict=True) if differs)
+            names[name, target, sha256, reading] = f"{name} ({told})" if told else str(name)
+    dataset = [names[row] for row in outcomes[which].itertuples(index=False, name=None)]
+    return outcomes.assign(dataset=dataset).drop(columns="_read")
+
+
 def _by_recipe(outcomes: pd.DataFrame) -> list[pd.DataFrame]:
-    """One pool per recipe where the same method was tuned by several; zero-shot, which needs none, is in each."""
+    """One pool per recipe and number of fine-tunings where the same method had several; what needs none is in each."""
     if not outcomes.duplicated(CELL).any():
         return [outcomes]
-    recipes = outcomes["recipe"].map(canonical_json)
-    tuned = outcomes["mixing"] != "none"
-    parts = [outcomes[~tuned | (recipes == recipe)] for recipe in dict.fromkeys(recipes[tuned])]
+    recipes = outcomes["recipe"].map(canonical_json) + outcomes["tuning_seeds"].map(" {}".format)
+    tuned = (outcomes["mixing"] != "none") & outcomes["arms"].map(tunes)
+    once = ~tuned & _first_of_seeds(outcomes[~tuned]).reindex(outcomes.index, fill_value=False)
+    parts = [outcomes[once | (tuned & (recipes == recipe))] for recipe in dict.fromkeys(recipes[tuned])]
     return parts or [outcomes]
 
 
+def _first_of_seeds(untuned: pd.DataFrame) -> pd.Series:
+    """Which outcomes without fine-tuning to take, where runs of other numbers of fine-tunings have the same ones."""
+    cells = [key_of(replace(Cell.from_dict(row), tuning_seeds=1)) for row in _dicts(untuned)]
+    return untuned["tuning_seeds"] == untuned["tuning_seeds"].groupby(cells).transform("first")
+
+
 def _distinct_methods(outcomes: pd.DataFrame) -> pd.DataFrame:
-    """Method names that tell apart what is different; of two outcomes of one cell, the one that measured more."""
+    """Method names that tell apart what is different."""
     identities = [canonical_json(method_identity(Cell.from_dict(row))) for row in _dicts(outcomes)]
     outcomes = outcomes.assign(_identity=identities)
     variants = outcomes.drop_duplicates(["method", "_identity"])
@@ -184,16 +205,13 @@ def _distinct_methods(outcomes: pd.DataFrame) -> pd.DataFrame:
     )
     told = told.where(outcomes["generator"] != FILE, told + f" ({MARK})")
     outcomes = outcomes.assign(method=told).drop(columns="_identity")
-    if outcomes.duplicated(CELL).any():
-        order = outcomes["arms"].map(len).sort_values(ascending=False, kind="stable").index
-        alike = outcomes.groupby(CELL)["arms"].agg(lambda each: len({tuple(sorted(arms)) for arms in each}))
-        if (outcomes.groupby(CELL).size() > alike).any():
-            repeated = int(outcomes.duplicated(CELL).sum())
-            raise ExperimentError(
-                f"{repeated} outcomes repeat a cell of the same method, data and setting under other keys;"
-                " rank fewer folders, or merge them first; tables made elsewhere go by the name of their folder."
-            )
-        outcomes = outcomes.loc[order].drop_duplicates(CELL).sort_index()
+    measured = outcomes.assign(_arms=outcomes["arms"].map(lambda arms: tuple(sorted(arms))))
+    repeated = int(measured.duplicated([*CELL, "_arms"]).sum())
+    if repeated:
+        raise ExperimentError(
+            f"{repeated} outcomes repeat a cell of the same method, data and setting under other keys;"
+            " rank fewer folders, or merge them first; tables made elsewhere go by the name of their folder."
+        )
     return outcomes
 
 
@@ -217,7 +235,7 @@ def _names(parts: Sequence[pd.DataFrame]) -> list[str]:
     told: dict[str, list[str]] = {}
     firsts: list[dict[str, Any]] = []
     for part in parts:
-        tuned = part[part["mixing"] != "none"]
+        tuned = part[(part["mixing"] != "none") & part["arms"].map(tunes)]
         firsts.append({str(k): v for k, v in (part if tuned.empty else tuned).iloc[0].items()})
     tells: tuple[tuple[str, Callable[[dict[str, Any]], str]], ...] = (
         ("model", lambda row: str(row["model"])),
@@ -225,6 +243,7 @@ def _names(parts: Sequence[pd.DataFrame]) -> list[str]:
         ("n_folds", lambda row: f"{row['n_folds']} folds"),
         ("max_test_rows", lambda row: f"at most {row['max_test_rows']} test rows"),
         ("recipe", lambda row: f"recipe {row['recipe'].get('name', 'unnamed')}"),
+        ("tuning_seeds", lambda row: counted(int(row["tuning_seeds"]), "fine-tuning")),
         ("protocol", lambda row: f"protocol {row['protocol']}"),
     )
     for what, tell in tells:

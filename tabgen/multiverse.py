@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,12 +11,14 @@ import pandas as pd
 
 from tabgen.arms import ARMS
 from tabgen.comparable import arms_of, in_arm, pools
-from tabgen.errors import ExperimentError
+from tabgen.errors import ExperimentError, UnknownNameError
 from tabgen.outcome import canonical_json
 from tabgen.statistics import POLICIES, StatisticsError, contrasts, dataset_means, higher_is_better, normalised_scores
 from tabgen.statistics.controls import REFERENCE
 from tabgen.statistics.verdicts import FEWEST_DATASETS
 
+VERSION = re.compile(r" \([^()]*\)$")
+"""How a name ends where two versions of a plugin lie together (:mod:`tabgen.comparable`)."""
 #: What tells variants of one generator apart that are choices of the analyst, not other generators.
 DIMENSIONS = ("arm", "metric", "policy", "rows", "recipe", "mixing", "ratio")
 
@@ -73,7 +76,7 @@ def multiverse(
     directions : dict of str to bool, optional
         Of the metrics whose name does not tell, whether higher is better.
     """
-    found = []
+    found, known = [], set[str]()
     for pool in pools(outcomes):
         for arm in arms_of(pool.outcomes):
             part = in_arm(pool.outcomes, arm)
@@ -84,6 +87,7 @@ def multiverse(
                 if name.startswith(f"{stage}_test_") and part[name].notna().any()
             ]
             about = _variants(part)
+            known |= {*map(str, part["method"].unique()), *(variant["name"] for variant in about.values())}
             for metric in metrics:
                 better = (directions or {}).get(metric, higher_is_better(metric))
                 try:
@@ -102,6 +106,7 @@ def multiverse(
                         shared = [about.get(each, {}).get("name", each) for each in (method, other)]
                         universe = Universe(shared[0], shared[1], choices, len(matrix), judged.estimate, judged.verdict)
                         found.append(universe)
+    _check_known(named, known)
     if not found:
         raise ExperimentError(
             f"no contrast can be judged in any universe: at least {FEWEST_DATASETS} datasets, '{REFERENCE}' (or named"
@@ -110,15 +115,22 @@ def multiverse(
     return found
 
 
+def _check_known(pairs: Sequence[tuple[str, str]], known: set[str]) -> None:
+    for name in (name for pair in pairs for name in pair):
+        if name not in known:
+            raise UnknownNameError("method", name, known)
+
+
 def _variants(outcomes: pd.DataFrame) -> dict[str, dict[str, str]]:
     """Of every method: the name its variants share, and the choices that make this one."""
     about = {}
     for row in outcomes[outcomes["generator"].notna()].drop_duplicates("method").to_dict("records"):
         label, generator = str(row["method"]), str(row["generator"])
-        settings = label.partition(":")[2]
+        version = told[0] if (told := VERSION.search(label)) else ""
+        settings = label.removesuffix(version).partition(":")[2]
         kept = [each for each in settings.split(",") if each and each.partition("=")[0] not in ("ratio", "recipe")]
         about[label] = {
-            "name": f"{generator}:{','.join(kept)}" if kept else generator,
+            "name": (f"{generator}:{','.join(kept)}" if kept else generator) + version,
             "recipe": str(row["recipe"].get("name", canonical_json(row["recipe"]))),
             "mixing": str(row["mixing"]),
             "ratio": f"{row['ratio']:g}",

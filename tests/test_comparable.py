@@ -58,13 +58,44 @@ def test_two_versions_of_a_plugin_are_two_methods() -> None:
     assert {"jitter (0.1.0)", "jitter (sha256:abc)", "bootstrap"} <= set(pool.outcomes["method"])
 
 
-def test_of_one_cell_measured_twice_the_fuller_one_counts() -> None:
+def test_every_arm_is_ranked_by_the_rows_that_measured_it() -> None:
+    """Runs of one folder may measure different arms of the same cells: none loses an outcome to another."""
+    rows = [row for row in make_rows() if row["status"] == "ok"]
+    plain, alone = changed(rows, arms=["fine-tune"]), changed(rows, arms=["context"])
+    (pool,) = pools(pd.DataFrame(plain + alone))
+    keys = [{row["key"] for row in each} for each in (plain, alone)]
+    assert set(in_arm(pool.outcomes, "fine-tune")["key"]) == keys[0]
+    assert set(in_arm(pool.outcomes, "context")["key"]) < keys[1]
+    assert len(in_arm(pool.outcomes, "fine-tune")) == len(rows)
+    with pytest.raises(ExperimentError, match=f"{len(rows)} outcomes repeat a cell"):
+        pools(pd.DataFrame(plain + [row | {"key": "f" * 64} for row in plain]))
+
+
+def test_of_one_cell_measured_twice_one_that_ended_well_counts_and_then_the_fuller() -> None:
     rows = make_rows()
-    (pool,) = pools(pd.DataFrame(rows + changed(rows, arms=["fine-tune", "context"])))
-    assert len(pool.outcomes) == 60
-    assert set(map(tuple, pool.outcomes["arms"])) == {("fine-tune", "context")}
-    with pytest.raises(ExperimentError, match="60 outcomes repeat a cell"):
-        pools(pd.DataFrame(rows + [row | {"key": "f" * 64} for row in rows]))
+    failed = [row | {"status": "timeout"} for row in changed(rows, arms=["fine-tune", "context", "augmented"])]
+    (pool,) = pools(pd.DataFrame(rows + changed(rows, arms=["fine-tune", "context"]) + failed))
+    found = in_arm(pool.outcomes, "fine-tune")
+    ended = found[found["status"] == "ok"]
+    assert len(found) == len(rows)
+    assert set(map(tuple, ended["arms"])) == {("fine-tune", "context")}
+
+
+@pytest.mark.parametrize(
+    "change", [{"kinds": {"a": "drop"}}, {"reading": {"missing": ["?"]}}], ids=["kinds", "reading"]
+)
+def test_two_readings_of_one_file_are_two_datasets(change: dict[str, Any]) -> None:
+    rows = make_rows()
+    (pool,) = pools(pd.DataFrame(rows + changed(rows, **change)))
+    names = set(pool.outcomes["dataset"])
+    assert len(names) == 12
+    assert all(" (read as " in name for name in names)
+
+
+def test_fine_tunings_averaged_over_other_numbers_of_seeds_rank_apart() -> None:
+    rows = make_rows()
+    found = pools(pd.DataFrame(rows + changed(rows, tuning_seeds=3)))
+    assert {pool.name.rpartition(", ")[2] for pool in found} == {"1 fine-tuning", "3 fine-tunings"}
 
 
 def test_draws_count_as_seeds() -> None:

@@ -133,6 +133,7 @@ def test_plan_freezes_before_the_run(tmp_path: Path) -> None:
         0.5,
         36,
     )
-    for wrong in (["--arm", "fine-tune"], ["--contrasts", "jitter"]):
+    for wrong in (["--arm", "fine-tune"], ["--contrasts", "jitter"], ["--metric", "roc_acu"]):
         failed = CliRunner().invoke(app, [*words[:-1], str(tmp_path / "other"), "--freeze", *wrong])
-        assert isinstance(failed.exception, ExperimentError)
+        assert isinstance(failed.exception, ExperimentError | UnknownNameError)
+        assert not (tmp_path / "other" / FILE).exists()

@@ -13,7 +13,7 @@ from leaderboard_rows import make_rows, store_rows, with_key
 from typer.testing import CliRunner
 
 from tabgen.cli import app
-from tabgen.errors import ExperimentError
+from tabgen.errors import ExperimentError, UnknownNameError
 from tabgen.freeze import make_freeze
 from tabgen.multiverse import Universe, multiverse, shares
 
@@ -53,6 +53,15 @@ def test_named_pairs_are_judged_between_variants_of_one_mixing() -> None:
     found = [u for u in universes if u.other == "bootstrap"]
     assert {u.verdict for u in found} == {"better"}
     assert {u.choices["mixing"] for u in found} == {"replace"}
+
+
+def test_versions_of_a_plugin_keep_their_names_and_unknown_pairs_are_refused() -> None:
+    made = rows({"roc_auc": 0.05, "log_loss": 0.05})
+    others = [with_key(row | {"plugin_version": "sha256:abc"}) for row in made if row["method"] == "jitter"]
+    universes = multiverse(pd.DataFrame(made + others))
+    assert {u.method for u in universes} >= {"jitter (0.1.0)", "jitter (sha256:abc)", "bootstrap"}
+    with pytest.raises(UnknownNameError, match="no method is called 'jiter'; did you mean"):
+        multiverse(pd.DataFrame(made), [("jiter", "real")])
 
 
 def test_failed_cells_make_the_policy_a_choice() -> None:

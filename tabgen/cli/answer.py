@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from tabgen.errors import TabgenError
 from tabgen.outcome import Cell, Outcome
 from tabgen.text import counted
 
@@ -58,7 +59,10 @@ def so_far(rows: list[dict[str, Any]]) -> str:
     from tabgen.results import answers
     from tabgen.statistics.one_table import use_of
 
-    found = next((answer for _, answer in answers(pools(pd.DataFrame(rows)))), None)
+    try:
+        found = next((answer for _, answer in answers(pools(pd.DataFrame(rows)))), None)
+    except TabgenError:  # of other runs in this folder; `rank` says it, and the cells that are left run
+        return ""
     uses = [candidate for candidate in found.candidates if not candidate.control] if found else []
     if not found or not uses:
         return ""

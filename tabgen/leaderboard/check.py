@@ -8,13 +8,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 import pandas as pd
 
 from tabgen.arms import ARMS, tunes
+from tabgen.datasets import Dataset
 from tabgen.errors import TabgenError
 from tabgen.experiment import METHOD, parse_settings
 from tabgen.generator import BASELINES, settings_of
@@ -31,6 +32,8 @@ SPLIT = ("dataset", "sha256", "fold", "n_folds", "seed", "max_train_rows", "max_
 MEASURED = ("zero_shot", *(arm.stage for arm in ARMS.values()))
 STAGES = tuple(f"{stage}_{part}_" for stage in MEASURED for part in ("validation", "test"))
 SLACK = 1e-9
+SAME = 1e-6
+"""Scores of one cell that differ by more are a conflict; processors differ by less (docs/publish.md)."""
 #: Phases are timed inside the cell, the total outside; clocks of one machine agree to well under this.
 CLOCK_SECONDS = 1.0
 EXAMPLES = 3
@@ -52,6 +55,7 @@ def check_rows(rows: list[Row], plugins: Plugins) -> list[Finding]:
         _mislabelled(rows, plugins),
         _repeated(rows),
         _unequal_baselines(rows),
+        _disagreeing(rows),
         _holes(rows),
         _against_suites(rows, plugins),
         _missing_baselines(rows),
@@ -61,8 +65,8 @@ def check_rows(rows: list[Row], plugins: Plugins) -> list[Finding]:
 
 
 def contradictions(rows: list[Row]) -> list[Finding]:
-    """What rows of several sources cannot both be right about: splits, zero-shot scores of one machine, copies."""
-    return list(_summarised(itertools.chain(_repeated(rows), _unequal_baselines(rows))))
+    """What rows of several sources cannot both be right about: splits, scores of one cell or one machine, copies."""
+    return list(_summarised(itertools.chain(_repeated(rows), _unequal_baselines(rows), _disagreeing(rows))))
 
 
 def _summarised(findings: Iterable[Finding]) -> Iterator[Finding]:
@@ -249,6 +253,43 @@ def _repeated(rows: list[Row]) -> Iterator[Finding]:
             yield Finding("copied", f"{name_of(row)}: equals {name_of(twin)} in all scores and all times")
 
 
+def faces(row: Row) -> dict[str, dict[str, float]]:
+    """The scores of a row by the cell that they are of, whatever else it measured: two rows of one must agree.
+
+    The arms are part of a row's key, so that a row with one arm more is another row of the same cell. Its scores
+    without fine-tuning belong to the cell under any recipe, the others to the cell under its own.
+    """
+    cell, scores = Cell.from_dict(row), scores_of(row)
+    plain = [name for name, arm in ARMS.items() if not arm.tunes]
+    stages = tuple(f"{stage}_" for stage in ("zero_shot", *(ARMS[name].stage for name in plain)))
+    untuned = {name: value for name, value in scores.items() if name.startswith(stages)}
+    found = {key_of(replace(cell, arms=plain, tuning_seeds=1)): untuned}
+    if tunes(cell.arms):
+        found[key_of(replace(cell, arms=list(ARMS)))] = {n: v for n, v in scores.items() if n not in untuned}
+    return found
+
+
+def differing(one: dict[str, float], other: dict[str, float], slack: float) -> str | None:
+    """The first score that both have, and differently, in words."""
+    for name in sorted(one.keys() & other.keys()):
+        if abs(one[name] - other[name]) > slack:
+            return f"{name} is {one[name]} and {other[name]}"
+    return None
+
+
+def _disagreeing(rows: list[Row]) -> Iterator[Finding]:
+    """Rows of one cell that measured different arms, and the same one differently."""
+    seen: dict[str, tuple[Row, dict[str, float]]] = {}
+    for row in rows:
+        if row["status"] != "ok":
+            continue
+        for key, scores in faces(row).items():
+            first, known = seen.setdefault(key, (row, scores))
+            if first["key"] != row["key"] and (told := differing(known, scores, SAME)):
+                yield Finding("disagreement", f"{name_of(row)}: two rows of this cell, with other arms; {told}")
+            seen[key] = first, scores | known
+
+
 def _unequal_baselines(rows: list[Row]) -> Iterator[Finding]:
     """Cells of one split must agree on it, and, under one checkpoint and processor, on its zero-shot scores."""
     hashes: dict[tuple[Any, ...], Row] = {}
@@ -310,6 +351,15 @@ def _against_suites(rows: list[Row], plugins: Plugins) -> Iterator[Finding]:
         for name, sha256 in sorted({(row["dataset"], str(row["sha256"])) for row in mine if row["dataset"] in known}):
             if known[name].sha256 not in (None, sha256):
                 yield Finding("dataset", f"'{name}' is not the table that the suite '{suite}' has (SHA-256 differs)")
+        for row in mine:
+            if (dataset := known.get(row["dataset"])) and (told := _read_otherwise(row, dataset)):
+                yield Finding("dataset", f"'{dataset.name}' is not read as the suite '{suite}' reads it: {told}")
+
+
+def _read_otherwise(row: Row, dataset: Dataset) -> str | None:
+    """What of a row's table is not as its suite has it, in words."""
+    due = {"target": dataset.target, "kinds": dataset.kinds, "reading": dataset.reading}
+    return next((f"its {n} is {row[n]!r:.60}, {due[n]!r:.60} is due" for n in due if row[n] != due[n]), None)
 
 
 def _missing_baselines(rows: list[Row]) -> Iterator[Finding]:

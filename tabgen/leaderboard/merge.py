@@ -9,13 +9,10 @@ from typing import Any
 
 from tabgen.errors import DataError
 from tabgen.leaderboard.bundle import load_rows
-from tabgen.leaderboard.check import check_rows, contradictions, name_of, scores_of
+from tabgen.leaderboard.check import SAME, check_rows, contradictions, differing, faces, name_of, scores_of
 from tabgen.outcome import RETRYABLE, Outcome
 from tabgen.plugins import Plugins
 from tabgen.store import Store
-
-#: Scores of one key that differ by more are a conflict; processors differ by less (docs/publish.md).
-SAME = 1e-6
 
 
 @dataclass
@@ -30,9 +27,9 @@ class Merged:
 def merge(sources: Sequence[Path], folder: Path, plugins: Plugins) -> Merged:
     """Add the rows of runs and bundles to the store of ``folder``.
 
-    A failed cell gives way to one that ended ``ok``. Where two ``ok`` rows of one key have other scores, or a cell
-    ended in two ways, the first stays and the conflict is reported; so is what `check` would say of the rows together:
-    other splits or zero-shot scores on one machine, copies.
+    A failed cell gives way to one that ended ``ok``. Where two ``ok`` rows of one key, or of one cell that measured
+    different arms, have other scores, or a cell ended in two ways, the first stays and the conflict is reported; so is
+    what `check` would say of the rows together: other splits or zero-shot scores on one machine, copies.
 
     Raises
     ------
@@ -48,10 +45,16 @@ def merge(sources: Sequence[Path], folder: Path, plugins: Plugins) -> Merged:
     result = Merged()
     with Store(folder, write=True) as store:
         there: dict[str, dict[str, Any]] = {row["key"]: row for row in store.outcomes()}
+        known: dict[str, dict[str, float]] = {}
+        for row in there.values():
+            _learn(known, row)
         for source, rows in read:
             for row in rows:
                 first = there.get(row["key"])
-                if first is None or (first["status"] in RETRYABLE and row["status"] == "ok"):
+                if first is None and (difference := _contradicted(known, row)):
+                    result.conflicts.append(f"{source}: {name_of(row)}: {difference}")
+                elif first is None or (first["status"] in RETRYABLE and row["status"] == "ok"):
+                    _learn(known, row)
                     store.add(Outcome.from_dict(row))
                     there[row["key"]] = row
                     result.added += 1
@@ -63,6 +66,19 @@ def merge(sources: Sequence[Path], folder: Path, plugins: Plugins) -> Merged:
                     result.known += 1
     result.conflicts += [f"the rows together: {finding.message}" for finding in contradictions(list(there.values()))]
     return result
+
+
+def _learn(known: dict[str, dict[str, float]], row: dict[str, Any]) -> None:
+    for key, scores in faces(row).items() if row["status"] == "ok" else ():
+        known[key] = scores | known.get(key, {})
+
+
+def _contradicted(known: dict[str, dict[str, float]], row: dict[str, Any]) -> str | None:
+    """What a row of other arms says differently of a cell that is known."""
+    if row["status"] != "ok":
+        return None
+    told = (differing(known.get(key, {}), scores, SAME) for key, scores in faces(row).items())
+    return next((each for each in told if each), None)
 
 
 def _difference(first: dict[str, Any], second: dict[str, Any]) -> str | None:

@@ -59,9 +59,9 @@ def grid_of(scores: pd.DataFrame) -> Grid:
     Candidates are the datasets that each method was run on, and all of them. The methods that cover a candidate are
     those with a cell, however it ended, on `LEAST_COVERAGE` of its datasets (or on all but one). The grid is the
     candidate with the most pairs of dataset and covering method, each absent pair taken off; of equal ones that with
-    more datasets, then the first by name. A fold is due where at least half of the covering methods have it, a seed
-    where a method has it on at least half of its datasets. Baselines, which everybody runs, have no voice unless there
-    is nothing else.
+    more datasets, then the first by name. A fold is due where at least half of the covering methods have it; where that
+    is none of a dataset's folds, all are, and nobody has that dataset whole. A seed is due where a method has it on at
+    least half of its datasets. Baselines, which everybody runs, have no voice unless there is nothing else.
 
     Parameters
     ----------
@@ -86,7 +86,9 @@ def grid_of(scores: pd.DataFrame) -> Grid:
     on_grid = scores[scores["dataset"].isin(kept)]
     heard = [name for name in ranked if name not in BASELINES] or ranked
     folds = _due(on_grid[on_grid["method"].isin(heard)], "fold", "dataset", "method")
-    return Grid(kept, ranked, {name: folds.get(name, set()) for name in kept}, _seeds_due(scores, on_grid))
+    everywhere = on_grid.groupby("dataset", observed=True)["fold"].agg(set)
+    due = {name: folds.get(name) or {int(fold) for fold in everywhere[name]} for name in kept}
+    return Grid(kept, ranked, due, _seeds_due(scores, on_grid))
 
 
 def _candidates(table: NDArray[np.bool_]) -> Iterable[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:

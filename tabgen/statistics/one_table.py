@@ -182,9 +182,14 @@ def answer(outcomes: pd.DataFrame, *, alpha: float = 0.05, rope: float = ROPE) -
         replace(each, p_holm=by_place.get((each.method, each.arm)))
         for each in sorted(found, key=lambda c: (c.before - c.after, c.method, c.arm))
     ]
-    splits = len(scored[["fold", "seed"]].drop_duplicates())
+    splits = len(scored[_split_of(scored)].drop_duplicates())
     n_train = round(float(scored["n_train"].mean()))
     return Answer(*_judged(candidates, alpha, rope), "roc_auc", alpha, rope, splits, n_train, candidates)
+
+
+def _split_of(rows: pd.DataFrame) -> list[str]:
+    """The columns that name a split: draws of a generator on one split have seeds of their own, and are no splits."""
+    return ["split_seed" if "split_seed" in rows.columns else "seed", "fold"]
 
 
 def _is_use(rows: pd.DataFrame, arm: str) -> bool:
@@ -195,7 +200,7 @@ def _is_use(rows: pd.DataFrame, arm: str) -> bool:
 
 def _candidate(rows: pd.DataFrame, method: str, arm: str, alpha: float, rope: float) -> Candidate:
     before_name, after_name = "zero_shot_test_roc_auc", f"{ARMS[arm].stage}_test_roc_auc"
-    by_split = rows.groupby(["seed", "fold"])[[before_name, after_name]].mean().dropna()
+    by_split = rows.groupby(_split_of(rows))[[before_name, after_name]].mean().dropna()
     differences = (by_split[after_name] - by_split[before_name]).to_numpy()
     share = float((rows["n_test"] / rows["n_train"]).mean())
     worth = f"worth_{ARMS[arm].stage}_rows"

@@ -15,6 +15,7 @@ from tabgen.statistics.ranks import Interval
 from tabgen.statistics.records import Ranking
 from tabgen.statistics.scores import StatisticsError
 from tabgen.statistics.significance import holm, signed_rank
+from tabgen.statistics.verdicts import FEWEST_DATASETS
 
 FEWEST_RATIOS = 4
 """A curve of three numbers needs at least one ratio more."""
@@ -111,7 +112,7 @@ def _curve(name: str, matrix: pd.DataFrame, line: dict[float, str], seed: int) -
     gains = matrix[[line[ratio] for ratio in ratios]].to_numpy(dtype=float)
     medians = np.median(gains, axis=0)
     ceiling = distance = exponent = interval = None
-    if len(ratios) >= FEWEST_RATIOS:
+    if len(ratios) >= FEWEST_RATIOS and len(gains) >= FEWEST_DATASETS:
         x = ratios / ratios[0]
         floor, distance, exponent = nearest(x, -medians)
         ceiling = -floor

@@ -436,9 +436,28 @@ def uneven_curves(rows: list[Row]) -> None:
     rows[2] |= {"curve_validation": [0.1, 0.2, 0.3], "curve_test": [0.1, 0.2]}
 
 
+def other_reading(rows: list[Row]) -> None:
+    """Rows of a table without one of its columns, under the name that a suite has for all of it."""
+    for row in rows[:10]:
+        row["kinds"] = row["kinds"] | {"months_since_last": "drop"}
+        row["key"] = with_key(row)["key"]
+
+
+def other_target(rows: list[Row]) -> None:
+    for row in rows[:10]:
+        row["target"] = "another"
+        row["key"] = with_key(row)["key"]
+
+
+def more_arms(rows: list[Row]) -> None:
+    """A better score for a cell that is there, in a row that measured one arm more."""
+    better = {name: 0.99 for name in rows[2] if name.startswith("tuned_") and name.endswith("roc_auc")}
+    rows.append(with_key(rows[2] | {"arms": ["fine-tune", "context"]} | better))
+
+
 def no_board(rows: list[Row]) -> None:
     """Under two keys the same cell: nothing that is ranked tells them apart."""
-    rows.append(with_key(rows[2] | {"tuning_seeds": 2}))
+    rows.append(with_key(rows[2] | {"rows_sha256": "a" * 64}))
 
 
 @pytest.mark.parametrize(
@@ -452,6 +471,9 @@ def no_board(rows: list[Row]) -> None:
         (borrowed_rows, "rows"),
         (uneven_curves, "curves"),
         (no_board, "board"),
+        (other_reading, "dataset"),
+        (other_target, "dataset"),
+        (more_arms, "disagreement"),
         (drop, "grid"),
         (repeat, "repeated"),
         (better, "impossible"),
@@ -528,6 +550,19 @@ def test_runs_and_bundles_merge_and_equal_keys_count_once(whole: Path, built_in:
     assert third.added == 0
     assert len(third.conflicts) == 1 and "tuned_test_roc_auc" in third.conflicts[0]
     assert len(load_results(tmp_path / "all")) == 60
+
+
+def test_a_row_that_measured_one_arm_more_does_not_outdo_the_one_that_is_there(
+    whole: Path, built_in: Plugins, tmp_path: Path
+) -> None:
+    merge([whole], tmp_path / "all", built_in)
+    rows = make_rows()
+    more_arms(rows)
+    honest = with_key(rows[2] | {"arms": ["fine-tune", "context"]})
+    second = merge([store_rows(rows[-1:], tmp_path / "better")], tmp_path / "all", built_in)
+    assert second.added == 0
+    assert len(second.conflicts) == 1 and "tuned_test_roc_auc is" in second.conflicts[0]
+    assert merge([store_rows([honest], tmp_path / "honest")], tmp_path / "all", built_in).added == 1
 
 
 def test_a_cell_that_failed_gives_way_to_one_that_ended_well_and_not_the_reverse(

@@ -114,3 +114,17 @@ def test_rank_keeps_the_pool_whole_too() -> None:
     (ranked,) = rank_pools(pd.DataFrame(rows), arms=["fine-tune"])
     assert ranked.ranking is not None
     assert len(ranked.ranking.pool.datasets) == 7 and ranked.ranking.pool.excluded_methods == ["mixup"]
+
+
+def test_a_dataset_of_which_nobody_shares_a_fold_leaves_the_others_ranked() -> None:
+    rows = board()
+    alone = {"bootstrap": 0, "jitter": 1, "jitter@augment": 2}
+    table = rows[0]["dataset"]
+    scattered = [row for row in rows if row["dataset"] != table]
+    for row in rows:
+        if row["dataset"] == table and row["fold"] == 0:
+            scattered.append(with_key(row | {"fold": alone.get(row["method"], 0)}))
+    found = statistics.summary(frame_of(scattered))
+    assert len(found.pool.datasets) == 6
+    assert table not in found.pool.datasets
+    assert {record.method for record in found.methods} >= set(alone)

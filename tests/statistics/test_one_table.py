@@ -137,3 +137,13 @@ def test_chance_is_rarely_recommended() -> None:
         used += found is not None and found.recommendation == "use"
     assert used / runs <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / runs)
     assert ROPE == 0.005
+
+
+def test_draws_of_a_generator_on_one_split_are_no_splits() -> None:
+    one = outcomes({("jitter", "context"): spread(0.01, 0.02)})
+    drawn = pd.concat([one.assign(split_seed=one["seed"], seed=one["seed"] * 1000 + draw) for draw in range(4)])
+    alone, found = answer(one), answer(drawn.reset_index(drop=True))
+    assert alone is not None
+    assert found is not None
+    assert found.splits == alone.splits == FOLDS * SEEDS
+    assert found.candidates[0].test == alone.candidates[0].test

@@ -43,6 +43,12 @@ def test_a_power_law_is_found_again() -> None:
     assert scale > 0
 
 
+def test_one_dataset_has_no_ceiling() -> None:
+    run = outcomes({"rising": (1.0, 3.0, 0.8)}, datasets=1)
+    ranking = summary(run)
+    assert [curve.ceiling for curve in saturations(ranking, run)] == [None]
+
+
 def test_ceiling_and_exponent_of_a_known_curve_and_who_gains_by_more_rows() -> None:
     run = outcomes({"rising": (1.0, 3.0, 0.8), "level": (0.5, 0.0, 1.0)}, datasets=31, noise=0.02)
     ranking = summary(run)
