@@ -146,6 +146,24 @@ def warn_of_doubt(column: pd.Series[Any], kind: Kind, feature: str, name: str) -
         warnings.warn(f"{name}: {found.message}", TableWarning, stacklevel=4)
 
 
+def levels_as_written(texts: pd.Series[Any]) -> pd.Series[Any]:
+    """Texts of levels as numbers, if each stands as its number is written; else as they are: 1.10 is not 1.1."""
+    numbers = {text: _number_of(text) for text in texts.dropna().unique()}
+    if None in numbers.values() or len(set(numbers.values())) < len(numbers):
+        return texts
+    values = [numbers.get(text) for text in texts]
+    return pd.Series(values, index=texts.index, name=texts.name, dtype=object).infer_objects()
+
+
+def _number_of(text: str) -> int | float | None:
+    """The number of 64 bits that is written as this text and no other, or None."""
+    try:
+        number: int | float = int(text) if text.removeprefix("-").isdigit() else float(text)
+    except ValueError:
+        return None
+    return number if str(number) == text and abs(number) < 2**63 else None
+
+
 def as_scalar(value: Any) -> Any:
     """A numpy scalar as the Python scalar it stands for; anything else as it is."""
     return value.item() if isinstance(value, np.generic) else value

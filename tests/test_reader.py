@@ -228,6 +228,33 @@ def test_na_stays_a_level_where_somebody_says_so(tmp_path: Path) -> None:
     assert file_suite(path, "y", {"a": "categorical"}).datasets[0].load().schema["a"].levels == (1, 2, 10)
 
 
+@pytest.mark.parametrize(
+    ("written", "levels"),
+    [
+        (["1.10", "1.1", "1.2"], ("1.1", "1.10", "1.2")),
+        (["1.10", "1.20", "2.0"], ("1.10", "1.20", "2.0")),
+        (["1", "1.0", "2"], ("1", "1.0", "2")),
+        (["1.0", "2.0", "10.0"], (1, 2, 10)),  # whole numbers with gaps, as pandas writes them
+        (["1", "1.5", "10", ""], (1, 1.5, 10)),
+        (["9007199254740993", "9007199254740992", "1"], (1, 9007199254740992, 9007199254740993)),
+        (["9" * 30, "1"], ("1", "9" * 30)),
+        (["007", "12"], ("007", "12")),
+        (["2020-01-01", "2021-01-01"], ("2020-01-01", "2021-01-01")),
+        (["TRUE", "false"], ("TRUE", "false")),
+        (["0,5", "1,5"], ("0,5", "1,5")),
+        (["inf", "nan", "1"], ("1", "inf", "nan")),
+    ],
+)
+@pytest.mark.parametrize("column", ["a", "y"])
+@pytest.mark.filterwarnings("ignore:.*rows have no target:tabgen.errors.TableWarning")
+def test_levels_are_what_is_written(tmp_path: Path, written: list[str], levels: tuple[Any, ...], column: str) -> None:
+    other = {"a": "y", "y": "a"}[column]
+    rows = [f'"{v}",{"pq"[i % 2]}\n' if v else f",{'pq'[i % 2]}\n" for i, v in enumerate(written * 4)]
+    path = write(tmp_path / "t.csv", f"{column},{other}\n" + "".join(rows))
+    schema = file_suite(path, "y", {column: "categorical"}).datasets[0].load().schema
+    assert (schema.classes if column == "y" else schema["a"].levels) == levels
+
+
 # Delimiters, encodings, compression
 
 

@@ -30,9 +30,9 @@ def predict(
     check_ending(output)
     classifier = GeneratorAugmentedClassifier.load(folder)
     schema = classifier.schema_
-    text, categories = ([c.name for c in schema.columns if c.kind == kind] for kind in ("text", "categorical"))
+    of_texts = [c.name for c in schema.columns if c.kind == "text" or any(isinstance(v, str) for v in c.levels)]
     reading = tables.reading_of(missing, delimiter, decimal, encoding, day_first)
-    frame = read_frame(data, ReadOptions.from_dict(reading), text, categories)
+    frame = read_frame(data, ReadOptions.from_dict(reading), of_texts)
     names = [str(name) for name in classifier.feature_names_in_]
     absent = [name for name in names if name not in frame.columns]
     if absent:

@@ -396,6 +396,25 @@ def test_rank_folds_what_is_undecided_and_all_unfolds_it(finished: Path) -> None
     assert all("seconds" not in way for way in pool["components"]["halvings"])
 
 
+def test_predict_knows_levels_of_text_in_a_file_whose_rows_are_numbers_truths_or_dates(tmp_path: Path) -> None:
+    columns = {
+        "f": ["TRUE", "FALSE", "maybe"],
+        "g": ["1.0", "2.0", "x"],
+        "d": ["2020-01-01", "2021-01-01", "soon"],
+        "n": ["1", "2", "10"],
+    }
+    frame = pd.DataFrame({name: values * 20 for name, values in columns.items()})
+    frame.assign(y=["p", "q", "q"] * 20).to_csv(tmp_path / "t.csv", index=False)
+    words: Words = ["--no-external-plugins", "fit", "--data", tmp_path / "t.csv", "--target", "y", "--model", FIXTURE]
+    tabgen(*words, "--kind", "n=categorical", "--generator", "jitter", "--arm", "augmented", "-o", tmp_path / "it")
+    answers = []
+    for name, rows in {"some": frame.iloc[::3], "all": frame}.items():
+        rows.to_csv(tmp_path / f"{name}.csv", index=False)
+        tabgen("predict", tmp_path / "it", "--data", tmp_path / f"{name}.csv", "-o", tmp_path / "out.csv")
+        answers.append(pd.read_csv(tmp_path / "out.csv").filter(like="probability of ").iloc[0].to_numpy())
+    assert answers[0] == pytest.approx(answers[1], abs=1e-5)
+
+
 def test_a_classifier_is_fitted_saved_and_predicts_from_files(tmp_path: Path) -> None:
     data, target = CORE / "teaching-assistants.parquet", _target("teaching-assistants")
     words: Words = ["--no-external-plugins", "fit", "--data", data, "--target", target, "--model", FIXTURE]
