@@ -14,14 +14,12 @@ from pandas.api import types
 
 from tabgen.errors import InvalidOutput, TableError, TableWarning
 from tabgen.findings import near_numeric
-from tabgen.plain import as_times, with_plain_type, zone_of
+from tabgen.plain import EXACT, as_times, with_plain_type, zone_of
 
 Kind = Literal["numeric", "integer", "categorical", "boolean", "datetime", "text"]
 Level = str | int | float | bool
 """A category level or class label: what JSON can hold, so that schemas travel."""
 
-EXACT = 2**53
-"""Whole numbers up to here are exact as float64, which is what tables are hashed and encoded as."""
 MAX_NUMBER_CLASSES = 50
 FREE_TEXTS, FREE_SHARE, FREE_WORDS = 30, 0.1, 3.0
 """From this many different texts, at this share of the rows, and this many words each, a column is free text."""
@@ -126,10 +124,10 @@ def is_free_text(values: pd.Series[Any]) -> bool:
     return float(np.mean([len(text.split()) for text in distinct])) >= FREE_WORDS
 
 
-def warn_of_doubt(column: pd.Series[Any], kind: Kind, feature: str, name: str) -> None:
-    """Say, or refuse, that a column of text is nearly one of numbers, or that float64 cannot hold its numbers."""
-    if kind == "numeric" and types.is_integer_dtype(column.dtype):
-        lost = column.nunique() - column.astype("Float64").nunique()
+def warn_of_doubt(column: pd.Series[Any], read: pd.Series[Any], kind: Kind, feature: str, name: str) -> None:
+    """Say, or refuse, that a column of text is nearly one of numbers, or that its numbers merge as ``read``."""
+    if kind == "numeric" and not types.is_float_dtype(column.dtype):
+        lost = column.nunique() - read.nunique()
         if lost:
             warnings.warn(
                 f"{name}: column '{feature}' holds whole numbers beyond 2**53, {lost} of them as one with others;"

@@ -13,11 +13,15 @@ from pandas.api import types
 
 from tabgen.errors import TableError, TableWarning
 
+EXACT = 2**53
+"""Whole numbers up to here are exact as float64, which is what tables are hashed and encoded as."""
+
 
 def with_plain_type(column: pd.Series[Any], feature: str, name: str) -> pd.Series[Any]:
     """The column with numbers, texts, booleans, categories or timestamps in it, whatever stood for them.
 
-    Periods become the time they begin at, durations seconds, decimals floats, intervals categories in their order.
+    Periods become the time they begin at, durations seconds, decimals floats (or integers, where no float holds
+    them), intervals categories in their order.
 
     Raises
     ------
@@ -25,11 +29,10 @@ def with_plain_type(column: pd.Series[Any], feature: str, name: str) -> pd.Serie
         For times of day, which belong to no day.
     """
     if isinstance(column.dtype, pd.ArrowDtype) and column.dtype.kind in "OMm":
-        column = pd.Series(list(column), index=column.index, dtype=object)  # Arrow's dates, durations and decimals
+        column = column.astype(object).where(column.notna(), None)  # Arrow's dates, durations and decimals
     dtype = column.dtype
     if isinstance(dtype, pd.PeriodDtype):
-        begun: pd.Series[Any] = column.dt.to_timestamp()
-        return begun
+        return _begun(column)
     if types.is_timedelta64_dtype(dtype):
         return _seconds(column, feature, name)
     if isinstance(dtype, pd.IntervalDtype):
@@ -47,13 +50,17 @@ def _objects(column: pd.Series[Any], feature: str, name: str) -> pd.Series[Any]:
         return bool(seen) and all(issubclass(t, kinds) for t in seen)
 
     if decimal.Decimal in seen and all_are(decimal.Decimal, int, float, np.number):
-        return column.astype(object).map(float, na_action="ignore").astype(np.float64)
+        numbers = column.astype(object).map(float, na_action="ignore").astype(np.float64)
+        if EXACT < numbers.abs().max() < np.inf and all(value == int(value) for value in known):
+            whole = [None if pd.isna(value) else int(value) for value in column]  # what float64 merges is said later
+            return pd.Series(whole, index=column.index, name=column.name, dtype=object)
+        return numbers
     if all_are(pd.Interval):
         return pd.Series(pd.Categorical(list(column), pd.IntervalIndex(sorted(set(known))), ordered=True), column.index)
     if all_are(dt.timedelta, np.timedelta64):
         return _seconds(column, feature, name)
     if all_are(pd.Period):
-        return column.map(lambda period: period.to_timestamp(), na_action="ignore").astype("datetime64[us]")
+        return _begun(column)
     if all_are(dt.date, np.datetime64):
         return _timestamps(column, known)
     if all_are(dt.time):
@@ -62,6 +69,12 @@ def _objects(column: pd.Series[Any], feature: str, name: str) -> pd.Series[Any]:
             " (seconds since midnight) or leave the column out (--drop)."
         )
     return column
+
+
+def _begun(periods: pd.Series[Any]) -> pd.Series[Any]:
+    """The starts of periods, of any year: pandas' own go to 2262."""
+    starts = [None if pd.isna(p) else np.datetime64(p.asfreq("us", "start").ordinal, "us") for p in periods]
+    return pd.Series(np.array(starts, dtype="datetime64[us]"), index=periods.index, name=periods.name)
 
 
 def _seconds(durations: pd.Series[Any], feature: str, name: str) -> pd.Series[Any]:

@@ -171,9 +171,9 @@ class Table:
         for feature in frame.columns.drop(target):
             values = with_plain_type(frame[feature], feature, name)
             kind: Any = kinds.get(feature) or infer_kind(values, feature, name)
-            if feature not in kinds:
-                warn_of_doubt(values, kind, feature, name)
             data[feature] = canonical(values, kind, feature, name)
+            if feature not in kinds:
+                warn_of_doubt(values, data[feature], kind, feature, name)
             zone = zone_of(values) if kind == "datetime" else ""
             columns.append(Column(feature, kind, levels_of(data[feature], kind), zone))
         data[target] = classes

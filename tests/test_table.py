@@ -705,6 +705,8 @@ STAMPS = {
              "2020-01-31 11:00"),
     "period": (pd.Series(pd.PeriodIndex(["2020-01", None] * 2, freq="M")), "", "2020-01-01"),
     "object periods": (objects(pd.Period("2020Q2"), None) , "", "2020-04-01"),
+    "period far away": (pd.Series(pd.PeriodIndex(["2300-01", None] * 2, freq="M")), "", "2300-01-01"),
+    "object periods far away": (objects(pd.Period("2300Q2"), None), "", "2300-04-01"),
     "dates": (objects(DAY, None), "", "2020-01-31"),
     "datetimes": (objects(NOON, None), "", "2020-01-31 12:00"),
     "dates and datetimes": (objects(NOON, DAY), "", "2020-01-31 12:00"),
@@ -775,6 +777,15 @@ def sentences(n: int, words: int, distinct: int) -> list[str]:
 )
 def test_many_texts_of_several_words_are_free_text(values: list[Any], kind: str) -> None:
     assert read(objects(*values)).schema["x"].kind == kind
+    for column in (
+        objects(2**60, 2**60 + 1, 1, None),
+        objects(2**70, 2**70 + 1, 1, 2),
+        objects(decimal.Decimal(2**60), decimal.Decimal(2**60 + 1), decimal.Decimal(1), None),
+        pd.Series([2**80, 2**80 + 1, None, 2], dtype=pd.ArrowDtype(pa.decimal128(38, 0))),
+    ):
+        with pytest.warns(TableWarning, match="whole numbers beyond 2\\*\\*53, 1 of them as one with others"):
+            assert read(column).schema["x"].kind == "numeric"
+        assert len(read(column, kinds={"x": "categorical"}).schema["x"].levels) == column.nunique()
     assert read(objects(*values), kinds={"x": "categorical"}).schema["x"].kind == "categorical"
     table = read(objects(*values), kinds={"x": "text"})
     assert plain(table.frame["x"]) == [None if v is None else str(v) for v in values]
