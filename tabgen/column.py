@@ -301,7 +301,7 @@ def fit_column(
     if spec.is_number:
         return _numbers(with_plain_type(column, spec.name, source), spec.kind, source, error)
     if spec.kind == "datetime":
-        return as_times(with_plain_type(column, spec.name, source), spec.zone, source, error)
+        return as_times(column.rename(spec.name), spec.zone, source, error)
     positions = positions_of(column, spec.levels)
     foreign = positions == FOREIGN
     if foreign.any():

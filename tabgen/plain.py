@@ -114,25 +114,59 @@ def zone_of(column: pd.Series[Any]) -> str:
     return zone
 
 
+def by_clock(times: pd.Series[Any], zone: str, source: str, error: type[Exception]) -> pd.Series[Any]:
+    """Timestamps without a zone as those of this zone, whose clock they are told by.
+
+    Raises
+    ------
+    error
+        For a time that the clock never shows, or shows twice.
+    """
+    told: pd.Series[Any] = times.dt.tz_localize(zone, ambiguous="NaT", nonexistent="NaT")
+    odd = times[told.isna() & times.notna()]
+    if len(odd):
+        raise error(
+            f"column '{times.name}' of {source} holds {odd.iloc[0]}, which the clock of {zone} never shows or shows"
+            " twice; write it with its offset from UTC, such as 2020-12-31 23:59+01:00."
+        )
+    return told
+
+
+def _moments(column: pd.Series[Any], zone: str, source: str, error: type[Exception]) -> pd.Series[Any]:
+    """Times of any type as timestamps; those without a zone get the one that is due."""
+    try:
+        if types.is_datetime64_any_dtype(column.dtype):
+            moments = column
+            bare = np.full(len(column), not isinstance(column.dtype, pd.DatetimeTZDtype))
+        else:
+            texts = column.astype(object).where(column.notna(), None)
+            moments = pd.to_datetime(texts, format="ISO8601", utc=bool(zone))
+            if not types.is_datetime64_any_dtype(moments.dtype):
+                raise ValueError("times of several zones")
+            bare = np.array([text is not None and pd.Timestamp(text).tzinfo is None for text in texts])
+    except (ValueError, TypeError, OverflowError) as reason:
+        raise error(
+            f"column '{column.name}' of {source} should hold dates or times such as 2020-12-31 or 2020-12-31 23:59:"
+            f" {str(reason).partition('. You might')[0]}."
+        ) from reason
+    if not zone or not bare.any():
+        return moments
+    told = by_clock(moments.dt.tz_localize(None).where(bare), zone, source, error)
+    return told if bare.all() else moments.where(~bare, told.dt.tz_convert("UTC"))
+
+
 def as_times(column: pd.Series[Any], zone: str, source: str, error: type[Exception]) -> pd.Series[Any]:
     """Timestamps without a zone, to the microsecond: in UTC if the column is to have a ``zone``.
+
+    A time without a zone is by the clock of ``zone``, but for numpy's timestamps: in UTC, as in a table's frame.
 
     Raises
     ------
     error
         If a value is no time, or has a zone where the column has none.
     """
-    try:
-        if not types.is_datetime64_any_dtype(column.dtype):
-            texts = column.astype(object).where(column.notna(), None)
-            column = pd.to_datetime(texts, format="ISO8601", utc=bool(zone))
-            if not types.is_datetime64_any_dtype(column.dtype):
-                raise ValueError("times of several zones")
-    except (ValueError, TypeError, OverflowError) as reason:
-        raise error(
-            f"column '{column.name}' of {source} should hold dates or times such as 2020-12-31 or 2020-12-31 23:59:"
-            f" {str(reason).partition('. You might')[0]}."
-        ) from reason
+    if not types.is_datetime64_dtype(column.dtype):
+        column = _moments(with_plain_type(column, str(column.name), source), zone, source, error)
     if isinstance(column.dtype, pd.DatetimeTZDtype):
         if not zone:
             raise error(f"column '{column.name}' of {source} holds times of the zone {column.dtype.tz}; none is due.")
