@@ -20,6 +20,7 @@ from tabgen.cli import app
 from tabgen.cli.answer import so_far
 from tabgen.cli.rank import SPARED
 from tabgen.datasets import CORE
+from tabgen.errors import TabgenError
 from tabgen.outcome import Outcome
 from tabgen.plugins import Plugins
 from tabgen.results import load_results
@@ -436,6 +437,17 @@ def test_a_classifier_is_fitted_saved_and_predicts_from_files(tmp_path: Path) ->
     assert list(likeliest) == list(found[target].astype(str))
     expected = GeneratorAugmentedClassifier.load(tmp_path / "it").predict_proba(rows.drop(columns="remark"))
     assert probabilities.to_numpy() == pytest.approx(expected, abs=1e-6)
+
+    rows.head(0).to_parquet(tmp_path / "none.parquet")
+    (tmp_path / "folder.csv").mkdir()
+    for source, output, said in (
+        ("none.parquet", "out.csv", r"0 sample\(s\)"),
+        ("new.csv", "new.csv", "new.csv, which is read or written too"),
+        ("new.csv", "no/out.csv", "there is no folder"),
+        ("new.csv", "folder.csv", "it is a folder"),
+    ):
+        with pytest.raises(TabgenError, match=said):
+            invoke("predict", *map(str, (tmp_path / "it", "--data", tmp_path / source, "-o", tmp_path / output)))
 
     short = rows.drop(columns=rows.columns[0])
     short.to_csv(tmp_path / "short.csv", index=False)
