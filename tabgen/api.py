@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from pandas.api import types
 from rich.console import Console
 
 from tabgen.candidates import hold_out as hold_out_of
@@ -361,13 +362,23 @@ def write_frame(frame: pd.DataFrame, path: Path) -> None:
     if path.suffix.lower() == ".csv":
         mark = uuid.uuid4().hex  # pandas has no way to quote an empty text and not a missing value
         marked = {str(n): c.where(c != "", mark) for n, c in plain.items() if c.dtype == object and (c == "").any()}
-        plain = plain.assign(**marked)
+        plain = plain.assign(**marked, **_early(plain))
         text = plain.to_csv(index=False)
         if "\r" in text:  # a value that holds the half of a line end is quoted only where lines end in both halves
             text = plain.to_csv(index=False, lineterminator="\r\n")
         path.write_text(text.replace(mark, '""'), encoding="utf-8", newline="")
     else:
         plain.to_parquet(path, index=False)
+
+
+def _early(frame: pd.DataFrame) -> dict[str, pd.Series[Any]]:
+    """The columns with times before the year 1000 as texts of ISO 8601: pandas writes such years in fewer digits."""
+    times = {str(name): column for name, column in frame.items() if types.is_datetime64_any_dtype(column.dtype)}
+    return {
+        name: column.map(lambda time: time.isoformat(sep=" "), na_action="ignore")
+        for name, column in times.items()
+        if (column.dt.year < 1000).any()
+    }
 
 
 def _path(data: pd.DataFrame | str | Path | None) -> Path | None:

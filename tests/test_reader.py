@@ -611,6 +611,14 @@ def test_written_and_read_again_a_table_is_the_same(tmp_path: Path, ending: str,
     assert back.content_hash == table.content_hash
 
 
+def test_years_before_1000_are_written_in_four_digits(tmp_path: Path) -> None:
+    days = pd.Series(np.array(["0001-01-01", "0999-12-31T23:59:59.5", "NaT", "2024-07-01"], dtype="datetime64[us]"))
+    frame = pd.DataFrame({"day": days, "zoned": days.dt.tz_localize("UTC"), "plain": days.where(days > days[1])})
+    write_frame(frame, tmp_path / "t.csv")
+    pd.testing.assert_frame_equal(read_frame(tmp_path / "t.csv"), frame, check_dtype=False)
+    assert ",2024-07-01\n" in (tmp_path / "t.csv").read_text()
+
+
 def test_what_generate_writes_can_be_read_again(tmp_path: Path) -> None:
     frame = pd.DataFrame(
         {
