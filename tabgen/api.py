@@ -25,6 +25,7 @@ from tabgen.host.elsewhere import make_where_it_runs
 from tabgen.judge.copies import copied_values, warnings_of
 from tabgen.models import DEFAULT_MODEL
 from tabgen.outputs import TABLE, check_file
+from tabgen.plain import with_times
 from tabgen.plugins import PluginChoice, find_model, get_plugins, refuse_live
 from tabgen.progress import make_watcher
 from tabgen.rejection import Acceptance, draw_where
@@ -186,10 +187,11 @@ def fit(
     told = read_metadata(Path(metadata)) if metadata is not None else None
     given = kinds or {}
     asked = told.kinds_for(target, given) if told else given
+    formats = {name: form for name, form in told.formats.items() if name not in {*given, target}} if told else {}
     if isinstance(data, pd.DataFrame):
-        table = Table.from_frame(data, target, asked, name="the data")
+        table = Table.from_frame(with_times(data, formats, "the data"), target, asked, name="the data")
     else:
-        table = file_suite(Path(data), target, asked, reading).datasets[0].load()
+        table = file_suite(Path(data), target, asked, reading).datasets[0].load(formats)
     if told:
         told.check(table, given)
     constraints = read_all(where, fix or {}, table.schema)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
+import re
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ import pandas as pd
 from pandas.api import types
 
 from tabgen.errors import TableError, TableWarning
+from tabgen.parsing import ISO, ZONE
 
 EXACT = 2**53
 """Whole numbers up to here are exact as float64, which is what tables are hashed and encoded as."""
@@ -40,6 +43,36 @@ def with_plain_type(column: pd.Series[Any], feature: str, name: str) -> pd.Serie
     if types.is_object_dtype(dtype):
         return _objects(column, feature, name)
     return column
+
+
+def with_times(frame: pd.DataFrame, formats: Mapping[str, str], name: str) -> pd.DataFrame:
+    """The frame with times where a column is written in a format of strftime: texts, or numbers such as 20201231.
+
+    Times stay as they are, and so do texts of ISO 8601: pandas writes midnights as dates, whatever the format.
+
+    Raises
+    ------
+    TableError
+        If a column is written in neither.
+    """
+    written = {c: f for c, f in formats.items() if c in frame and not types.is_datetime64_any_dtype(frame[c].dtype)}
+    return frame.assign(**{column: _by_format(frame[column], form, name) for column, form in written.items()})
+
+
+def _by_format(column: pd.Series[Any], form: str, name: str) -> pd.Series[Any]:
+    values = [v for v in column.dropna().unique() if not isinstance(v, dt.date)]
+    whole = {v: int(v) if isinstance(v, float) and v.is_integer() else v for v in values}  # floats where others miss
+    try:
+        moments = {v: dt.datetime.strptime(str(number), form) for v, number in whole.items()}
+    except ValueError as error:
+        if all(re.fullmatch(f"{ISO}({ZONE})?", str(v)) for v in values):
+            return column
+        raise TableError(
+            f"{name}: column '{column.name}' is written neither in its format, '{form}', nor as ISO 8601: {error};"
+            " mend the format or the values, or say which text means missing (--missing)."
+        ) from error
+    times = [None if pd.isna(v) else moments.get(v, v) for v in column]
+    return pd.Series(times, index=column.index, name=column.name, dtype=object)
 
 
 def _objects(column: pd.Series[Any], feature: str, name: str) -> pd.Series[Any]:
