@@ -10,19 +10,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from pandas.api import types
 from rich.console import Console
 
 from tabgen.candidates import hold_out as hold_out_of
 from tabgen.comparison import Comparison
 from tabgen.constraints import Constraint, read_all
 from tabgen.datasets import file_suite
-from tabgen.errors import DataError, ExperimentError, Unsupported, warn_of
+from tabgen.errors import ExperimentError, Unsupported, warn_of
 from tabgen.experiment import plan
 from tabgen.findings import worth_a_warning
 from tabgen.generator import FitContext, Generator
 from tabgen.host.elsewhere import make_where_it_runs
 from tabgen.judge.copies import copied_values, warnings_of
 from tabgen.models import DEFAULT_MODEL
+from tabgen.outputs import TABLE, check_file
+from tabgen.plain import with_times
 from tabgen.plugins import PluginChoice, find_model, get_plugins, refuse_live
 from tabgen.progress import make_watcher
 from tabgen.rejection import Acceptance, draw_where
@@ -184,10 +187,11 @@ def fit(
     told = read_metadata(Path(metadata)) if metadata is not None else None
     given = kinds or {}
     asked = told.kinds_for(target, given) if told else given
+    formats = {name: form for name, form in told.formats.items() if name not in {*given, target}} if told else {}
     if isinstance(data, pd.DataFrame):
-        table = Table.from_frame(data, target, asked, name="the data")
+        table = Table.from_frame(with_times(data, formats, "the data"), target, asked, name="the data")
     else:
-        table = file_suite(Path(data), target, asked, reading).datasets[0].load()
+        table = file_suite(Path(data), target, asked, reading).datasets[0].load(formats)
     if told:
         told.check(table, given)
     constraints = read_all(where, fix or {}, table.schema)
@@ -293,7 +297,7 @@ def generate(
     if rows < 1:
         raise ExperimentError(f"rows={rows}: ask for at least one row.")
     if report is not None:
-        check_folder(Path(report))
+        check_file(Path(report), others=[_path(data), _path(metadata)])
     fitted = fit(
         generator,
         data,
@@ -347,9 +351,9 @@ def write_frame(frame: pd.DataFrame, path: Path) -> None:
     Raises
     ------
     DataError
-        For another ending.
+        For another ending, or a folder that is not there.
     """
-    check_ending(path)
+    check_file(path, TABLE)
     plain = frame.assign(
         **{
             name: frame[name].astype(object) if frame[name].isna().any() else frame[name].astype(object).infer_objects()
@@ -360,21 +364,25 @@ def write_frame(frame: pd.DataFrame, path: Path) -> None:
     if path.suffix.lower() == ".csv":
         mark = uuid.uuid4().hex  # pandas has no way to quote an empty text and not a missing value
         marked = {str(n): c.where(c != "", mark) for n, c in plain.items() if c.dtype == object and (c == "").any()}
-        text = plain.assign(**marked).to_csv(index=False)
+        plain = plain.assign(**marked, **_early(plain))
+        text = plain.to_csv(index=False)
         if "\r" in text:  # a value that holds the half of a line end is quoted only where lines end in both halves
-            text = plain.assign(**marked).to_csv(index=False, lineterminator="\r\n")
+            text = plain.to_csv(index=False, lineterminator="\r\n")
         path.write_text(text.replace(mark, '""'), encoding="utf-8", newline="")
     else:
         plain.to_parquet(path, index=False)
 
 
-def check_folder(path: Path) -> None:
-    """Raise :class:`tabgen.errors.DataError` for a file in a folder that is not there."""
-    if not path.parent.is_dir():
-        raise DataError(f"{path} cannot be written: there is no folder {path.parent}.")
+def _early(frame: pd.DataFrame) -> dict[str, pd.Series[Any]]:
+    """The columns with times before the year 1000 as texts of ISO 8601: pandas writes such years in fewer digits."""
+    times = {str(name): column for name, column in frame.items() if types.is_datetime64_any_dtype(column.dtype)}
+    return {
+        name: column.map(lambda time: time.isoformat(sep=" "), na_action="ignore")
+        for name, column in times.items()
+        if (column.dt.year < 1000).any()
+    }
 
 
-def check_ending(path: Path) -> None:
-    """Raise :class:`tabgen.errors.DataError` for a file that :func:`write_frame` does not write."""
-    if path.suffix.lower() not in (".csv", ".parquet"):
-        raise DataError(f"{path} should end in .csv or .parquet.")
+def _path(data: pd.DataFrame | str | Path | None) -> Path | None:
+    """Where a table or its description is read from, if it is a file."""
+    return None if data is None or isinstance(data, pd.DataFrame) else Path(data)

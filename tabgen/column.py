@@ -14,14 +14,12 @@ from pandas.api import types
 
 from tabgen.errors import InvalidOutput, TableError, TableWarning
 from tabgen.findings import near_numeric
-from tabgen.plain import as_times, with_plain_type, zone_of
+from tabgen.plain import EXACT, as_times, with_plain_type, zone_of
 
 Kind = Literal["numeric", "integer", "categorical", "boolean", "datetime", "text"]
 Level = str | int | float | bool
 """A category level or class label: what JSON can hold, so that schemas travel."""
 
-EXACT = 2**53
-"""Whole numbers up to here are exact as float64, which is what tables are hashed and encoded as."""
 MAX_NUMBER_CLASSES = 50
 FREE_TEXTS, FREE_SHARE, FREE_WORDS = 30, 0.1, 3.0
 """From this many different texts, at this share of the rows, and this many words each, a column is free text."""
@@ -126,10 +124,10 @@ def is_free_text(values: pd.Series[Any]) -> bool:
     return float(np.mean([len(text.split()) for text in distinct])) >= FREE_WORDS
 
 
-def warn_of_doubt(column: pd.Series[Any], kind: Kind, feature: str, name: str) -> None:
-    """Say, or refuse, that a column of text is nearly one of numbers, or that float64 cannot hold its numbers."""
-    if kind == "numeric" and types.is_integer_dtype(column.dtype):
-        lost = column.nunique() - column.astype("Float64").nunique()
+def warn_of_doubt(column: pd.Series[Any], read: pd.Series[Any], kind: Kind, feature: str, name: str) -> None:
+    """Say, or refuse, that a column of text is nearly one of numbers, or that its numbers merge as ``read``."""
+    if kind == "numeric" and not types.is_float_dtype(column.dtype):
+        lost = column.nunique() - read.nunique()
         if lost:
             warnings.warn(
                 f"{name}: column '{feature}' holds whole numbers beyond 2**53, {lost} of them as one with others;"
@@ -144,6 +142,24 @@ def warn_of_doubt(column: pd.Series[Any], kind: Kind, feature: str, name: str) -
         raise TableError(f"{name}: {found.message}")
     if found is not None:
         warnings.warn(f"{name}: {found.message}", TableWarning, stacklevel=4)
+
+
+def levels_as_written(texts: pd.Series[Any]) -> pd.Series[Any]:
+    """Texts of levels as numbers, if each stands as its number is written; else as they are: 1.10 is not 1.1."""
+    numbers = {text: _number_of(text) for text in texts.dropna().unique()}
+    if None in numbers.values() or len(set(numbers.values())) < len(numbers):
+        return texts
+    values = [numbers.get(text) for text in texts]
+    return pd.Series(values, index=texts.index, name=texts.name, dtype=object).infer_objects()
+
+
+def _number_of(text: str) -> int | float | None:
+    """The number of 64 bits that is written as this text and no other, or None."""
+    try:
+        number: int | float = int(text) if text.removeprefix("-").isdigit() else float(text)
+    except ValueError:
+        return None
+    return number if str(number) == text and abs(number) < 2**63 else None
 
 
 def as_scalar(value: Any) -> Any:
@@ -285,7 +301,7 @@ def fit_column(
     if spec.is_number:
         return _numbers(with_plain_type(column, spec.name, source), spec.kind, source, error)
     if spec.kind == "datetime":
-        return as_times(with_plain_type(column, spec.name, source), spec.zone, source, error)
+        return as_times(column.rename(spec.name), spec.zone, source, error)
     positions = positions_of(column, spec.levels)
     foreign = positions == FOREIGN
     if foreign.any():

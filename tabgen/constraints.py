@@ -14,6 +14,8 @@ import pandas as pd
 
 from tabgen.column import Column, Level
 from tabgen.errors import ConstraintError, UnknownNameError
+from tabgen.parsing import ISO, ZONE
+from tabgen.plain import as_times
 from tabgen.table import Schema
 
 OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
@@ -195,9 +197,14 @@ def _number(word: str, column: Column, text: str) -> float:
 
 def _time(word: str, column: Column, text: str) -> pd.Timestamp:
     """A moment as tables hold it: in UTC where the column has a zone, whose clock the word is told by."""
-    moment = pd.to_datetime(word, errors="coerce")
-    if pd.isna(moment):
-        raise ConstraintError(f"'{text}': column '{column.name}' holds dates, and '{word}' is none such as 2024-03-31.")
-    if column.zone and moment.tzinfo is None:
-        moment = moment.tz_localize(column.zone)
-    return moment.tz_convert("UTC").tz_localize(None) if moment.tzinfo else moment
+    try:
+        if not re.fullmatch(f"{ISO}({ZONE})?", word):
+            raise ValueError("no date in the form of ISO 8601")
+        moment = pd.Series([pd.Timestamp(word)], name=column.name, dtype=object)
+    except ValueError as error:
+        raise ConstraintError(
+            f"'{text}': column '{column.name}' holds dates, and '{word}' is none such as 2024-03-31 or"
+            " 2024-03-31 23:59."
+        ) from error
+    found: pd.Timestamp = as_times(moment, column.zone, f"'{text}'", ConstraintError)[0]
+    return found

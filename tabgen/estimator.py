@@ -173,6 +173,11 @@ class GeneratorAugmentedClassifier(ClassifierMixin, BaseEstimator):  # type: ign
         check_is_fitted(self)
         if isinstance(X, pd.DataFrame):
             validate_data(self, X, skip_check_array=True, reset=False)
+            if not len(X):  # as check_array says it of an array
+                name = type(self).__name__
+                raise EstimatorError(
+                    f"Found array with 0 sample(s) (shape={X.shape}) while a minimum of 1 is required by {name}."
+                )
             frame = X
         else:
             frame = pd.DataFrame(validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False))

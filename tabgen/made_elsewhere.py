@@ -151,10 +151,12 @@ class FileHost:
     def fit(self, order: FitOrder, train: Table) -> None:  # noqa: ARG002 - there is nothing to order
         """Read the table and refuse what is not for these rows, or holds rows that were not to be seen."""
         from tabgen.folds import read_table
+        from tabgen.sampling import check_missing
 
         path, content = self._read()
         self.spent.notes = {"made_elsewhere": self._bound_by(path, content, train)}
         self._table = train.like(read_table(path, content), self._source)
+        check_missing(self._table, train, self._source)
         refuse_unseen(self._table, train, self._unseen, self._source)
 
     def sample(self, n_rows: int, seed: int, fresh: bool) -> Table:  # noqa: ARG002 - the rows are what they are

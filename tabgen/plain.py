@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
+import re
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,12 +14,17 @@ import pandas as pd
 from pandas.api import types
 
 from tabgen.errors import TableError, TableWarning
+from tabgen.parsing import ISO, ZONE
+
+EXACT = 2**53
+"""Whole numbers up to here are exact as float64, which is what tables are hashed and encoded as."""
 
 
 def with_plain_type(column: pd.Series[Any], feature: str, name: str) -> pd.Series[Any]:
     """The column with numbers, texts, booleans, categories or timestamps in it, whatever stood for them.
 
-    Periods become the time they begin at, durations seconds, decimals floats, intervals categories in their order.
+    Periods become the time they begin at, durations seconds, decimals floats (or integers, where no float holds
+    them), intervals categories in their order.
 
     Raises
     ------
@@ -25,11 +32,10 @@ def with_plain_type(column: pd.Series[Any], feature: str, name: str) -> pd.Serie
         For times of day, which belong to no day.
     """
     if isinstance(column.dtype, pd.ArrowDtype) and column.dtype.kind in "OMm":
-        column = pd.Series(list(column), index=column.index, dtype=object)  # Arrow's dates, durations and decimals
+        column = column.astype(object).where(column.notna(), None)  # Arrow's dates, durations and decimals
     dtype = column.dtype
     if isinstance(dtype, pd.PeriodDtype):
-        begun: pd.Series[Any] = column.dt.to_timestamp()
-        return begun
+        return _begun(column)
     if types.is_timedelta64_dtype(dtype):
         return _seconds(column, feature, name)
     if isinstance(dtype, pd.IntervalDtype):
@@ -37,6 +43,36 @@ def with_plain_type(column: pd.Series[Any], feature: str, name: str) -> pd.Serie
     if types.is_object_dtype(dtype):
         return _objects(column, feature, name)
     return column
+
+
+def with_times(frame: pd.DataFrame, formats: Mapping[str, str], name: str) -> pd.DataFrame:
+    """The frame with times where a column is written in a format of strftime: texts, or numbers such as 20201231.
+
+    Times stay as they are, and so do texts of ISO 8601: pandas writes midnights as dates, whatever the format.
+
+    Raises
+    ------
+    TableError
+        If a column is written in neither.
+    """
+    written = {c: f for c, f in formats.items() if c in frame and not types.is_datetime64_any_dtype(frame[c].dtype)}
+    return frame.assign(**{column: _by_format(frame[column], form, name) for column, form in written.items()})
+
+
+def _by_format(column: pd.Series[Any], form: str, name: str) -> pd.Series[Any]:
+    values = [v for v in column.dropna().unique() if not isinstance(v, dt.date)]
+    whole = {v: int(v) if isinstance(v, float) and v.is_integer() else v for v in values}  # floats where others miss
+    try:
+        moments = {v: dt.datetime.strptime(str(number), form) for v, number in whole.items()}
+    except ValueError as error:
+        if all(re.fullmatch(f"{ISO}({ZONE})?", str(v)) for v in values):
+            return column
+        raise TableError(
+            f"{name}: column '{column.name}' is written neither in its format, '{form}', nor as ISO 8601: {error};"
+            " mend the format or the values, or say which text means missing (--missing)."
+        ) from error
+    times = [None if pd.isna(v) else moments.get(v, v) for v in column]
+    return pd.Series(times, index=column.index, name=column.name, dtype=object)
 
 
 def _objects(column: pd.Series[Any], feature: str, name: str) -> pd.Series[Any]:
@@ -47,13 +83,17 @@ def _objects(column: pd.Series[Any], feature: str, name: str) -> pd.Series[Any]:
         return bool(seen) and all(issubclass(t, kinds) for t in seen)
 
     if decimal.Decimal in seen and all_are(decimal.Decimal, int, float, np.number):
-        return column.astype(object).map(float, na_action="ignore").astype(np.float64)
+        numbers = column.astype(object).map(float, na_action="ignore").astype(np.float64)
+        if EXACT < numbers.abs().max() < np.inf and all(value == int(value) for value in known):
+            whole = [None if pd.isna(value) else int(value) for value in column]  # what float64 merges is said later
+            return pd.Series(whole, index=column.index, name=column.name, dtype=object)
+        return numbers
     if all_are(pd.Interval):
         return pd.Series(pd.Categorical(list(column), pd.IntervalIndex(sorted(set(known))), ordered=True), column.index)
     if all_are(dt.timedelta, np.timedelta64):
         return _seconds(column, feature, name)
     if all_are(pd.Period):
-        return column.map(lambda period: period.to_timestamp(), na_action="ignore").astype("datetime64[us]")
+        return _begun(column)
     if all_are(dt.date, np.datetime64):
         return _timestamps(column, known)
     if all_are(dt.time):
@@ -62,6 +102,12 @@ def _objects(column: pd.Series[Any], feature: str, name: str) -> pd.Series[Any]:
             " (seconds since midnight) or leave the column out (--drop)."
         )
     return column
+
+
+def _begun(periods: pd.Series[Any]) -> pd.Series[Any]:
+    """The starts of periods, of any year: pandas' own go to 2262."""
+    starts = [None if pd.isna(p) else np.datetime64(p.asfreq("us", "start").ordinal, "us") for p in periods]
+    return pd.Series(np.array(starts, dtype="datetime64[us]"), index=periods.index, name=periods.name)
 
 
 def _seconds(durations: pd.Series[Any], feature: str, name: str) -> pd.Series[Any]:
@@ -101,25 +147,59 @@ def zone_of(column: pd.Series[Any]) -> str:
     return zone
 
 
+def by_clock(times: pd.Series[Any], zone: str, source: str, error: type[Exception]) -> pd.Series[Any]:
+    """Timestamps without a zone as those of this zone, whose clock they are told by.
+
+    Raises
+    ------
+    error
+        For a time that the clock never shows, or shows twice.
+    """
+    told: pd.Series[Any] = times.dt.tz_localize(zone, ambiguous="NaT", nonexistent="NaT")
+    odd = times[told.isna() & times.notna()]
+    if len(odd):
+        raise error(
+            f"column '{times.name}' of {source} holds {odd.iloc[0]}, which the clock of {zone} never shows or shows"
+            " twice; write it with its offset from UTC, such as 2020-12-31 23:59+01:00."
+        )
+    return told
+
+
+def _moments(column: pd.Series[Any], zone: str, source: str, error: type[Exception]) -> pd.Series[Any]:
+    """Times of any type as timestamps; those without a zone get the one that is due."""
+    try:
+        if types.is_datetime64_any_dtype(column.dtype):
+            moments = column
+            bare = np.full(len(column), not isinstance(column.dtype, pd.DatetimeTZDtype))
+        else:
+            texts = column.astype(object).where(column.notna(), None)
+            moments = pd.to_datetime(texts, format="ISO8601", utc=bool(zone))
+            if not types.is_datetime64_any_dtype(moments.dtype):
+                raise ValueError("times of several zones")
+            bare = np.array([text is not None and pd.Timestamp(text).tzinfo is None for text in texts])
+    except (ValueError, TypeError, OverflowError) as reason:
+        raise error(
+            f"column '{column.name}' of {source} should hold dates or times such as 2020-12-31 or 2020-12-31 23:59:"
+            f" {str(reason).partition('. You might')[0]}."
+        ) from reason
+    if not zone or not bare.any():
+        return moments
+    told = by_clock(moments.dt.tz_localize(None).where(bare), zone, source, error)
+    return told if bare.all() else moments.where(~bare, told.dt.tz_convert("UTC"))
+
+
 def as_times(column: pd.Series[Any], zone: str, source: str, error: type[Exception]) -> pd.Series[Any]:
     """Timestamps without a zone, to the microsecond: in UTC if the column is to have a ``zone``.
+
+    A time without a zone is by the clock of ``zone``, but for numpy's timestamps: in UTC, as in a table's frame.
 
     Raises
     ------
     error
         If a value is no time, or has a zone where the column has none.
     """
-    try:
-        if not types.is_datetime64_any_dtype(column.dtype):
-            texts = column.astype(object).where(column.notna(), None)
-            column = pd.to_datetime(texts, format="ISO8601", utc=bool(zone))
-            if not types.is_datetime64_any_dtype(column.dtype):
-                raise ValueError("times of several zones")
-    except (ValueError, TypeError, OverflowError) as reason:
-        raise error(
-            f"column '{column.name}' of {source} should hold dates or times such as 2020-12-31 or 2020-12-31 23:59:"
-            f" {str(reason).partition('. You might')[0]}."
-        ) from reason
+    if not types.is_datetime64_dtype(column.dtype):
+        column = _moments(with_plain_type(column, str(column.name), source), zone, source, error)
     if isinstance(column.dtype, pd.DatetimeTZDtype):
         if not zone:
             raise error(f"column '{column.name}' of {source} holds times of the zone {column.dtype.tz}; none is due.")

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
+from tabgen.column import levels_as_written
 from tabgen.errors import DataError, TableWarning
 from tabgen.parsing import TextStyle, parse_columns
 from tabgen.unpack import MOST_COLUMNS, check_parquet, check_workbook, read_feather, unpacked
@@ -125,7 +126,7 @@ def read_frame(
     text : collection of str
         Columns to leave as the texts they are.
     categories : collection of str
-        Columns in which NA and the like are levels, though all else be numbers.
+        Columns of levels: the texts that stand there, NA too, or numbers where each is written as its number is.
 
     Raises
     ------
@@ -259,7 +260,10 @@ def _read_text(
     if any(re.fullmatch(r"[+-]?\d*\.\d+", names[i].strip()) for i in keep):
         _say(f"{path.name}: the first line names columns such as numbers; if it is data, write a line of names above.")
     style = TextStyle(options.decimal, frozenset(options.missing), options.day_first, delimiter)
-    return parse_columns({names[i]: arrow[i] for i in keep}, style, as_text, path.name, categories)
+    frame = parse_columns({names[i]: arrow[i] for i in keep}, style, as_text | categories, path.name)
+    for name in categories.intersection(frame):
+        frame[name] = levels_as_written(frame[name])
+    return frame
 
 
 def _content(path: Path) -> bytes:

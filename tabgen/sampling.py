@@ -143,10 +143,15 @@ def check_sample(sample: Table, expected: Table, info: GeneratorInfo, n_rows: in
     """Raise :class:`InvalidOutput` for what a schema does not say: number of rows, missing values."""
     if len(sample) != n_rows:
         raise InvalidOutput(f"{_source(info)} has {len(sample)} rows; {n_rows} were asked for.")
+    check_missing(sample, expected, _source(info))
+
+
+def check_missing(sample: Table, expected: Table, source: str) -> None:
+    """Raise :class:`InvalidOutput` for missing values in a column that has none."""
     for column in sample.schema.columns:
         missing = pd.isna(sample.frame[column.name].array)  # a redraw comes through here: no Series is made on the way
         if missing.any() and not expected.frame[column.name].isna().any():
-            raise InvalidOutput(f"column '{column.name}' of {_source(info)} has missing values; the real one has none.")
+            raise InvalidOutput(f"column '{column.name}' of {source} has missing values; the real one has none.")
 
 
 def check_classes(sample: Table, info: GeneratorInfo) -> None:

@@ -31,12 +31,15 @@ class SDVMetadata:
         Columns that have to hold numbers of either kind.
     columns : tuple of str
         All that the file names.
+    formats : dict
+        How times are written, for each such column of which the file says it: a format of strftime.
     """
 
     kinds: dict[str, str]
     dropped: dict[str, str]
     numbers: tuple[str, ...]
     columns: tuple[str, ...]
+    formats: dict[str, str]
 
     def kinds_for(self, target: str, given: dict[str, str]) -> dict[str, str]:
         """Kinds to read the table with: what the user says of a column comes before what the file says.
@@ -62,10 +65,11 @@ class SDVMetadata:
             If a column that is said to hold numbers does not.
         """
         for column in table.schema.columns:
-            if column.name in self.numbers and column.name not in given and not column.is_number:
+            known = table.frame[column.name].dropna()  # a column of nothing contradicts no kind
+            if column.name in self.numbers and column.name not in given and not column.is_number and len(known):
                 raise TableError(
                     f"the metadata says that column '{column.name}' is numerical, and it was read as {column.kind}"
-                    f" (such as {table.frame[column.name].dropna().iloc[0]!r}); say what means missing (--missing), or"
+                    f" (such as {known.iloc[0]!r}); say what means missing (--missing), or"
                     f" --kind {column.name}={column.kind}."
                 )
         dropped = {name: why for name, why in self.dropped.items() if name not in given}
@@ -115,7 +119,9 @@ def read_metadata(path: Path) -> SDVMetadata:
             numbers.append(name)
         elif kind:
             kinds[name] = kind
-    return SDVMetadata(kinds, dropped, tuple(numbers), tuple(columns))
+    told = {name: columns[name].get("datetime_format") for name, kind in kinds.items() if kind == "datetime"}
+    formats = {name: form for name, form in told.items() if isinstance(form, str)}
+    return SDVMetadata(kinds, dropped, tuple(numbers), tuple(columns), formats)
 
 
 def _only_table(content: Any, path: Path) -> dict[str, Any]:

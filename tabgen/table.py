@@ -33,7 +33,7 @@ from tabgen.column import (
     warn_of_doubt,
 )
 from tabgen.errors import InvalidOutput, TableError, TableWarning
-from tabgen.plain import with_plain_type, zone_of
+from tabgen.plain import by_clock, with_plain_type, zone_of
 
 __all__ = ["Column", "OwnSplits", "Schema", "Table"]
 
@@ -171,9 +171,9 @@ class Table:
         for feature in frame.columns.drop(target):
             values = with_plain_type(frame[feature], feature, name)
             kind: Any = kinds.get(feature) or infer_kind(values, feature, name)
-            if feature not in kinds:
-                warn_of_doubt(values, kind, feature, name)
             data[feature] = canonical(values, kind, feature, name)
+            if feature not in kinds:
+                warn_of_doubt(values, data[feature], kind, feature, name)
             zone = zone_of(values) if kind == "datetime" else ""
             columns.append(Column(feature, kind, levels_of(data[feature], kind), zone))
         data[target] = classes
@@ -242,7 +242,8 @@ class Table:
         Parameters
         ----------
         frame : pandas.DataFrame
-            Columns in any order, plain types welcome: they are converted, never repaired.
+            Columns in any order, plain types welcome: they are converted, never repaired. In a column that has a zone,
+            numpy's timestamps are in UTC, as in this table's frame; other times without a zone are by its clock.
         source : str
             What errors call it.
 
@@ -272,7 +273,8 @@ class Table:
         """Read rows to predict, whose label nobody knows: what this table lacks is let in where a model can read it.
 
         Other columns are left out. Numbers of integer columns may be fractions; a level that this table does not
-        have is as a missing one. Every label of the result is missing.
+        have is as a missing one; a time without a zone is by the clock of its column's. Every label of the result is
+        missing.
 
         Parameters
         ----------
@@ -299,8 +301,10 @@ class Table:
             if column.is_discrete:
                 positions = positions_of(values, column.levels)
                 data[column.name] = as_categories(values, np.where(positions < 0, MISSING, positions), column.dtype)
-            else:
-                data[column.name] = fit_column(values, column, source, TableError)
+                continue
+            if column.zone and types.is_datetime64_dtype(values.dtype):  # of a user: no table's frame, which is in UTC
+                values = by_clock(values.rename(column.name), column.zone, source, TableError)
+            data[column.name] = fit_column(values, column, source, TableError)
         target = self.schema.target_column
         unknown = pd.Series(np.full(len(frame), MISSING), name=target.name)
         data[target.name] = as_categories(unknown, np.full(len(frame), MISSING, np.intp), target.dtype)

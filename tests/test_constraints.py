@@ -27,6 +27,7 @@ FRAME = pd.DataFrame(
         "seen": pd.to_datetime(
             ["2020-01-01", "2020-06-01", "2021-01-01", "2022-01-01", "2023-01-01", "2024-01-01"]
         ).tz_localize("Europe/Berlin"),
+        "born": pd.to_datetime(["2000-01-01"] * 6),
         "ill": ["yes", "no", "yes", "no", "yes", "no"],
     }
 )
@@ -51,6 +52,9 @@ TABLE = Table.from_frame(FRAME, "ill")
         ("smokes == true", [0, 2, 5]),
         ("seen >= 2022-01-01", [3, 4, 5]),  # midnight in Berlin, which is the day before in UTC
         ("seen < '2020-01-01 00:00:01'", [0]),
+        ("seen >= 2021-12-31T23:00Z", [3, 4, 5]),
+        ("seen >= 2022-01-01 00:00+01:00", [3, 4, 5]),
+        ("seen < 3000-01-01", [0, 1, 2, 3, 4, 5]),
         ("ill == yes", [0, 2, 4]),
     ],
 )
@@ -74,6 +78,20 @@ def test_rows_that_meet_a_constraint(text: str, rows: list[int]) -> None:
         ("sex == 'female'", UnknownNameError, "no level of 'sex'"),
         ("stage == 4", UnknownNameError, "no level of 'stage'"),
         ("seen > yesterday-ish", ConstraintError, "holds dates"),
+        *(
+            (f"seen < {date}", ConstraintError, f"'{date}' is none such as 2024-03-31 or 2024-03-31 23:59")
+            for date in ("05.02.2020", "03/02/2020", "10:00", "today", "2020", "2020-13-01", "2020-01-01 25:00")
+        ),
+        (
+            "seen >= 2024-03-31 02:30",
+            ConstraintError,
+            "of Europe/Berlin never shows or shows twice; write it with its offset",
+        ),
+        (
+            "seen >= 2024-10-27 02:30",
+            ConstraintError,
+            "of Europe/Berlin never shows or shows twice; write it with its offset",
+        ),
         ("__import__('os').system('true') > 1", UnknownNameError, "no column"),
         ("@age.max() > 1", UnknownNameError, "no column"),
         ("age > __import__('os').getpid()", ConstraintError, "is none"),

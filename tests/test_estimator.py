@@ -190,6 +190,8 @@ def test_rows_to_predict_may_hold_what_the_rows_of_fit_did_not() -> None:
     missing = X.assign(colour=None, count=X["count"] + 0.5, new=None)
     np.testing.assert_array_equal(fitted.predict_proba(foreign), fitted.predict_proba(missing))
     assert not np.array_equal(fitted.predict_proba(foreign), fitted.predict_proba(X))
+    with pytest.raises(ValueError, match=r"Found array with 0 sample\(s\) \(shape=\(0, "):
+        fitted.predict_proba(X.head(0))
     with pytest.raises(TableError, match="'size' of the rows to predict should hold numbers"):
         fitted.predict(X.assign(size="big"))
     with pytest.raises(ValueError, match="feature names should match"):

@@ -148,3 +148,12 @@ def test_the_commands_write_what_they_say(run: Path, tmp_path: Path) -> None:
     assert "5 files" in invoke("every-eval-ever", run, "--organization", "us", "-o", tmp_path / "eee")
     assert "30 datasets" in invoke("croissant", "core", "-o", tmp_path / "croissant.json")
     assert json.loads((tmp_path / "croissant.json").read_text())["name"] == "core"
+    file = tmp_path / "croissant.json"
+    for words in (
+        ("huggingface", run, "--licence", "cc-by-4.0", "-o", file),
+        ("every-eval-ever", run, "--organization", "us", "-o", file / "in"),
+        ("croissant", "core", "-o", tmp_path / "hf"),
+        ("croissant", "core", "-o", file / "core.json"),
+    ):
+        with pytest.raises(DataError, match="cannot be written: "):
+            invoke(*words)

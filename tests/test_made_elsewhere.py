@@ -221,6 +221,7 @@ def _refused(sample: Table, train: Table, unseen: Table) -> bool:
         (lambda f: f.head(60), "has 60 rows; 100 are due"),
         (lambda f: f.drop(columns="age"), "wrong columns: missing \\['age'\\]"),
         (lambda f: f.assign(age=np.inf), "age"),
+        (lambda f: f.assign(age=np.nan), "column 'age' of the table .* has missing values; the real one has none"),
     ],
 )
 def test_what_does_not_fit_is_refused(

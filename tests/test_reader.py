@@ -230,6 +230,33 @@ def test_na_stays_a_level_where_somebody_says_so(tmp_path: Path) -> None:
     assert file_suite(path, "y", {"a": "categorical"}).datasets[0].load().schema["a"].levels == (1, 2, 10)
 
 
+@pytest.mark.parametrize(
+    ("written", "levels"),
+    [
+        (["1.10", "1.1", "1.2"], ("1.1", "1.10", "1.2")),
+        (["1.10", "1.20", "2.0"], ("1.10", "1.20", "2.0")),
+        (["1", "1.0", "2"], ("1", "1.0", "2")),
+        (["1.0", "2.0", "10.0"], (1, 2, 10)),  # whole numbers with gaps, as pandas writes them
+        (["1", "1.5", "10", ""], (1, 1.5, 10)),
+        (["9007199254740993", "9007199254740992", "1"], (1, 9007199254740992, 9007199254740993)),
+        (["9" * 30, "1"], ("1", "9" * 30)),
+        (["007", "12"], ("007", "12")),
+        (["2020-01-01", "2021-01-01"], ("2020-01-01", "2021-01-01")),
+        (["TRUE", "false"], ("TRUE", "false")),
+        (["0,5", "1,5"], ("0,5", "1,5")),
+        (["inf", "nan", "1"], ("1", "inf", "nan")),
+    ],
+)
+@pytest.mark.parametrize("column", ["a", "y"])
+@pytest.mark.filterwarnings("ignore:.*rows have no target:tabgen.errors.TableWarning")
+def test_levels_are_what_is_written(tmp_path: Path, written: list[str], levels: tuple[Any, ...], column: str) -> None:
+    other = {"a": "y", "y": "a"}[column]
+    rows = [f'"{v}",{"pq"[i % 2]}\n' if v else f",{'pq'[i % 2]}\n" for i, v in enumerate(written * 4)]
+    path = write(tmp_path / "t.csv", f"{column},{other}\n" + "".join(rows))
+    schema = file_suite(path, "y", {column: "categorical"}).datasets[0].load().schema
+    assert (schema.classes if column == "y" else schema["a"].levels) == levels
+
+
 # Delimiters, encodings, compression
 
 
@@ -625,6 +652,14 @@ def test_written_and_read_again_a_table_is_the_same(tmp_path: Path, ending: str,
     back = table.like(read_frame(path, text=[c.name for c in table.schema.columns if c.kind == "categorical"]))
     pd.testing.assert_frame_equal(back.frame, table.frame)
     assert back.content_hash == table.content_hash
+
+
+def test_years_before_1000_are_written_in_four_digits(tmp_path: Path) -> None:
+    days = pd.Series(np.array(["0001-01-01", "0999-12-31T23:59:59.5", "NaT", "2024-07-01"], dtype="datetime64[us]"))
+    frame = pd.DataFrame({"day": days, "zoned": days.dt.tz_localize("UTC"), "plain": days.where(days > days[1])})
+    write_frame(frame, tmp_path / "t.csv")
+    pd.testing.assert_frame_equal(read_frame(tmp_path / "t.csv"), frame, check_dtype=False)
+    assert ",2024-07-01\n" in (tmp_path / "t.csv").read_text()
 
 
 def test_what_generate_writes_can_be_read_again(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from tabgen.api import fit
 from tabgen.errors import DataError, TableError, TableWarning
 from tabgen.sdv_metadata import SDVMetadata, read_metadata
 from tabgen.table import Table
@@ -92,6 +93,38 @@ def test_numbers_that_are_none_and_columns_that_are_not_named_are_said(tmp_path:
         metadata.check(Table.from_frame(words, "ill"), {})
     with pytest.raises(TableError, match="the target 'patient' is the primary key"):
         written(tmp_path, SINGLE).kinds_for("patient", {})
+
+
+def test_a_column_of_nothing_contradicts_no_kind(tmp_path: Path) -> None:
+    metadata = written(tmp_path, {"columns": {"age": {"sdtype": "numerical"}, "ill": {"sdtype": "categorical"}}})
+    metadata.check(Table.from_frame(FRAME[["age", "ill"]].assign(age=pd.Series([None] * 20, dtype=object)), "ill"), {})
+
+
+@pytest.mark.filterwarnings("ignore:.*does not name:tabgen.errors.TableWarning")
+@pytest.mark.parametrize(
+    ("form", "texts"),
+    [
+        ("%Y%m%d", ["20201231", "20210103"]),
+        ("%d/%m/%Y", ["31/12/2020", "03/01/2021"]),
+        ("%m/%d/%Y", ["12/31/2020", "01/03/2021"]),
+        ("%d %b %Y", ["31 Dec 2020", "03 Jan 2021"]),
+        ("%Y-%m-%d %H:%M:%S", ["2020-12-31", "2021-01-03"]),  # as pandas writes times that are all midnights
+    ],
+)
+@pytest.mark.parametrize("kind", ["csv", "parquet", "frame"])
+def test_times_are_read_by_their_format(tmp_path: Path, form: str, texts: list[str], kind: str) -> None:
+    content = {"columns": {"d": {"sdtype": "datetime", "datetime_format": form}, "ill": {"sdtype": "categorical"}}}
+    (tmp_path / "m.json").write_text(json.dumps(content))
+    frame = pd.DataFrame({"d": [*texts, None] * 6, "size": range(18), "ill": ["yes", "no"] * 9})
+    data: Any = frame if kind == "frame" else tmp_path / f"t.{kind}"
+    if kind == "csv":
+        frame.to_csv(data, index=False)
+    elif kind == "parquet":
+        (frame.assign(d=frame["d"].astype(float)) if texts[0].isdigit() else frame).to_parquet(data)
+    table = fit("bootstrap", data, "ill", metadata=tmp_path / "m.json").table
+    assert table.frame["d"].dropna().unique().tolist() == pd.to_datetime(["2020-12-31", "2021-01-03"]).tolist()
+    with pytest.raises(TableError, match=f"column 'd' is written neither in its format, '{form}', nor as ISO 8601"):
+        fit("bootstrap", frame.assign(d="soon"), "ill", metadata=tmp_path / "m.json")
 
 
 def test_keys_of_several_columns_are_left_out(tmp_path: Path) -> None:

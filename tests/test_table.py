@@ -705,6 +705,8 @@ STAMPS = {
              "2020-01-31 11:00"),
     "period": (pd.Series(pd.PeriodIndex(["2020-01", None] * 2, freq="M")), "", "2020-01-01"),
     "object periods": (objects(pd.Period("2020Q2"), None) , "", "2020-04-01"),
+    "period far away": (pd.Series(pd.PeriodIndex(["2300-01", None] * 2, freq="M")), "", "2300-01-01"),
+    "object periods far away": (objects(pd.Period("2300Q2"), None), "", "2300-04-01"),
     "dates": (objects(DAY, None), "", "2020-01-31"),
     "datetimes": (objects(NOON, None), "", "2020-01-31 12:00"),
     "dates and datetimes": (objects(NOON, DAY), "", "2020-01-31 12:00"),
@@ -740,6 +742,34 @@ def test_texts_are_dates_if_somebody_says_so() -> None:
         read(["2020-01-31", "2020-02-01"], kinds=kinds).like(frame_of(pd.date_range("2020", periods=2, tz="UTC")))
 
 
+NOT_NUMPY = [
+    ["2024-07-01 12:00", "2024-07-01T12:00+02:00", None, "2024-07-01 10:00Z"],
+    objects(*[dt.datetime(2024, 7, 1, 12)] * 4),
+    pd.Series([dt.datetime(2024, 7, 1, 12)] * 4, dtype=pd.ArrowDtype(pa.timestamp("us"))),
+]
+NUMPY = pd.date_range("2024-07-01 12:00", periods=1, unit="us").repeat(4)
+
+
+@pytest.mark.parametrize("values", [*NOT_NUMPY, NUMPY])
+def test_a_time_without_a_zone_is_by_the_clock_of_its_columns(values: Any) -> None:
+    table = read(pd.date_range("2024-01-01", periods=4, tz="Europe/Berlin"))
+    frame = table.frame.assign(x=pd.Series(values)).set_axis([0, 0, 1, 1])
+    assert set(table.questions(frame).frame["x"].dropna()) == {pd.Timestamp("2024-07-01 10:00")}
+    hour = 12 if values is NUMPY else 10  # a table's own frame is in UTC
+    assert set(table.like(frame).frame["x"].dropna()) == {pd.Timestamp(f"2024-07-01 {hour}:00")}
+
+
+@pytest.mark.parametrize("odd", ["2024-03-31 02:30:00", "2024-10-27 02:30:00"])
+def test_a_time_that_a_clock_never_shows_or_shows_twice_is_refused(odd: str) -> None:
+    table = read(pd.date_range("2024-01-01", periods=2, tz="Europe/Berlin"))
+    message = f"column 'x' of .* holds {odd}, which the clock of Europe/Berlin never shows or shows twice"
+    for values in (objects(odd, None), pd.Series(pd.to_datetime([odd, odd]))):
+        with pytest.raises(TableError, match=message):
+            table.questions(table.frame.assign(x=values))
+    with pytest.raises(InvalidOutput, match=message):
+        table.like(table.frame.assign(x=objects(odd, None)))
+
+
 def test_what_is_cut_or_counted_is_said() -> None:
     with pytest.warns(TableWarning, match="the times of column 'x' were cut to microseconds"):
         read(pd.Series(pd.date_range("2020", periods=2)) + pd.Timedelta(5, unit="ns"))
@@ -747,6 +777,15 @@ def test_what_is_cut_or_counted_is_said() -> None:
         assert read(pd.Series(pd.to_timedelta([90, 30], unit="min"))).frame["x"].tolist() == [5400, 1800]
     with pytest.warns(TableWarning, match="whole numbers beyond 2\\*\\*53, 1 of them as one with others"):
         read([2**60, 2**60 + 1, 1, 2])
+    for column in (
+        objects(2**60, 2**60 + 1, 1, None),
+        objects(2**70, 2**70 + 1, 1, 2),
+        objects(decimal.Decimal(2**60), decimal.Decimal(2**60 + 1), decimal.Decimal(1), None),
+        pd.Series([2**80, 2**80 + 1, None, 2], dtype=pd.ArrowDtype(pa.decimal128(38, 0))),
+    ):
+        with pytest.warns(TableWarning, match="whole numbers beyond 2\\*\\*53, 1 of them as one with others"):
+            assert read(column).schema["x"].kind == "numeric"
+        assert len(read(column, kinds={"x": "categorical"}).schema["x"].levels) == column.nunique()
 
 
 def test_decimals_are_numbers() -> None:

@@ -22,8 +22,10 @@ def huggingface(
     from tabgen.cli.listings import load
     from tabgen.exports.huggingface import write_dataset
     from tabgen.exports.rows import public_rows
+    from tabgen.outputs import check_folder
     from tabgen.text import counted
 
+    check_folder(output)
     rows = public_rows(sources, load(context))
     write_dataset(rows, output, title, licence)
     typer.echo(f"{counted(len(rows), 'row')}: {output}")
@@ -42,8 +44,10 @@ def every_eval_ever(
     from tabgen.cli.listings import load
     from tabgen.exports.every_eval_ever import write_evaluations
     from tabgen.exports.rows import public_rows
+    from tabgen.outputs import check_folder
     from tabgen.text import counted
 
+    check_folder(output)
     plugins = load(context)
     files = write_evaluations(public_rows(sources, plugins), output, plugins, organization, time.time())
     typer.echo(f"{counted(len(files), 'file')}: {output}")
@@ -61,10 +65,13 @@ def croissant(
     from tabgen.cli.listings import load
     from tabgen.experiment import find_suite
     from tabgen.exports.croissant import describe
+    from tabgen.outputs import check_file, check_folder
     from tabgen.text import counted
 
+    check_folder(output.parent)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    check_file(output)
     found = find_suite(suite, load(context))
     text = json.dumps(describe(found), indent=2, ensure_ascii=False)
-    output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(text + "\n", encoding="utf-8")
     typer.echo(f"{counted(len(found.datasets), 'dataset')}: {output}")

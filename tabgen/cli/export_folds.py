@@ -36,7 +36,9 @@ def export_folds(
     from tabgen.errors import ExperimentError
     from tabgen.experiment import find_suite
     from tabgen.folds import export_folds as export
+    from tabgen.outputs import check_folder
 
+    check_folder(output)
     if bool(suite) == (data is not None) or (data is not None) != bool(target):
         raise ExperimentError("name either a --suite, or your own --data with its --target.")
     if data is not None:

@@ -29,10 +29,13 @@ def gap(
     draw of tasks and compared with the model on another. `tabgen pretrain --gaps FILE --target-gap T` trains on a mix
     that leans towards the widest gaps.
     """
+    from tabgen.outputs import check_file
     from tabgen.plugins import find_model
     from tabgen.pretrain.gap import gaps, write_gaps
     from tabgen.pretrain.tasks import parse_priors
 
+    if output:
+        check_file(output)
     chosen = parse_priors(priors)
     typer.echo("ROC-AUC of the better baseline less the model's, with its standard error over tasks:")
     found = gaps(find_model(model, load(context)).load("cpu"), chosen, tasks, seed, _print)

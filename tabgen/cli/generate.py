@@ -79,6 +79,7 @@ def generate(
     from tabgen.cli.listings import load
     from tabgen.experiment import parse_method
     from tabgen.judge.copies import copied_values, names_of_rows, warnings_of, watched
+    from tabgen.outputs import TABLE, check_file
     from tabgen.rejection import draw_where
     from tabgen.tuning import refuse_tuning
 
@@ -88,10 +89,9 @@ def generate(
 
         raise ExperimentError(f"'{generator}' is a baseline, not a generator; see `tabgen generators`.")
     refuse_tuning(method.tune, generator)
-    api.check_ending(output)
-    for path in (output, report):
-        if path is not None:
-            api.check_folder(path)
+    check_file(output, TABLE, [data, metadata])
+    if report is not None:
+        check_file(report, others=[data, metadata, output])
     console = Console()
     began = time.perf_counter()
     with console.status(f"fitting {method.generator} on {data}"):

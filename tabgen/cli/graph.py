@@ -33,10 +33,11 @@ def graph(
 
     from tabgen import api
     from tabgen.cli.listings import load
-    from tabgen.errors import DataError, ExperimentError
+    from tabgen.errors import ExperimentError
     from tabgen.experiment import parse_method
     from tabgen.figures import save
     from tabgen.figures.causal_graph import draw_graph, neighbourhood
+    from tabgen.outputs import check_file
     from tabgen.tuning import refuse_tuning
 
     registry = load(context)
@@ -49,8 +50,7 @@ def graph(
             f"the generator '{name}' finds no graph; "
             + (f"use one that does: {finders}." if finders else "none of the plugins' does; tabgen-causal has some.")
         )
-    if output.suffix.lower() not in (".svg", ".png"):
-        raise DataError(f"{output} should end in .svg or .png.")
+    check_file(output, (".svg", ".png"), [data])
     console = Console()
     with console.status(f"searching {data} for causes"):
         fitted = api.fit(name, data, target, settings=method.settings, seed=seed, plugins=context.obj)

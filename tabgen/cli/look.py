@@ -33,7 +33,10 @@ def look(
 
     from tabgen.datasets import file_suite
     from tabgen.findings import findings
+    from tabgen.outputs import check_file
 
+    if output is not None:
+        check_file(output, others=[data])
     kinds = tables.kinds_of(kind, drop)
     reading = tables.reading_of(missing, delimiter, decimal, encoding, day_first)
     (dataset,) = file_suite(data, target, kinds, reading).datasets

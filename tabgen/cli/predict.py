@@ -22,17 +22,18 @@ def predict(
     """Predict the rows of a file: the likeliest class, and the probability of each, in the file's order."""
     import pandas as pd
 
-    from tabgen.api import check_ending, write_frame
+    from tabgen.api import write_frame
     from tabgen.errors import TableError
     from tabgen.estimator import GeneratorAugmentedClassifier
+    from tabgen.outputs import TABLE, check_file
     from tabgen.reader import ReadOptions, read_frame
 
-    check_ending(output)
+    check_file(output, TABLE, [data])
     classifier = GeneratorAugmentedClassifier.load(folder)
     schema = classifier.schema_
-    text, categories = ([c.name for c in schema.columns if c.kind == kind] for kind in ("text", "categorical"))
+    of_texts = [c.name for c in schema.columns if c.kind == "text" or any(isinstance(v, str) for v in c.levels)]
     reading = tables.reading_of(missing, delimiter, decimal, encoding, day_first)
-    frame = read_frame(data, ReadOptions.from_dict(reading), text, categories)
+    frame = read_frame(data, ReadOptions.from_dict(reading), of_texts)
     names = [str(name) for name in classifier.feature_names_in_]
     absent = [name for name in names if name not in frame.columns]
     if absent:

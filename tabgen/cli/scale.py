@@ -29,10 +29,13 @@ def scale_pretrain(
     A run keeps a checkpoint at 1,000, 2,000, 4,000, ... tasks. `--distinct-tasks` and `--priors` of `tabgen pretrain`
     make the runs to compare: fewer tasks gone through more often, fewer kinds of task.
     """
+    from tabgen.outputs import check_file
     from tabgen.pretrain.held_out import HeldOut
     from tabgen.pretrain.scaling import curve_of, in_words
     from tabgen.pretrain.tasks import parse_priors
 
+    if output:
+        check_file(output)
     unseen = HeldOut(parse_priors(priors))
     curves = []
     for run in runs:

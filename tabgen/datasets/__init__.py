@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -53,8 +53,13 @@ class Dataset:
     reading: dict[str, Any] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
 
-    def load(self) -> Table:
+    def load(self, formats: Mapping[str, str] | None = None) -> Table:
         """Read and check the table.
+
+        Parameters
+        ----------
+        formats : dict, optional
+            Columns of times that are written in a format of strftime.
 
         Raises
         ------
@@ -63,6 +68,7 @@ class Dataset:
         TableError
             If its content is not a table one can predict from.
         """
+        from tabgen.plain import with_times
         from tabgen.reader import ReadOptions, read_frame
         from tabgen.table import Table
 
@@ -71,7 +77,9 @@ class Dataset:
             raise DataError(f"{self.path} is not the file that was described (SHA-256 differs); fetch it anew.")
         options = ReadOptions.from_dict(self.reading, f"dataset '{self.name}'")
         text, categories = ([n for n, k in self.kinds.items() if k == kind] for kind in ("text", "categorical"))
-        frame = read_frame(self.path, options, text, categories)
+        formats = formats or {}
+        frame = read_frame(self.path, options, [*text, *formats], categories)
+        frame = with_times(frame, formats, f"dataset '{self.name}'")
         return Table.from_frame(frame, self.target, self.kinds, name=f"dataset '{self.name}'")
 
 

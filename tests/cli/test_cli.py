@@ -20,6 +20,7 @@ from tabgen.cli import app
 from tabgen.cli.answer import so_far
 from tabgen.cli.rank import SPARED
 from tabgen.datasets import CORE
+from tabgen.errors import TabgenError
 from tabgen.outcome import Outcome
 from tabgen.plugins import Plugins
 from tabgen.results import load_results
@@ -396,6 +397,25 @@ def test_rank_folds_what_is_undecided_and_all_unfolds_it(finished: Path) -> None
     assert all("seconds" not in way for way in pool["components"]["halvings"])
 
 
+def test_predict_knows_levels_of_text_in_a_file_whose_rows_are_numbers_truths_or_dates(tmp_path: Path) -> None:
+    columns = {
+        "f": ["TRUE", "FALSE", "maybe"],
+        "g": ["1.0", "2.0", "x"],
+        "d": ["2020-01-01", "2021-01-01", "soon"],
+        "n": ["1", "2", "10"],
+    }
+    frame = pd.DataFrame({name: values * 20 for name, values in columns.items()})
+    frame.assign(y=["p", "q", "q"] * 20).to_csv(tmp_path / "t.csv", index=False)
+    words: Words = ["--no-external-plugins", "fit", "--data", tmp_path / "t.csv", "--target", "y", "--model", FIXTURE]
+    tabgen(*words, "--kind", "n=categorical", "--generator", "jitter", "--arm", "augmented", "-o", tmp_path / "it")
+    answers = []
+    for name, rows in {"some": frame.iloc[::3], "all": frame}.items():
+        rows.to_csv(tmp_path / f"{name}.csv", index=False)
+        tabgen("predict", tmp_path / "it", "--data", tmp_path / f"{name}.csv", "-o", tmp_path / "out.csv")
+        answers.append(pd.read_csv(tmp_path / "out.csv").filter(like="probability of ").iloc[0].to_numpy())
+    assert answers[0] == pytest.approx(answers[1], abs=1e-5)
+
+
 def test_a_classifier_is_fitted_saved_and_predicts_from_files(tmp_path: Path) -> None:
     data, target = CORE / "teaching-assistants.parquet", _target("teaching-assistants")
     words: Words = ["--no-external-plugins", "fit", "--data", data, "--target", target, "--model", FIXTURE]
@@ -417,6 +437,17 @@ def test_a_classifier_is_fitted_saved_and_predicts_from_files(tmp_path: Path) ->
     assert list(likeliest) == list(found[target].astype(str))
     expected = GeneratorAugmentedClassifier.load(tmp_path / "it").predict_proba(rows.drop(columns="remark"))
     assert probabilities.to_numpy() == pytest.approx(expected, abs=1e-6)
+
+    rows.head(0).to_parquet(tmp_path / "none.parquet")
+    (tmp_path / "folder.csv").mkdir()
+    for source, output, said in (
+        ("none.parquet", "out.csv", r"0 sample\(s\)"),
+        ("new.csv", "new.csv", "new.csv, which is read or written too"),
+        ("new.csv", "no/out.csv", "there is no folder"),
+        ("new.csv", "folder.csv", "it is a folder"),
+    ):
+        with pytest.raises(TabgenError, match=said):
+            invoke("predict", *map(str, (tmp_path / "it", "--data", tmp_path / source, "-o", tmp_path / output)))
 
     short = rows.drop(columns=rows.columns[0])
     short.to_csv(tmp_path / "short.csv", index=False)

@@ -128,6 +128,28 @@ def test_what_cannot_be_met_or_read_is_said_before_the_fit_or_at_the_bound(custo
     assert not (tmp_path / "x.csv").exists()
 
 
+def test_nothing_is_written_over_what_is_read_or_where_nothing_can_be(customers: Path, tmp_path: Path) -> None:
+    mine, link, page, rows = (tmp_path / name for name in ("mine.csv", "link.csv", "x.html", "x.csv"))
+    mine.write_bytes(customers.read_bytes())
+    link.symlink_to(mine)
+    (tmp_path / "folder.csv").mkdir()
+    words: list[str | Path] = ["bootstrap", "--data", mine, "--rows", "5"]
+    for output, report in [(mine, page), (link, page), (tmp_path / "folder.csv" / ".." / "mine.csv", page),
+                           (rows, mine), (rows, rows), (tmp_path / "folder.csv", page)]:  # fmt: skip
+        with pytest.raises(DataError, match="cannot be written: it is "):
+            run(*words, "-o", output, "--report", report)
+    with pytest.raises(DataError, match="which is read"):
+        tabgen.generate("bootstrap", link, "churned", 5, report=mine, plugins=BUILT_IN)
+    for output in (mine, tmp_path / "no" / "x.html"):
+        given = ["--no-external-plugins", "look", str(link), "--target", "churned", "-o", str(output)]
+        with pytest.raises(DataError, match="cannot be written: "):
+            CliRunner().invoke(app, given, catch_exceptions=False)
+    with pytest.raises(DataError, match=r"mine\.csv is no folder"):
+        CliRunner().invoke(app, ["export-folds", "--suite", "quick", "-o", str(mine)], catch_exceptions=False)
+    assert mine.read_bytes() == customers.read_bytes()
+    assert not rows.exists()
+
+
 def test_sdv_metadata_leaves_keys_out(customers: Path, tmp_path: Path) -> None:
     sdtypes = {
         "customer": "id",
