@@ -55,7 +55,6 @@ class _File:
 
     source: str
     style: TextStyle
-    categories: frozenset[str]
     said: dict[str, list[str]]
 
     def say(self, what: str, column: str) -> None:
@@ -73,7 +72,6 @@ def parse_columns(
     style: TextStyle,
     as_text: frozenset[str],
     source: str,
-    categories: frozenset[str] = frozenset(),
 ) -> pd.DataFrame:
     """The columns of a text file as numbers, truth values, dates or text, each by all of its values.
 
@@ -86,10 +84,8 @@ def parse_columns(
         Columns that stay as they are.
     source : str
         What warnings call the file.
-    categories : frozenset of str
-        Columns in which NA and the like are words, though all else be numbers.
     """
-    file = _File(source, style, categories, {})
+    file = _File(source, style, {})
     if style.missing:
         columns = {name: _without(column, style.missing) for name, column in columns.items()}
     decimal = style.decimal or _decimal_of([c for name, c in columns.items() if name not in as_text], style)
@@ -128,7 +124,7 @@ def _parse(column: pa.Array, name: str, decimal: str | None, file: _File) -> pd.
     known = pc.unique(trimmed.drop_null())
     if _is_prose(known):
         return _text(column)
-    words = trimmed if name in file.categories else _without(trimmed, MARKERS | {""})
+    words = _without(trimmed, MARKERS | {""})
     levels = pc.unique(words.drop_null())
     if len(levels) == 0:
         return _text(column)
