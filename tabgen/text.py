@@ -6,6 +6,8 @@ import json
 import re
 from typing import Any
 
+from tabgen.jsonable import excess_of
+
 UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Controls (escape sequences begin with one), marks that turn the direction of text, halves of characters."""
 
@@ -61,15 +63,16 @@ def clean_json(data: Any) -> Any:
 
 
 def kept_notes(notes: Any) -> dict[str, Any]:
-    """A generator's notes as they are kept: cleaned, and none of them if they are too long to keep.
+    """A generator's notes as they are kept: cleaned, and none of them if no bundle could hold them.
 
     Raises
     ------
     TypeError
         If JSON cannot hold them.
     """
-    size = len(json.dumps(notes))
-    if size > MOST_NOTES:
-        return {"notes": f"not kept: {size:,} characters as JSON, and at most {MOST_NOTES:,} are"}
-    kept: dict[str, Any] = clean_json(notes)
-    return kept
+    written = json.dumps(notes)
+    if len(written) > MOST_NOTES:
+        return {"notes": f"not kept: {len(written):,} characters as JSON, and at most {MOST_NOTES:,} are"}
+    kept: dict[str, Any] = clean_json(json.loads(written))
+    excess = excess_of(kept)
+    return {"notes": f"not kept: a value {excess}"} if excess else kept
