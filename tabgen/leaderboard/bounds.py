@@ -16,7 +16,7 @@ from tabgen.comparable import COMPARABLE, DRAWS
 from tabgen.errors import DataError
 from tabgen.jsonable import MOST_NUMBER, excess_of
 from tabgen.outcome import NAMING, canonical_json
-from tabgen.text import UNPRINTABLE
+from tabgen.text import unseen
 
 Row = dict[str, Any]
 
@@ -140,8 +140,11 @@ def _check_shape(row: Row, line: str) -> None:
         elif isinstance(value, dict):
             _check_excess(value, name, line)
     for name in NAMES:
-        if UNPRINTABLE.search(row.get(name) or ""):
-            raise DataError(f"{line}: {name} holds characters that no screen shows, or that turn its text round.")
+        if odd := unseen(row.get(name) or ""):
+            raise DataError(
+                f"{line}: {name} holds U+{ord(odd):04X}, a character that no screen shows, or that turns its text"
+                " round; name it without."
+            )
     arms = row.get("arms", [FIRST_ARM])
     if not arms or len(set(arms)) < len(arms) or not set(arms) <= ARMS.keys():
         raise DataError(f"{line}: arms should name some of {', '.join(ARMS)}, each once; not {arms!r:.80}.")

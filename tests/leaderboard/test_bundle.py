@@ -28,6 +28,7 @@ from tabgen.leaderboard.schema import json_schema, parse_row
 from tabgen.plugins import Plugins
 from tabgen.results import load_results
 from tabgen.store import Store
+from tabgen.text import unseen
 
 Row = dict[str, Any]
 
@@ -256,6 +257,15 @@ LINE = json.dumps(make_rows()[0])
         (LINE.replace('["fine-tune"]', '["unheard-of"]'), "arms"),
         (LINE.replace('["fine-tune"]', "[]"), "arms"),
         (LINE.replace('"suite": "quick"', '"suite": "\\u202equick"'), "screen"),
+        *(
+            (
+                LINE.replace(f'"{name}": "', f'"{name}": "\\u{odd}'),
+                f"{name} holds U.{odd.upper()}, a character that no screen",
+            )
+            for name in ("dataset", "suite", "model")
+            for odd in ("200b", "00ad", "feff", "2060", "3164", "034f", "fe0f", "2800")
+        ),
+        (LINE.replace('"dataset": "', '"dataset": "\\udb40\\udc41'), "no screen"),
         (LINE[:-1] + ', "tuned_test_more": "0.9"}', "should be a number"),
         (LINE[:-1] + ', "curve_test": [0.1, "x"]}', "list of numbers"),
         (LINE[:-1] + ', "notes": "text"}', "notes"),
@@ -646,6 +656,11 @@ def test_every_key_of_a_planned_cell_is_described(built_in: Plugins) -> None:
     cell = plan(Experiment(suite, parse_methods(["jitter"], built_in), folds=2, recipe={"name": "nano"}), built_in)[0]
     undescribed = set(cell.to_dict()) - set(json_schema()["properties"])
     assert undescribed == {"path", "rows_path"}
+
+
+def test_names_in_any_script_pass() -> None:
+    for name in ("Pinguïne", "企鹅", "مجموعة", "हिन्दी", "ペンギン", "a\u00a0b", "\U0001f427"):
+        assert unseen(name) == ""
 
 
 def test_evil_names_pass_as_text() -> None:
