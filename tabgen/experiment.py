@@ -16,6 +16,7 @@ from tabgen.arms import ARMS, FIRST_ARM, tunes
 from tabgen.errors import ExperimentError, TabgenError, UnknownNameError
 from tabgen.generator import BASELINES, MIXINGS, make_generator, settings_of
 from tabgen.host.environments import how_to_install, is_built, lock_of
+from tabgen.jsonable import PLAIN, inexact
 from tabgen.made_elsewhere import FILE, check_tables, find_table
 from tabgen.models import DEFAULT_MODEL
 from tabgen.models.recipes import RECIPES, Recipe
@@ -145,7 +146,7 @@ def parse_settings(text: str, where: str) -> dict[str, Any]:
     Raises
     ------
     ExperimentError
-        If a part is not ``setting=value``, or a setting comes twice.
+        If a part is not ``setting=value``, a setting comes twice, or a value is not the same in every reader of JSON.
     """
     settings: dict[str, Any] = {}
     for part in filter(None, text.split(",")):
@@ -158,6 +159,11 @@ def parse_settings(text: str, where: str) -> dict[str, Any]:
             settings[key] = json.loads(value)
         except (ValueError, RecursionError):  # deeper than Python reads
             settings[key] = value
+        if fault := inexact(settings[key]):
+            raise ExperimentError(
+                f"'{where}': the setting {key}={settings[key]!r:.60} {fault}; use {PLAIN}"
+                " (of what is meant as a text, quotes make one)."
+            )
     return settings
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from tabgen.errors import ExperimentError, PluginError, Unsupported
+from tabgen.jsonable import PLAIN, inexact
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,7 +105,7 @@ class Search:
     choices: tuple[Any, ...] = ()
 
     def __post_init__(self) -> None:
-        plain = all(isinstance(each, str | int | float) for each in self.choices)
+        plain = all(isinstance(each, str | int | float) and not inexact(each) for each in self.choices)
         sound = len(set(self.choices)) > 1 and plain if self.choices else self.low < self.high
         if not sound or (self.log and self.low <= 0):
             raise PluginError(f"a setting is searched from low to high, or among two choices or more; not {self}.")
@@ -248,7 +249,7 @@ def make_generator(generator: type[Generator], settings: dict[str, Any]) -> Gene
     Raises
     ------
     ExperimentError
-        Naming the setting that does not exist or whose value has another type than the default.
+        Naming the setting that does not exist, whose value has another type than the default, or that JSON changes.
     """
     known = settings_of(generator)
     for key, value in settings.items():
@@ -262,4 +263,6 @@ def make_generator(generator: type[Generator], settings: dict[str, Any]) -> Gene
                 f"{generator.info.name}: the setting {key}={value!r} should be"
                 f" {type(default).__name__}, as {default!r} is."
             )
+        if fault := inexact(value):
+            raise ExperimentError(f"{generator.info.name}: the setting {key}={value!r:.60} {fault}; use {PLAIN}.")
     return generator(**settings)

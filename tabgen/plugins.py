@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
-import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +22,7 @@ from tabgen.environment import own_version
 from tabgen.errors import PluginError, UnknownNameError, did_you_mean
 from tabgen.generator import BASELINES, MIXINGS, Generator, GeneratorInfo
 from tabgen.identity import code_hash
+from tabgen.jsonable import PLAIN, inexact
 from tabgen.marker import PROJECT
 
 if TYPE_CHECKING:
@@ -211,10 +211,8 @@ def _check_generator(generator: type[Generator]) -> None:
             raise PluginError(f"{setting} has no default value.")
         if parameter.name == "ratio":
             raise PluginError(f"{setting} must be called otherwise: a method's ratio is synthetic rows per real row.")
-        try:
-            json.dumps(parameter.default)
-        except (TypeError, ValueError) as error:
-            raise PluginError(f"{setting} has the default {parameter.default!r}, which JSON cannot hold.") from error
+        if fault := inexact(parameter.default):
+            raise PluginError(f"{setting} has a default, {parameter.default!r:.60}, that {fault}; use {PLAIN}.")
 
 
 @dataclass

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from typing import Any
+
+from tabgen.jsonable import excess_of
 
 UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Controls (escape sequences begin with one), marks that turn the direction of text, halves of characters."""
+
+UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+"""Unicode's categories of characters without a shape: controls, marks of format, halves, ends of lines."""
+IGNORABLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u2800\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff]"
+)
+"""What of other categories has none: Unicode's default-ignorable code points, and the blank of Braille."""
 
 MOST_REASON, MOST_LOG, MOST_NOTES = 500, 2000, 16_000
 """Characters that are kept of a reason, of the end of a log, and of a generator's notes as JSON."""
@@ -20,6 +30,16 @@ def is_text(data: Any) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def unseen(name: str) -> str:
+    """The first character of a name that no screen shows, or that turns its text round; empty if there is none.
+
+    Two names that differ by one look the same. Text that is no name may hold them: scripts and emoji join by some.
+    """
+    if name.isascii() and name.isprintable():
+        return ""
+    return next((c for c in name if unicodedata.category(c) in UNSEEN or IGNORABLE.match(c)), "")
 
 
 def counted(count: int, word: str) -> str:
@@ -61,15 +81,16 @@ def clean_json(data: Any) -> Any:
 
 
 def kept_notes(notes: Any) -> dict[str, Any]:
-    """A generator's notes as they are kept: cleaned, and none of them if they are too long to keep.
+    """A generator's notes as they are kept: cleaned, and none of them if no bundle could hold them.
 
     Raises
     ------
     TypeError
         If JSON cannot hold them.
     """
-    size = len(json.dumps(notes))
-    if size > MOST_NOTES:
-        return {"notes": f"not kept: {size:,} characters as JSON, and at most {MOST_NOTES:,} are"}
-    kept: dict[str, Any] = clean_json(notes)
-    return kept
+    written = json.dumps(notes)
+    if len(written) > MOST_NOTES:
+        return {"notes": f"not kept: {len(written):,} characters as JSON, and at most {MOST_NOTES:,} are"}
+    kept: dict[str, Any] = clean_json(json.loads(written))
+    excess = excess_of(kept)
+    return {"notes": f"not kept: a value {excess}"} if excess else kept

@@ -27,7 +27,7 @@ from tabgen.experiment import (
     parse_methods,
     plan,
 )
-from tabgen.generator import GeneratorInfo
+from tabgen.generator import GeneratorInfo, make_generator
 from tabgen.marker import hookimpl
 from tabgen.models.base import ModelInfo
 from tabgen.outcome import Cell, canonical_json
@@ -138,13 +138,29 @@ def test_methods_as_text(text: str, method: Method, plugins: Plugins) -> None:
         ("many_settings:rate=-1", "'many_settings:rate=-1': ValueError: rate must not be negative"),
         *(
             (f"jitter:ratio={r}", "should be a number above 0, at most 100.")
-            for r in ("0", "-1", "101", "x", "true", "NaN", "[1]")
+            for r in ("0", "-1", "101", "x", "true", "[1]")
+        ),
+        *(
+            (f"jitter:{setting}={value}", f"the setting {setting}={shown} {fault}; use a text")
+            for setting in ("noise", "ratio")
+            for value, shown, fault in (
+                ("NaN", "nan", "is no finite number"),
+                ("1e999", "inf", "is no finite number"),
+                ("[-Infinity]", "[-inf]", "is what JSON cannot hold"),
+                ("9007199254740993", "9007199254740993", "holds an integer of 16 digits; 15 are read"),
+            )
         ),
     ],
 )
 def test_text_that_is_no_method_is_refused(text: str, message: str, plugins: Plugins) -> None:
     with pytest.raises(ExperimentError, match=re.escape(message)):
         parse_method(text, plugins)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_setting_given_in_python_must_come_back_from_json(value: Any, plugins: Plugins) -> None:
+    with pytest.raises(ExperimentError, match=f"jitter: the setting noise={value} is no finite number"):
+        make_generator(plugins.generators["jitter"], {"noise": value})
 
 
 def test_an_unknown_method_comes_with_the_nearest(plugins: Plugins) -> None:

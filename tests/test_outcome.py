@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from leaderboard_rows import made_row, make_rows
 
+from tabgen.leaderboard import bounds
 from tabgen.outcome import CELL_FIELDS, STATUSES, Cell, Outcome, Result, key_of
 from tabgen.results import load_results, rank_pools
 from tabgen.store import Store
@@ -108,3 +109,19 @@ def test_notes_that_are_too_long_are_not_kept_and_say_so() -> None:
     (told,) = (Result("ok", notes={"trace": "x" * 1_000_000}).notes or {}).values()
     assert told.startswith("not kept: 1,000,0")
     assert f"{MOST_NOTES:,}" in told
+
+
+@pytest.mark.parametrize(
+    ("notes", "told"),
+    [
+        ({"seed": 2**62}, "not kept: a value holds an integer of 19 digits"),
+        ({"n": [10**30]}, "not kept: a value holds an integer of 31 digits"),
+        ({"a": [[[[[[[[[1]]]]]]]]]}, "not kept: a value is nested more than 8 deep"),
+        ({"a": ((((((((((1,),),),),),),),),),)}, "not kept: a value is nested more than 8 deep"),
+        ({"a": [[[[[1]]]]], "n": 2**53 - 1}, None),
+    ],
+)
+def test_notes_that_no_bundle_could_hold_are_not_kept_and_say_so(notes: dict[str, Any], told: str | None) -> None:
+    kept = Result("ok", notes=notes).notes or {}
+    bounds.Tally().take(made_row() | {"notes": kept}, "row 1")
+    assert kept == notes if told is None else kept["notes"].startswith(told)

@@ -302,7 +302,30 @@ def test_an_interrupt_is_not_taken_for_a_broken_plugin(
         (
             "def fit",
             "def __init__(self, k={1}): ...\n    def fit",
-            "the setting 'k' of the generator 'again' has the default {1}, which JSON",
+            "the setting 'k' of the generator 'again' has a default, {1}, that is what JSON cannot hold; use a text",
+        ),
+        *(
+            (
+                "def fit",
+                f"def __init__(self, k={default}): ...\n    def fit",
+                f"has a default, {shown}, that {fault}; use",
+            )
+            for default, shown, fault in (
+                ("(1, 2)", "(1, 2)", "is a tuple, which JSON gives back as a list"),
+                ("[(1,)]", "[(1,)]", "is a list, which JSON gives back as [[1]]"),
+                ("{1: 'a'}", "{1: 'a'}", "is a dict, which JSON gives back as {'1': 'a'}"),
+                ("2**70", "1180591620717411303424", "holds an integer of 22 digits; 15 are read"),
+                ("float('nan')", "nan", "is no finite number"),
+                ("float('inf')", "inf", "is no finite number"),
+                ("[float('inf')]", "[inf]", "is what JSON cannot hold"),
+                (
+                    "__import__('numpy').float64(0.5)",
+                    "np.float64(0.5)",
+                    "is a float64, which JSON gives back as a float",
+                ),
+                ("__import__('signal').SIGINT", "<Signals.SIGINT: 2>", "is a Signals, which JSON gives back as a int"),
+                ("'\\ud800'", "'\\ud800'", "is what JSON cannot hold"),
+            )
         ),
     ],
 )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tabgen.errors import DataError
 from tabgen.marker import hookimpl
-from tabgen.text import clean, is_text
+from tabgen.text import clean, is_text, unseen
 from tabgen.unpack import MOST_DESCRIPTION, check_size, sha256_of
 
 if TYPE_CHECKING:
@@ -139,6 +139,8 @@ def _read_entry(entry: dict[str, Any], where: str, folder: Path) -> Dataset:
     for key, kind in ENTRY_TYPES.items():
         if not isinstance(entry.get(key, kind()), kind):
             raise DataError(f"{where} has {key}={entry[key]!r} where a {kind.__name__} is due.")
+    if odd := unseen(entry["name"]):
+        raise DataError(f"{where} has a name with U+{ord(odd):04X}, a character that no screen shows; name it without.")
     try:
         file = (folder / entry["file"]).resolve()
         there = file.is_file()

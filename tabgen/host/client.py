@@ -15,6 +15,7 @@ from tabgen.environment import peak_memory_mb
 from tabgen.errors import GeneratorFailed, InvalidOutput
 from tabgen.generator import FitContext, Generator, GeneratorInfo, make_generator
 from tabgen.host.channel import ChannelClosed, receive_rows, send_rows
+from tabgen.jsonable import MOST_NUMBER
 from tabgen.models.base import FoundationModel
 from tabgen.randomness import same_start
 from tabgen.sampling import check_sample, draw_rows, expected_table, fit_generator, texts_kept_back
@@ -132,7 +133,7 @@ class RemoteHost:
             raise GeneratorFailed("crashed", "the generator's process ended before it had a result") from error
         spent = self.spent
         try:
-            spent.peak_mb, spent.processor = float(reply.get("peak_mb", 0)), float(reply.get("processor", 0))
+            spent.peak_mb, spent.processor = (_measured(reply, name) for name in ("peak_mb", "processor"))
             if failure := reply.get("error"):
                 raise GeneratorFailed(
                     _status(failure["status"]), one_line(failure["reason"]), one_line(failure.get("place", ""))
@@ -143,6 +144,14 @@ class RemoteHost:
         except (TypeError, ValueError, KeyError) as error:
             raise InvalidOutput(f"the generator's process answered what cannot be read: {one_line(error)}") from error
         return rows
+
+
+def _measured(reply: dict[str, Any], name: str) -> float:
+    """What the process says of itself: a number that an outcome can hold."""
+    value = float(reply.get(name, 0))
+    if not 0 <= value <= MOST_NUMBER:
+        raise ValueError(f"its {name} is {value:g}, and 0 to {MOST_NUMBER:g} are possible")
+    return value
 
 
 FAILURES = ("unsupported", "invalid_output", "out_of_memory", "error")

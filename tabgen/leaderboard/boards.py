@@ -144,7 +144,9 @@ def frame_of(rows: list[Row]) -> pd.DataFrame:
     """Rows as a DataFrame whose measured numbers are floats, NaN where there is none."""
     frame = pd.DataFrame(rows)
     integers = {"n_folds"}  # of the cell, though its name is like those of the counts
-    numbers = [pattern for pattern, (kind, _) in MEASURED.items() if kind == "number"] + ["best_step|peak_memory_mb"]
+    numbers = [pattern for pattern, family in MEASURED.items() if family.kind == "number"] + [
+        "best_step|peak_memory_mb"
+    ]
     for name in frame.columns:
         if name not in integers and any(re.fullmatch(pattern, name) for pattern in numbers):
             frame[name] = pd.to_numeric(frame[name]).astype(float)

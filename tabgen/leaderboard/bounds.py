@@ -1,5 +1,7 @@
 """What a bundle may hold at most: every bound on what a stranger sends, in one place (docs/publish.md lists them).
 
+Those on single numbers and on nesting are in ``tabgen.jsonable``: what is made here is held to them as it enters.
+
 Whatever is within them can be read, checked, merged, ranked and built in bounded memory and time.
 """
 
@@ -12,8 +14,9 @@ from typing import Any
 from tabgen.arms import ARMS, FIRST_ARM
 from tabgen.comparable import COMPARABLE, DRAWS
 from tabgen.errors import DataError
+from tabgen.jsonable import MOST_NUMBER, excess_of
 from tabgen.outcome import NAMING, canonical_json
-from tabgen.text import UNPRINTABLE
+from tabgen.text import unseen
 
 Row = dict[str, Any]
 
@@ -24,9 +27,7 @@ MOST_COMPRESSION = 200
 MOST_ROWS, LONGEST_LINE = 50_000, 500_000
 MOST_VALUES = 4_000_000
 """JSON values of all rows together; an object or list that many rows share counts once."""
-MOST_COLUMNS, DEEPEST = 500, 8
-MOST_NUMBER, MOST_INTEGER = 1e15, 2**53
-"""Of a measured number, and of any integer: beyond it JavaScript and float64 no longer tell integers apart."""
+MOST_COLUMNS = 500
 LONGEST_LIST = 20_000
 MOST_DATASETS, MOST_METHODS, MOST_SUITES = 1000, 200, 100
 MOST_SETTINGS = 16
@@ -133,14 +134,17 @@ def _check_shape(row: Row, line: str) -> None:
         if isinstance(value, float):
             _check_measured(value, name, line)
         elif isinstance(value, int):
-            _check_integer(value, name, line)
+            _check_excess(value, name, line)
         elif isinstance(value, list):
             _check_list(value, name, line)
         elif isinstance(value, dict):
-            _check_nested(value, name, line)
+            _check_excess(value, name, line)
     for name in NAMES:
-        if UNPRINTABLE.search(row.get(name) or ""):
-            raise DataError(f"{line}: {name} holds characters that no screen shows, or that turn its text round.")
+        if odd := unseen(row.get(name) or ""):
+            raise DataError(
+                f"{line}: {name} holds U+{ord(odd):04X}, a character that no screen shows, or that turns its text"
+                " round; name it without."
+            )
     arms = row.get("arms", [FIRST_ARM])
     if not arms or len(set(arms)) < len(arms) or not set(arms) <= ARMS.keys():
         raise DataError(f"{line}: arms should name some of {', '.join(ARMS)}, each once; not {arms!r:.80}.")
@@ -152,7 +156,7 @@ def _check_list(value: list[Any], name: str, line: str) -> None:
     if _is_curve(value):  # its largest stands for all
         _check_measured(max(map(abs, value), default=0.0), name, line)
     else:
-        _check_nested(value, name, line)
+        _check_excess(value, name, line)
     if len(value) > LONGEST_LIST:
         raise DataError(f"{line}: {name} has {len(value):,} entries; at most {LONGEST_LIST:,} are read.")
     for number in () if _is_curve(value) else value:
@@ -165,20 +169,9 @@ def _check_measured(number: float, name: str, line: str) -> None:
         raise DataError(f"{line}: {name} = {number:g} is beyond {MOST_NUMBER:g}.")
 
 
-def _check_integer(number: int, name: str, line: str) -> None:
-    if not -MOST_INTEGER < number < MOST_INTEGER:
-        raise DataError(f"{line}: {name} holds an integer of {len(str(abs(number)))} digits; 15 are read.")
-
-
-def _check_nested(value: Any, name: str, line: str, depth: int = 1) -> None:
-    """Depth and every integer within a list or an object."""
-    if value and depth == DEEPEST:
-        raise DataError(f"{line}: {name} is nested more than {DEEPEST} deep.")
-    for each in value.values() if isinstance(value, dict) else value:
-        if isinstance(each, int):
-            _check_integer(each, name, line)
-        elif isinstance(each, dict | list):
-            _check_nested(each, name, line, depth + 1)
+def _check_excess(value: Any, name: str, line: str) -> None:
+    if excess := excess_of(value):
+        raise DataError(f"{line}: {name} {excess}.")
 
 
 def _is_curve(values: list[Any]) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -14,22 +15,29 @@ from typing import Any
 
 import pandas as pd
 
+from tabgen.adequacy import untrained
 from tabgen.arms import ARMS, tunes
 from tabgen.datasets import Dataset
 from tabgen.errors import TabgenError
 from tabgen.experiment import METHOD, parse_settings
 from tabgen.generator import BASELINES, settings_of
 from tabgen.leaderboard.boards import make_boards
+from tabgen.leaderboard.schema import family_of
 from tabgen.metrics import Metric
 from tabgen.outcome import PROTOCOL_VERSION, Cell, hash_of, key_of
 from tabgen.plugins import Plugins, Registry
 from tabgen.results import rank_pools
 from tabgen.tuning import SETTINGS, search_space
+from tabgen.worth import LearningCurve
 
 Row = dict[str, Any]
 SPLIT = ("dataset", "sha256", "fold", "n_folds", "seed", "max_train_rows", "max_test_rows")
 """What decides the rows of each part; with the checkpoint it decides the zero-shot scores."""
 MEASURED = ("zero_shot", *(arm.stage for arm in ARMS.values()))
+PARTS = ("n_train", "n_validation", "n_test")
+"""Rows of each part, which follow from the split as its hash does."""
+WORTH = re.compile("worth_(?P<stage>[a-z_]+)_rows")
+ADEQUACY = ("adequacy_tstr", "adequacy_real", "adequacy_within", "adequacy_within_real")
 STAGES = tuple(f"{stage}_{part}_" for stage in MEASURED for part in ("validation", "test"))
 SLACK = 1e-9
 SAME = 1e-6
@@ -105,7 +113,10 @@ def _check_row(row: Row, metrics: Registry[Metric]) -> Iterator[Finding]:
     if message := _misnamed(row):
         yield Finding("method", f"{name}: {message}")
     scores = scores_of(row)
-    yield from _check_scores(row, scores, name, metrics)
+    yield from _check_bounds(row, name, metrics)
+    yield from _check_scores(row, scores, name)
+    for message in unfounded(row):
+        yield Finding("unfounded", f"{name}: {message}")
     if row["mixing"] == "none":
         yield from _check_untuned(scores, name)
     yield from _check_times(row, name)
@@ -194,7 +205,54 @@ def _cannot_be_ranked(rows: list[Row], plugins: Plugins) -> Iterator[Finding]:
         yield Finding("board", f"these rows make no board: {error}")
 
 
-def _check_scores(row: Row, scores: dict[str, float], name: str, metrics: Registry[Metric]) -> Iterator[Finding]:
+def _check_bounds(row: Row, name: str, metrics: Registry[Metric]) -> Iterator[Finding]:
+    """Numbers that cannot be, however the cell ended: beyond the bounds of their metric or of what they measure."""
+    for column, value in row.items():
+        if not isinstance(value, int | float) or isinstance(value, bool) or (family := family_of(column)) is None:
+            continue
+        (low, high), metric = family.bounds, next((column[len(s) :] for s in STAGES if column.startswith(s)), None)
+        if metric is not None and metric in metrics:
+            low, high = metrics[metric].bounds
+        if not low - SLACK <= value <= high + SLACK:
+            yield Finding("impossible", f"{name}: {column} = {value:g}, possible are {low:g} to {high:g}")
+        elif family.whole and value % 1:
+            yield Finding("impossible", f"{name}: {column} = {value:g}, possible are whole numbers")
+
+
+def unfounded(row: Row) -> Iterator[str]:
+    """What the row says of worth and adequacy that does not follow from the measurements beside it."""
+    for match in filter(None, map(WORTH.fullmatch, row)):
+        yield from _unfounded_worth(row, match["stage"])
+    said = row.get("adequacy_untrained")
+    if said is not None:
+        scores = {n: math.nan if row.get(n) is None else float(row[n]) for n in ADEQUACY}
+        if bool(said) != untrained(scores):
+            yield f"adequacy_untrained = {said:g}, and the other measures of adequacy say {not said:d}"
+
+
+def _unfounded_worth(row: Row, stage: str) -> Iterator[str]:
+    said, side = row[f"worth_{stage}_rows"], row.get(f"worth_{stage}_censored")
+    if said is None:
+        return
+    sizes: Any = row.get("curve_worth_rows")
+    scores: Any = row.get("curve_worth_score")
+    score = row.get(f"{stage}_test_roc_auc")
+    if not _is_rising(sizes) or not _is_rising(scores) or len(sizes) != len(scores) or score is None:
+        yield f"worth_{stage}_rows = {said:g} without the score and the rising curve of worth that it is read off"
+        return
+    if sizes[-1] > (row.get("n_train") or 0):
+        yield f"its curve of worth goes to {sizes[-1]:g} rows, and n_train is {row.get('n_train')}"
+    due = LearningCurve(tuple(sizes), tuple(scores)).worth(score)
+    if abs(due.rows - said) > SLACK * due.rows or due.censored != side:
+        yield f"worth_{stage}_rows = {said:g} (censored {side}), its curve says {due.rows:g} ({due.censored})"
+
+
+def _is_rising(values: Any) -> bool:
+    """Whether these are numbers, none of them below the one before."""
+    return bool(values) and None not in values and all(a <= b for a, b in itertools.pairwise(values))
+
+
+def _check_scores(row: Row, scores: dict[str, float], name: str) -> Iterator[Finding]:
     tuned = [score for score in scores if not score.startswith("zero_shot_")]
     if row["status"] != "ok":
         if tuned:
@@ -204,11 +262,6 @@ def _check_scores(row: Row, scores: dict[str, float], name: str, metrics: Regist
         return
     if not tuned:
         yield Finding("scores", f"{name}: is ok and has no score")
-    for score, value in scores.items():
-        metric = next(score.removeprefix(stage) for stage in STAGES if score.startswith(stage))
-        low, high = metrics[metric].bounds if metric in metrics else (-math.inf, math.inf)
-        if not low - SLACK <= value <= high + SLACK:
-            yield Finding("impossible", f"{name}: {score} = {value:g}, possible are {low:g} to {high:g}")
     curves = {curve: row[curve] for curve in ("curve_validation", "curve_test") if row.get(curve) is not None}
     if len({len(curve) for curve in curves.values()}) > 1:
         yield Finding("curves", f"{name}: its curves have {' and '.join(f'{len(c):,}' for c in curves.values())} steps")
@@ -227,8 +280,6 @@ def _check_untuned(scores: dict[str, float], name: str) -> Iterator[Finding]:
 
 def _check_times(row: Row, name: str) -> Iterator[Finding]:
     times = {key: value for key, value in row.items() if key.startswith("seconds_") and value is not None}
-    if any(value < 0 for value in times.values()):
-        yield Finding("times", f"{name}: a phase took less than no time")
     times.pop("seconds_wall", None)  # the total, less what the cache spared
     total = times.pop("seconds_total", None)
     if total is not None and sum(times.values()) > total + CLOCK_SECONDS:
@@ -299,8 +350,10 @@ def _unequal_baselines(rows: list[Row]) -> Iterator[Finding]:
             continue
         split = tuple(row[name] for name in SPLIT)
         first = hashes.setdefault(split, row)
-        if first.get("split_hash") != row.get("split_hash"):
-            yield Finding("split", f"{name_of(row)} and {name_of(first)} were split differently")
+        for what in ("split_hash", *PARTS):
+            if first.get(what) != row.get(what):
+                yield Finding("split", f"{name_of(row)} and {name_of(first)} were split differently: other {what}")
+                break
         machine = (row.get("device"), *(str(row["provenance"].get(name)) for name in ("processor", "torch")))
         first = baselines.setdefault((*split, row["checkpoint"], *machine), row)
         if any(abs(a - b) > SLACK for a, b in _shared_baseline(first, row)):

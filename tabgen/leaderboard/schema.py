@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, dataclass, fields
 from functools import lru_cache
-from typing import Annotated, Any, NoReturn, Self, get_type_hints
+from typing import Annotated, Any, Literal, NoReturn, Self, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 
@@ -24,49 +24,96 @@ MOST_DIGITS = 20
 PRIVATE = ("path", "rows_path")
 """Keys of an outcome that are not published: they say something of the machine and nothing of the result."""
 
-MEASURED: dict[str, tuple[str, str]] = {
-    r"(zero_shot|tuned|fixed(_[0-9]+)?|context|augmented)_(validation|test)_[a-z0-9_]+": (
+
+@dataclass(frozen=True)
+class Family:
+    """Columns that measure one kind of thing.
+
+    Attributes
+    ----------
+    called : str
+        What people call them.
+    kind : {"number", "numbers"}
+    meaning : str
+    bounds : (float, float)
+        Between which every value lies; a score's bounds are those of its metric (``tabgen.metrics.BUILT_IN``).
+    whole : bool
+        Whether values are whole numbers.
+    """
+
+    called: str
+    kind: Literal["number", "numbers"]
+    meaning: str
+    bounds: tuple[float, float] = (-math.inf, math.inf)
+    whole: bool = False
+
+
+MEASURED: dict[str, Family] = {
+    r"(zero_shot|tuned|fixed(_[0-9]+)?|context|augmented)_(validation|test)_[a-z0-9_]+": Family(
+        "STAGE_PART_METRIC, as context_test_roc_auc",
         "number",
         "A score: zero-shot, or of an arm (docs/protocol.md), on validation or test rows, by this metric; null: none.",
     ),
-    r"seconds_[a-z_]+": (
+    r"seconds_[a-z_]+": Family(
+        "seconds_PHASE",
         "number",
         "Seconds of a phase; `seconds_total`: of the whole cell, with what the cache spared; `seconds_wall`: without.",
+        (0, math.inf),
     ),
-    r"(fidelity|privacy|adequacy)_[a-z_]+": (
+    r"fidelity_(rows|columns)": Family(
+        "fidelity_rows, fidelity_columns",
         "number",
-        "Closeness of synthetic and real rows, and what they teach (docs/fidelity.md).",
+        "How many rows and columns the measures of fidelity were taken on.",
+        (1, math.inf),
+        whole=True,
     ),
-    r"[a-z]+_seconds": ("number", "Processor seconds of the cell; seconds that the cache spared; those of a step."),
-    r"worth_[a-z_]+": (
+    r"adequacy_untrained": Family(
+        "adequacy_untrained",
         "number",
-        "Real rows that the rows are worth as context; `censored`: -1 below the curve, 1 above.",
+        "1: the rows teach nothing of a label that the real rows teach well (docs/fidelity.md); else 0.",
+        (0, 1),
+        whole=True,
     ),
-    r"n_[a-z]+": ("number", "Counts: train, validation, test, synthetic rows; encoded columns."),
-    r"curve_[a-z_]+": (
-        "numbers",
-        "One value for each step at which held-out rows were predicted, 0 first.",
+    r"(fidelity|privacy|adequacy)_[a-z_]+": Family(
+        "fidelity_MEASURE, privacy_MEASURE, adequacy_MEASURE",
+        "number",
+        "Closeness of synthetic and real rows, and what they teach, each from 0 to 1 (docs/fidelity.md).",
+        (0, 1),
     ),
-    r"by_seed_[a-z0-9_]+": ("numbers", "One value for each tuning seed; the score of that name is their mean."),
+    r"[a-z]+_seconds": Family(
+        "WHAT_seconds",
+        "number",
+        "Processor seconds of the cell; seconds that the cache spared; those of a step.",
+        (0, math.inf),
+    ),
+    r"worth_[a-z_]+_censored": Family(
+        "worth_ARM_censored",
+        "number",
+        "-1: the score is below the curve that the worth is read off; 1: above it; else 0.",
+        (-1, 1),
+        whole=True,
+    ),
+    r"worth_[a-z_]+": Family(
+        "worth_ARM_rows",
+        "number",
+        "Real rows that the rows are worth as context.",
+        (1, math.inf),
+    ),
+    r"n_(train|validation|test)": Family(
+        "n_train, n_validation, n_test", "number", "Real rows of each part.", (1, math.inf), whole=True
+    ),
+    r"n_[a-z]+": Family(
+        "n_WHAT", "number", "Counts: synthetic rows, encoded columns, rows of a context.", (0, math.inf), whole=True
+    ),
+    r"curve_[a-z_]+": Family(
+        "curve_PART", "numbers", "One value for each step at which held-out rows were predicted, 0 first."
+    ),
+    r"by_seed_[a-z0-9_]+": Family(
+        "by_seed_SCORE", "numbers", "One value for each tuning seed; the score of that name is their mean."
+    ),
 }
-"""Families of columns, by pattern: whatever metrics and phases a run has, each column is typed."""
-FAMILIES = dict(
-    zip(
-        MEASURED,
-        (
-            "STAGE_PART_METRIC, as context_test_roc_auc",
-            "seconds_PHASE",
-            "fidelity_MEASURE, privacy_MEASURE, adequacy_MEASURE",
-            "WHAT_seconds",
-            "worth_ARM_rows, worth_ARM_censored",
-            "n_WHAT",
-            "curve_PART",
-            "by_seed_SCORE",
-        ),
-        strict=True,
-    )
-)
-"""What people call them."""
+"""Families of columns, by pattern, the first that fits: whatever metrics and phases a run has, each column is typed,
+and what people compare has bounds that rows of strangers are held to."""
 
 
 def _flat_fields() -> dict[str, Any]:
@@ -85,8 +132,9 @@ def _flat_fields() -> dict[str, Any]:
 
 
 @lru_cache(maxsize=5000)
-def _family(name: str) -> str | None:
-    return next((kind for pattern, (kind, _) in MEASURED.items() if re.fullmatch(pattern, name)), None)
+def family_of(name: str) -> Family | None:
+    """What a column measures; None if its name is of no family."""
+    return next((family for pattern, family in MEASURED.items() if re.fullmatch(pattern, name)), None)
 
 
 NUMBERS = {int, float, type(None)}
@@ -99,14 +147,13 @@ class _Checked(BaseModel):
     @model_validator(mode="after")
     def _type_the_measurements(self) -> Self:
         for name, value in (self.model_extra or {}).items():
-            family = _family(name)
+            family = family_of(name)
             if value is None or family is None:
                 continue
-            numbers = value if family == "numbers" else [value]
+            several = family.kind == "numbers"
+            numbers = value if several else [value]
             if not isinstance(numbers, list) or not set(map(type, numbers)) <= NUMBERS:
-                raise ValueError(
-                    f"'{name[:60]}' should be {'a list of numbers' if family == 'numbers' else 'a number'}"
-                )
+                raise ValueError(f"'{name[:60]}' should be {'a list of numbers' if several else 'a number'}")
         return self
 
 
@@ -117,7 +164,7 @@ def columns() -> list[tuple[str, str, str]]:
     """Every column as (name, or how the names of a family are made, type, meaning), for people."""
     properties = Row.model_json_schema()["properties"]
     named = [(name, _type(what), str(what["description"])) for name, what in properties.items()]
-    return named + [(FAMILIES[pattern], kind, meaning) for pattern, (kind, meaning) in MEASURED.items()]
+    return named + [(family.called, family.kind, family.meaning) for family in MEASURED.values()]
 
 
 def _type(what: dict[str, Any]) -> str:
@@ -131,8 +178,8 @@ def json_schema() -> dict[str, Any]:
     number = {"anyOf": [{"type": "number"}, {"type": "null"}]}
     numbers = {"anyOf": [{"type": "array", "items": number}, {"type": "null"}]}
     schema["patternProperties"] = {
-        f"^{pattern}$": (numbers if kind == "numbers" else number) | {"description": meaning}
-        for pattern, (kind, meaning) in MEASURED.items()
+        f"^{pattern}$": (numbers if family.kind == "numbers" else number) | {"description": family.meaning}
+        for pattern, family in MEASURED.items()
     }
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "version": SCHEMA_VERSION} | schema
 

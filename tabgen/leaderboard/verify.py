@@ -14,11 +14,13 @@ from typing import Any
 
 from scipy.stats import t
 
+from tabgen import fidelity
 from tabgen.arms import ARMS
 from tabgen.datasets import Dataset, Suite
 from tabgen.engines import EngineSettings
 from tabgen.experiment import Limits
-from tabgen.leaderboard.check import name_of, scores_of
+from tabgen.leaderboard.check import PARTS, name_of, scores_of, unfounded
+from tabgen.leaderboard.schema import published
 from tabgen.made_elsewhere import FILE
 from tabgen.outcome import PROTOCOL_VERSION, Cell, key_of
 from tabgen.plugins import PluginChoice, Plugins
@@ -30,6 +32,11 @@ TOLERANCE = {"cpu": 0.001, "cuda": 0.01}
 """Largest difference of a score, by the device that runs the cell again; what the row claims of its own has no say."""
 STEPWISE, STEP = ("accuracy", "balanced_accuracy", "calibration_error"), 0.01
 """Metrics that move by a whole row at once, which another kernel can tip; and what they may differ by on any device."""
+BY_SDMETRICS = ("fidelity_", "privacy_")
+MEASURES = (*BY_SDMETRICS, "adequacy_")
+"""Measures of a sample of rows; they move by whole rows too."""
+DERIVED = "adequacy_untrained"
+"""Follows from the other measures (:func:`tabgen.leaderboard.check.unfounded`), and may tip within their tolerance."""
 TESTED = tuple(arm.stage for arm in ARMS.values())
 ALPHA = 0.01
 """Chance that honest rows fail the test of the mean signed difference."""
@@ -168,7 +175,7 @@ def verify(
     """
     registered = [plugins.suites[name] for name in plugins.suites]
     datasets = _datasets_by_hash([*suites, *(suite for suite in registered if suite.at_hand())])
-    limited = {"limits": asdict(limits or Limits()), "fidelity": False}
+    limited = {"limits": asdict(limits or Limits())}
     times_seen = Counter(row["key"] for row in rows)
     reasons = [
         "its key comes more than once" if times_seen[row["key"]] > 1 else _out_of_reach(row, plugins, datasets, tables)
@@ -189,7 +196,7 @@ def verify(
     with tempfile.TemporaryDirectory() as folder:
         engine = plugins.engines["local"](EngineSettings(choice, Path(folder), workers=1))
         for cell, computed in engine.run([Cell.from_dict(row) for row in mine]):
-            rerun = compare(claimed[cell.key], computed.to_dict())
+            rerun = compare(claimed[cell.key], published(computed.to_dict()))
             told(rerun)
             reruns.append(rerun)
     out_of_reach = Counter(reason for reason in reasons if reason)
@@ -203,11 +210,17 @@ def compare(row: Row, computed: Row) -> Rerun:
         return Rerun(name, False, f"claimed {row['status']}, here {computed['status']}: {computed['reason']}")
     claimed, found = scores_of(row), scores_of(computed)
     if row["status"] == "ok":
-        if row.get("split_hash") != computed["split_hash"]:
+        if any(row.get(part) != computed.get(part) for part in ("split_hash", *PARTS)):
             return Rerun(name, False, "its rows were split otherwise here")
         if claimed.keys() != found.keys():
             differing = sorted(claimed.keys() ^ found.keys())
             return Rerun(name, False, f"not the same scores on both sides: {', '.join(differing[:3])}")
+        for message in unfounded(row):  # worth follows from its curve, which is compared
+            return Rerun(name, False, message)
+        claimed, found = claimed | measures_of(row), found | measures_of(computed)
+        lacking = sorted(measure for measure in claimed.keys() - found.keys() if _is_measured_here(measure))
+        if lacking:
+            return Rerun(name, False, f"not measured here, though it could be: {', '.join(lacking[:3])}")
     gaps = {score: claimed[score] - found[score] for score in claimed.keys() & found.keys()}
     if not gaps:
         return Rerun(name, True, f"ended as {row['status']} again")
@@ -215,12 +228,26 @@ def compare(row: Row, computed: Row) -> Rerun:
     worst = max(sorted(gaps), key=lambda score: abs(gaps[score]) / tolerance_of(score, device))
     allowed = tolerance_of(worst, device)
     detail = f"largest difference {gaps[worst]:+.2g} ({worst}); allowed {allowed:g} on this machine's {device}"
+    if unseen := claimed.keys() - found.keys():
+        detail += f"; not compared, as SDMetrics is not installed here: {len(unseen)} measures of fidelity and privacy"
     return Rerun(name, abs(gaps[worst]) <= allowed, detail, gaps)
 
 
+def measures_of(row: Row) -> dict[str, float]:
+    """What a row says beside its scores: fidelity, privacy, adequacy, and each point of the curve of worth."""
+    single = {n: v for n, v in row.items() if n.startswith(MEASURES) and n != DERIVED and v is not None}
+    points = zip(row.get("curve_worth_rows") or (), row.get("curve_worth_score") or (), strict=False)
+    return single | {f"curve_worth_score at {rows:g}": score for rows, score in points}
+
+
+def _is_measured_here(measure: str) -> bool:
+    return fidelity.available() or not measure.startswith(BY_SDMETRICS)
+
+
 def tolerance_of(score: str, device: str) -> float:
-    """What a score may differ by where the cell is run again on this device."""
-    least = STEP if score.endswith(tuple(f"_{metric}" for metric in STEPWISE)) else 0.0
+    """What a score or measure may differ by where the cell is run again on this device."""
+    stepwise = score.startswith(MEASURES) or score.endswith(tuple(f"_{metric}" for metric in STEPWISE))
+    least = STEP if stepwise else 0.0
     return max(least, TOLERANCE.get(device, max(TOLERANCE.values())))
 
 

@@ -28,6 +28,7 @@ from tabgen.leaderboard.schema import json_schema, parse_row
 from tabgen.plugins import Plugins
 from tabgen.results import load_results
 from tabgen.store import Store
+from tabgen.text import unseen
 
 Row = dict[str, Any]
 
@@ -256,6 +257,15 @@ LINE = json.dumps(make_rows()[0])
         (LINE.replace('["fine-tune"]', '["unheard-of"]'), "arms"),
         (LINE.replace('["fine-tune"]', "[]"), "arms"),
         (LINE.replace('"suite": "quick"', '"suite": "\\u202equick"'), "screen"),
+        *(
+            (
+                LINE.replace(f'"{name}": "', f'"{name}": "\\u{odd}'),
+                f"{name} holds U.{odd.upper()}, a character that no screen",
+            )
+            for name in ("dataset", "suite", "model")
+            for odd in ("200b", "00ad", "feff", "2060", "3164", "034f", "fe0f", "2800")
+        ),
+        (LINE.replace('"dataset": "', '"dataset": "\\udb40\\udc41'), "no screen"),
         (LINE[:-1] + ', "tuned_test_more": "0.9"}', "should be a number"),
         (LINE[:-1] + ', "curve_test": [0.1, "x"]}', "list of numbers"),
         (LINE[:-1] + ', "notes": "text"}', "notes"),
@@ -460,9 +470,60 @@ def no_board(rows: list[Row]) -> None:
     rows.append(with_key(rows[2] | {"rows_sha256": "a" * 64}))
 
 
+def set_to(**values: Any) -> Callable[[list[Row]], None]:
+    """Spoils a row that has a worth and an adequacy that follow from what is measured."""
+
+    def spoil(rows: list[Row]) -> None:
+        rows[2] |= MEASURED | values
+
+    spoil.__name__ = ", ".join(f"{name}={value}" for name, value in values.items())
+    return spoil
+
+
+MEASURED = {
+    "context_test_roc_auc": 0.7,
+    "curve_worth_rows": [10, 100, 200],
+    "curve_worth_score": [0.6, 0.7, 0.8],
+    "worth_context_rows": 100.0,
+    "worth_context_censored": 0,
+    "adequacy_real": 0.9,
+    "adequacy_tstr": 0.5,
+    "adequacy_within": None,
+    "adequacy_within_real": 0.9,
+    "adequacy_untrained": 1.0,
+}
+
+
+def test_worth_and_adequacy_that_follow_from_what_is_measured_pass(built_in: Plugins) -> None:
+    rows = make_rows()
+    set_to()(rows)
+    assert check_rows(rows, built_in) == []
+
+
 @pytest.mark.parametrize(
     ("spoil", "kind"),
     [
+        (set_to(n_train=0), "impossible"),
+        (set_to(n_train=1), "split"),
+        (set_to(n_test=99), "split"),
+        (set_to(n_synthetic=99.5), "impossible"),
+        (set_to(seconds_fit=-1.0), "impossible"),
+        (set_to(fidelity_column_shapes=7.0), "impossible"),
+        (set_to(fidelity_rows=0), "impossible"),
+        (set_to(adequacy_real=99), "impossible"),
+        (set_to(adequacy_untrained=0.5), "impossible"),
+        (set_to(adequacy_untrained=0), "unfounded"),
+        (set_to(privacy_exact_copies=-1), "impossible"),
+        (set_to(worth_context_rows=-5.0), "impossible"),
+        (set_to(worth_context_rows=1e6), "unfounded"),
+        (set_to(worth_context_rows=50.0), "unfounded"),
+        (set_to(worth_context_censored=1), "unfounded"),
+        (set_to(worth_augmented_rows=100.0), "unfounded"),
+        (set_to(curve_worth_rows=[]), "unfounded"),
+        (set_to(curve_worth_score=[0.7, 0.6, 0.8]), "unfounded"),
+        (set_to(curve_worth_score=[None, 0.7, 0.8]), "unfounded"),
+        (set_to(curve_worth_rows=[10, 100, 2000]), "unfounded"),
+        (set_to(status="error", reason="ValueError: no", zero_shot_test_roc_auc=-50.0), "impossible"),
         (hidden_settings, "label"),
         (hidden_ratio, "label"),
         (other_value_than_named, "label"),
@@ -630,6 +691,11 @@ def test_every_key_of_a_planned_cell_is_described(built_in: Plugins) -> None:
     cell = plan(Experiment(suite, parse_methods(["jitter"], built_in), folds=2, recipe={"name": "nano"}), built_in)[0]
     undescribed = set(cell.to_dict()) - set(json_schema()["properties"])
     assert undescribed == {"path", "rows_path"}
+
+
+def test_names_in_any_script_pass() -> None:
+    for name in ("Pinguïne", "企鹅", "مجموعة", "हिन्दी", "ペンギン", "a\u00a0b", "\U0001f427"):
+        assert unseen(name) == ""
 
 
 def test_evil_names_pass_as_text() -> None:

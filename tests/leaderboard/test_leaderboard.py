@@ -549,6 +549,51 @@ def test_what_a_row_claims_of_its_hardware_buys_nothing() -> None:
     assert tolerance_of("tuned_test_accuracy", "cpu") == 0.01 and tolerance_of("tuned_test_log_loss", "cpu") == 0.001
 
 
+WORTH = {
+    "context_test_roc_auc": 0.75,
+    "curve_worth_rows": [10, 100, 200],
+    "curve_worth_score": [0.6, 0.7, 0.8],
+    "worth_context_rows": 150.0,
+    "worth_context_censored": 0,
+    "privacy_exact_copies": 0.2,
+    "adequacy_tstr": 0.9,
+    "device": "cpu",
+}
+
+
+@pytest.mark.parametrize(
+    ("forged", "told"),
+    [
+        ({}, None),
+        ({"privacy_exact_copies": 0.205}, None),
+        ({"n_train": 100}, "split otherwise"),
+        ({"worth_context_rows": 1e6}, "its curve says 150"),
+        ({"worth_context_rows": 75.0}, "its curve says 150"),
+        ({"curve_worth_score": [0.6, 0.75, 0.8], "worth_context_rows": 100.0}, "curve_worth_score at 100"),
+        ({"curve_worth_rows": [10, 50, 200], "worth_context_rows": 125.0}, "curve_worth_score at 50"),
+        ({"privacy_exact_copies": 0.1}, "privacy_exact_copies"),
+        ({"fidelity_detection_auc": 0.5}, "fidelity_detection_auc"),
+        ({"adequacy_tstr": 0.95}, "adequacy_tstr"),
+        ({"adequacy_within": 0.5}, "not measured here, though it could be: adequacy_within"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
+)
+def test_worth_fidelity_adequacy_and_privacy_are_compared_as_scores_are(forged: Row, told: str | None) -> None:
+    found = make_rows()[2] | WORTH
+    rerun = compare(found | forged, found)
+    assert rerun.reproduced == (told is None) and (told or "") in rerun.detail
+
+
+def test_what_sdmetrics_measures_is_said_to_be_unseen_where_it_is_not_installed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    claimed = make_rows()[2] | WORTH
+    found = {name: value for name, value in claimed.items() if not name.startswith(("fidelity_", "privacy_"))}
+    monkeypatch.setattr("tabgen.fidelity.available", lambda: False)
+    rerun = compare(claimed, found)
+    assert rerun.reproduced and "not compared, as SDMetrics is not installed here: 2 measures" in rerun.detail
+
+
 def shifted(shift: float, cells: int = 8, noise: float = 0.0) -> Verification:
     rng = np.random.default_rng(0)
     reruns = []
