@@ -356,7 +356,7 @@ def _unequal_baselines(rows: list[Row]) -> Iterator[Finding]:
                 break
         machine = (row.get("device"), *(str(row["provenance"].get(name)) for name in ("processor", "torch")))
         first = baselines.setdefault((*split, row["checkpoint"], *machine), row)
-        if any(abs(a - b) > SLACK for a, b in _shared_baseline(first, row)):
+        if any(abs(a - b) > SAME for a, b in _shared_baseline(first, row)):
             yield Finding("baseline", f"{name_of(row)} and {name_of(first)} have other zero-shot scores")
 
 
