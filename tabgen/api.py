@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 from pandas.api import types
 from rich.console import Console
 
@@ -17,7 +21,7 @@ from tabgen.candidates import hold_out as hold_out_of
 from tabgen.comparison import Comparison
 from tabgen.constraints import Constraint, read_all
 from tabgen.datasets import file_suite
-from tabgen.errors import ExperimentError, Unsupported, warn_of
+from tabgen.errors import DataError, ExperimentError, TableWarning, Unsupported, warn_of
 from tabgen.experiment import plan
 from tabgen.findings import worth_a_warning
 from tabgen.generator import FitContext, Generator
@@ -35,6 +39,7 @@ from tabgen.sampling import fit_generator
 from tabgen.sdv_metadata import read_metadata
 from tabgen.spec import make_spec, read_preset, read_spec
 from tabgen.table import Table
+from tabgen.text import one_line
 
 if TYPE_CHECKING:
     from tabgen.judge.judgement import Judgement
@@ -104,7 +109,7 @@ def compare(
     values |= fields
     if data is not None:
         values = {name: value for name, value in values.items() if name != "suite"}
-        values["data"] = _as_file(data, Path(output))
+        values["data"] = _as_file(data, values.get("target"), values.get("kinds"), Path(output))
     if suite is not None or not {"suite", "data"} & set(values):
         values["suite"] = str(suite or "quick")
     if methods is not None:
@@ -124,10 +129,16 @@ def compare(
     return Comparison(outcomes[outcomes["key"].isin(keys)].reset_index(drop=True), Path(output))
 
 
-def _as_file(data: pd.DataFrame | str | Path, output: Path) -> Path:
-    """A table's file; a frame is written to one that is named after what it holds."""
-    if not isinstance(data, pd.DataFrame):
+def _as_file(data: Any, target: Any, kinds: Any, output: Path) -> Path:
+    """A table's file; a frame is checked as a table, and written to one that is named after what it holds."""
+    if isinstance(data, str | PathLike):
         return Path(data)
+    if not isinstance(data, pd.DataFrame):
+        raise DataError(f"data should be a DataFrame or the path of a file, not a {type(data).__name__}.")
+    if target is not None:  # the spec says that it lacks
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", TableWarning)  # said when the file is read
+            Table.from_frame(data, target, kinds, name="the data")
     scratch = output / "tables" / f"{uuid.uuid4().hex}.parquet"
     scratch.parent.mkdir(parents=True, exist_ok=True)
     write_frame(data, scratch)
@@ -351,16 +362,17 @@ def write_frame(frame: pd.DataFrame, path: Path) -> None:
     Raises
     ------
     DataError
-        For another ending, or a folder that is not there.
+        For another ending, a folder that is not there, or naming a column that no file can hold.
     """
     check_file(path, TABLE)
-    plain = frame.assign(
-        **{
-            name: frame[name].astype(object) if frame[name].isna().any() else frame[name].astype(object).infer_objects()
-            for name in frame.columns
-            if isinstance(frame[name].dtype, pd.CategoricalDtype)
-        }
-    )
+    try:
+        _write(frame, path)
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise DataError(f"{path} cannot be written: {_unwritable(frame) or one_line(error)}.") from error
+
+
+def _write(frame: pd.DataFrame, path: Path) -> None:
+    plain = pd.DataFrame({name: _plain(frame[name]) for name in frame.columns}, frame.index)
     if path.suffix.lower() == ".csv":
         mark = uuid.uuid4().hex  # pandas has no way to quote an empty text and not a missing value
         marked = {str(n): c.where(c != "", mark) for n, c in plain.items() if c.dtype == object and (c == "").any()}
@@ -381,6 +393,28 @@ def _early(frame: pd.DataFrame) -> dict[str, pd.Series[Any]]:
         for name, column in times.items()
         if (column.dt.year < 1000).any()
     }
+
+
+def _plain(column: pd.Series[Any]) -> pd.Series[Any]:
+    """A column of categories or of sparse values as one of the values themselves."""
+    if isinstance(column.dtype, pd.SparseDtype):
+        return pd.Series(np.asarray(column), column.index, name=column.name)
+    if not isinstance(column.dtype, pd.CategoricalDtype):
+        return column
+    values = column.astype(object)
+    return values if column.isna().any() else values.infer_objects()
+
+
+def _unwritable(frame: pd.DataFrame) -> str:
+    """The first column that no file holds, and why; empty if it is none of them alone."""
+    for name in frame.columns:
+        try:
+            pa.array(_plain(frame[name]), from_pandas=True)
+        except UnicodeEncodeError as error:
+            return f"column '{name}' holds {error.object[:60]!r}, which has half of a character; mend the text"
+        except (pa.ArrowException, TypeError, ValueError) as error:
+            return f"column '{name}': {one_line(error, 200)}; make its values numbers, text, booleans or dates"
+    return ""
 
 
 def _path(data: pd.DataFrame | str | Path | None) -> Path | None:

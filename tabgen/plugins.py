@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
 import inspect
@@ -24,6 +25,7 @@ from tabgen.generator import BASELINES, MIXINGS, Generator, GeneratorInfo
 from tabgen.identity import code_hash
 from tabgen.jsonable import PLAIN, inexact
 from tabgen.marker import PROJECT
+from tabgen.undisturbed import undisturbed
 
 if TYPE_CHECKING:
     from tabgen.datasets import Suite
@@ -71,7 +73,7 @@ class PluginChoice:
             refuse_live(each)
         if isinstance(given, str | PathLike):
             raise PluginError(f"files of plugins come as several, such as files=('{given}',); not as one text.")
-        object.__setattr__(self, "files", tuple(map(str, given)))
+        object.__setattr__(self, "files", tuple(str(Path(each).resolve()) for each in given))  # once, from here
 
 
 @dataclass(frozen=True)
@@ -97,9 +99,9 @@ class Source:
 
     @property
     def module(self) -> str:
-        """The module's name; of a file, the one it is imported under."""
+        """The module's name; of a file, the one it is imported under: no other file's."""
         if self.kind == "file":
-            return f"tabgen_plugin_{Path(self.value).stem.replace('-', '_')}"
+            return _module_of(Path(self.value))
         return self.value.partition(":")[0]
 
     def origin(self) -> Path | None:
@@ -122,7 +124,14 @@ class Source:
         return f"sha256:{self.code()}" if self.kind == "file" else f"{self.version}+{self.code()}"
 
     def find(self) -> object:
-        """Import the module, anew if its code was changed since it was imported, and return the plugin in it."""
+        """Import the module, anew if its code was changed since it was imported, and return the plugin in it.
+
+        What the import does to the whole process is undone (:func:`tabgen.undisturbed.undisturbed`).
+        """
+        with undisturbed():
+            return self._find()
+
+    def _find(self) -> object:
         if self.kind == "file":
             return _import_file(Path(self.value))
         code, top = self.code(), self.module.partition(".")[0]
@@ -314,10 +323,16 @@ def _name(entry: Any, kind: str) -> str:
     return name
 
 
+def _module_of(file: Path) -> str:
+    """What a file is imported under; the hash of its path tells it from a file of a like name."""
+    place = hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:8]
+    return f"tabgen_plugin_{re.sub('[^0-9A-Za-z]', '_', file.stem)}_{place}"
+
+
 def _import_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise PluginError(f"there is no file {path}.")
-    name = f"tabgen_plugin_{path.stem.replace('-', '_')}"
+    name = _module_of(path)
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise PluginError(f"{path} is not a Python file.")
@@ -361,7 +376,7 @@ def sources_of(choice: PluginChoice) -> list[Source]:
         )
         for entry in (_entry_points() if choice.external else ())
     ]
-    paths = [Path(file).resolve() for file in choice.files]
+    paths = [Path(file) for file in choice.files]
     return installed + [Source(path.stem, "file", str(path)) for path in paths]
 
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 import textwrap
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pluggy
 import pytest
 from paths import ROOT
@@ -181,7 +185,8 @@ def test_observers_are_called_with_their_argument(hook: str, write: Callable[...
     code = f"import tabgen\nseen = []\n@tabgen.hookimpl\ndef {hook}({argument}):\n    seen.append({argument})\n"
     plugins = load(write(code))
     getattr(plugins.manager.hook, hook)(**{argument: {"key": "k"}})
-    assert sys.modules["tabgen_plugin_mine"].seen == [{"key": "k"}]
+    (module,) = (sys.modules[name] for name in sys.modules if name.startswith("tabgen_plugin_mine_"))
+    assert module.seen == [{"key": "k"}]
 
 
 def test_the_marker_is_the_public_one() -> None:
@@ -245,7 +250,7 @@ def test_a_named_file_that_cannot_be_loaded_is_an_error(code: str, message: str,
     with refusal(message) as caught:
         load(path)
     assert str(Path(path).resolve()) in str(caught.value)
-    assert "tabgen_plugin_mine" not in sys.modules or "hook" in message
+    assert not any(name.startswith("tabgen_plugin_mine_") for name in sys.modules) or "hook" in message
 
 
 def test_a_file_that_is_not_there_or_no_python_is_an_error(tmp_path: Path, write: Callable[..., str]) -> None:
@@ -544,3 +549,38 @@ def test_loading_the_built_ins_imports_neither_torch_nor_pandas() -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "set()"
+
+
+def test_files_of_like_names_are_modules_of_their_own(write: Callable[..., str]) -> None:
+    files = write(generator_code("one"), "a-b.py"), write(generator_code("two"), "a_b.py")
+    plugins = load(*files)
+    assert [inspect.getsourcefile(plugins.generators[name]) for name in ("one", "two")] == list(files)
+
+
+def test_what_an_import_does_to_the_process_is_undone(
+    write: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disturbing = """
+        import os, signal, sys, warnings
+        import numpy as np
+        os.chdir("/"); os.umask(0o777); sys.setrecursionlimit(400); np.seterr(all="raise")
+        warnings.simplefilter("error"); signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """
+
+    def state() -> list[Any]:
+        mask = os.umask(0o022)
+        os.umask(mask)
+        handler = signal.getsignal(signal.SIGINT)
+        return [Path.cwd(), mask, sys.getrecursionlimit(), np.geterr(), list(warnings.filters), handler]
+
+    monkeypatch.chdir(tmp_path)
+    before = state()
+    broken = write(textwrap.dedent(disturbing) + "raise ValueError", "broken.py")
+    with refusal("could not be loaded"):
+        load(broken)
+    assert state() == before
+    choice = PluginChoice((Path(write(textwrap.dedent(disturbing) + generator_code("again"))).name,), external=False)
+    assert "again" in load_plugins(choice).generators
+    assert state() == before
+    monkeypatch.chdir("/")  # a choice means the files it meant when it was made
+    assert "again" in load_plugins(choice).generators

@@ -90,6 +90,10 @@ ENTRY = {"name": "first", "file": "first.parquet", "target": "label"}
         ([], "manifest.json lists no dataset."),
         ([ENTRY, {"name": "second"}], "manifest.json: entry 1 lacks file, target."),
         ([ENTRY | {"name": 3}], "manifest.json: entry 0 has name=3 where a str is due."),
+        (
+            [ENTRY | {"name": "fi\u200brst"}],
+            "manifest.json: entry 0 has a name with U+200B, a character that no screen",
+        ),
         ([ENTRY | {"file": None}], "manifest.json: entry 0 has file=None where a str is due."),
         ([ENTRY | {"target": 0}], "manifest.json: entry 0 has target=0 where a str is due."),
         ([ENTRY | {"sha256": 12}], "manifest.json: entry 0 has sha256=12 where a str is due."),
