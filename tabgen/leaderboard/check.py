@@ -320,25 +320,33 @@ def faces(row: Row) -> dict[str, dict[str, float]]:
     return found
 
 
-def differing(one: dict[str, float], other: dict[str, float], slack: float) -> str | None:
-    """The first score that both have, and differently, in words."""
-    for name in sorted(one.keys() & other.keys()):
-        if abs(one[name] - other[name]) > slack:
-            return f"{name} is {one[name]} and {other[name]}"
-    return None
+class KnownCells:
+    """The scores of cells, from the rows that were met: what another row of one of them must agree with."""
+
+    def __init__(self, rows: Iterable[Row] = ()) -> None:
+        self._known: dict[str, dict[str, float]] = {}
+        for row in rows:
+            self.meet(row)
+
+    def meet(self, row: Row) -> str | None:
+        """The first score that is known differently, in words; a row without one is known from now on."""
+        mine = faces(row) if row["status"] == "ok" else {}
+        for key, scores in mine.items():
+            known = self._known.get(key, {})
+            for name in sorted(known.keys() & scores.keys()):
+                if abs(known[name] - scores[name]) > SAME:
+                    return f"{name} is {known[name]} and {scores[name]}"
+        for key, scores in mine.items():
+            self._known[key] = scores | self._known.get(key, {})
+        return None
 
 
 def _disagreeing(rows: list[Row]) -> Iterator[Finding]:
     """Rows of one cell that measured different arms, and the same one differently."""
-    seen: dict[str, tuple[Row, dict[str, float]]] = {}
-    for row in rows:
-        if row["status"] != "ok":
-            continue
-        for key, scores in faces(row).items():
-            first, known = seen.setdefault(key, (row, scores))
-            if first["key"] != row["key"] and (told := differing(known, scores, SAME)):
-                yield Finding("disagreement", f"{name_of(row)}: two rows of this cell, with other arms; {told}")
-            seen[key] = first, scores | known
+    known = KnownCells()
+    for row in {row["key"]: row for row in rows}.values():  # those of one key are found by _repeated
+        if told := known.meet(row):
+            yield Finding("disagreement", f"{name_of(row)}: two rows of this cell, with other arms; {told}")
 
 
 def _unequal_baselines(rows: list[Row]) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from tabgen.errors import DataError
 from tabgen.leaderboard.bundle import load_rows
-from tabgen.leaderboard.check import SAME, check_rows, contradictions, differing, faces, name_of, scores_of
+from tabgen.leaderboard.check import SAME, KnownCells, check_rows, contradictions, name_of, scores_of
 from tabgen.outcome import RETRYABLE, Outcome
 from tabgen.plugins import Plugins
 from tabgen.store import Store
@@ -45,16 +45,14 @@ def merge(sources: Sequence[Path], folder: Path, plugins: Plugins) -> Merged:
     result = Merged()
     with Store(folder, write=True) as store:
         there: dict[str, dict[str, Any]] = {row["key"]: row for row in store.outcomes()}
-        known: dict[str, dict[str, float]] = {}
-        for row in there.values():
-            _learn(known, row)
+        known = KnownCells(there.values())
         for source, rows in read:
             for row in rows:
                 first = there.get(row["key"])
-                if first is None and (difference := _contradicted(known, row)):
-                    result.conflicts.append(f"{source}: {name_of(row)}: {difference}")
-                elif first is None or (first["status"] in RETRYABLE and row["status"] == "ok"):
-                    _learn(known, row)
+                if first is None or (first["status"] in RETRYABLE and row["status"] == "ok"):
+                    if difference := known.meet(row):
+                        result.conflicts.append(f"{source}: {name_of(row)}: {difference}")
+                        continue
                     store.add(Outcome.from_dict(row))
                     there[row["key"]] = row
                     result.added += 1
@@ -66,19 +64,6 @@ def merge(sources: Sequence[Path], folder: Path, plugins: Plugins) -> Merged:
                     result.known += 1
     result.conflicts += [f"the rows together: {finding.message}" for finding in contradictions(list(there.values()))]
     return result
-
-
-def _learn(known: dict[str, dict[str, float]], row: dict[str, Any]) -> None:
-    for key, scores in faces(row).items() if row["status"] == "ok" else ():
-        known[key] = scores | known.get(key, {})
-
-
-def _contradicted(known: dict[str, dict[str, float]], row: dict[str, Any]) -> str | None:
-    """What a row of other arms says differently of a cell that is known."""
-    if row["status"] != "ok":
-        return None
-    told = (differing(known.get(key, {}), scores, SAME) for key, scores in faces(row).items())
-    return next((each for each in told if each), None)
 
 
 def _difference(first: dict[str, Any], second: dict[str, Any]) -> str | None:
