@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from leaderboard_rows import EVIL, fail, make_rows, store_rows, with_key
+from leaderboard_rows import EVIL, WORTH, fail, make_rows, store_rows, with_key
 from typer.testing import CliRunner
 
 from tabgen.cli import app
@@ -480,12 +480,7 @@ def set_to(**values: Any) -> Callable[[list[Row]], None]:
     return spoil
 
 
-MEASURED = {
-    "context_test_roc_auc": 0.7,
-    "curve_worth_rows": [10, 100, 200],
-    "curve_worth_score": [0.6, 0.7, 0.8],
-    "worth_context_rows": 100.0,
-    "worth_context_censored": 0,
+MEASURED = WORTH | {
     "adequacy_real": 0.9,
     "adequacy_tstr": 0.5,
     "adequacy_within": None,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from leaderboard_rows import EVIL, PROVENANCE, fail, make_rows, store_rows, with_key
+from leaderboard_rows import EVIL, PROVENANCE, WORTH, fail, make_rows, store_rows, with_key
 from typer.testing import CliRunner
 
 from tabgen.cli import app
@@ -549,12 +549,9 @@ def test_what_a_row_claims_of_its_hardware_buys_nothing() -> None:
     assert tolerance_of("tuned_test_accuracy", "cpu") == 0.01 and tolerance_of("tuned_test_log_loss", "cpu") == 0.001
 
 
-WORTH = {
+MEASURED = WORTH | {
     "context_test_roc_auc": 0.75,
-    "curve_worth_rows": [10, 100, 200],
-    "curve_worth_score": [0.6, 0.7, 0.8],
     "worth_context_rows": 150.0,
-    "worth_context_censored": 0,
     "privacy_exact_copies": 0.2,
     "adequacy_tstr": 0.9,
     "device": "cpu",
@@ -579,7 +576,7 @@ WORTH = {
     ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
 )
 def test_worth_fidelity_adequacy_and_privacy_are_compared_as_scores_are(forged: Row, told: str | None) -> None:
-    found = make_rows()[2] | WORTH
+    found = make_rows()[2] | MEASURED
     rerun = compare(found | forged, found)
     assert rerun.reproduced == (told is None) and (told or "") in rerun.detail
 
@@ -587,7 +584,7 @@ def test_worth_fidelity_adequacy_and_privacy_are_compared_as_scores_are(forged: 
 def test_what_sdmetrics_measures_is_said_to_be_unseen_where_it_is_not_installed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    claimed = make_rows()[2] | WORTH
+    claimed = make_rows()[2] | MEASURED
     found = {name: value for name, value in claimed.items() if not name.startswith(("fidelity_", "privacy_"))}
     monkeypatch.setattr("tabgen.fidelity.available", lambda: False)
     rerun = compare(claimed, found)

@@ -29,6 +29,16 @@ PROVENANCE = {
 }
 
 
+WORTH = {
+    "context_test_roc_auc": 0.7,
+    "curve_worth_rows": [10, 100, 200],
+    "curve_worth_score": [0.6, 0.7, 0.8],
+    "worth_context_rows": 100.0,
+    "worth_context_censored": 0,
+}
+"""What a row says of worth, and what that is read off."""
+
+
 def make_rows(
     methods: tuple[str, ...] = METHODS, datasets: int = 6, folds: int = 2, seed: int = 0, suite: str = "quick"
 ) -> list[dict[str, Any]]:
