@@ -14,7 +14,7 @@ from pandas.api import types
 
 from tabgen.errors import InvalidOutput, TableError, TableWarning
 from tabgen.findings import near_numeric
-from tabgen.plain import EXACT, as_times, with_plain_type, zone_of
+from tabgen.plain import EXACT, as_scalar, as_times, with_plain_type, zone_of
 
 Kind = Literal["numeric", "integer", "categorical", "boolean", "datetime", "text"]
 Level = str | int | float | bool
@@ -160,11 +160,6 @@ def _number_of(text: str) -> int | float | None:
     except ValueError:
         return None
     return number if str(number) == text and abs(number) < 2**63 else None
-
-
-def as_scalar(value: Any) -> Any:
-    """A numpy scalar as the Python scalar it stands for; anything else as it is."""
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def _text(value: Any) -> str:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from tabgen.column import Column, Level
 from tabgen.errors import ConstraintError, UnknownNameError
-from tabgen.parsing import ISO, ZONE
+from tabgen.parsing import ISO_MOMENT
 from tabgen.plain import as_times
 from tabgen.table import Schema
 
@@ -198,7 +198,7 @@ def _number(word: str, column: Column, text: str) -> float:
 def _time(word: str, column: Column, text: str) -> pd.Timestamp:
     """A moment as tables hold it: in UTC where the column has a zone, whose clock the word is told by."""
     try:
-        if not re.fullmatch(f"{ISO}({ZONE})?", word):
+        if not ISO_MOMENT.fullmatch(word):
             raise ValueError("no date in the form of ISO 8601")
         moment = pd.Series([pd.Timestamp(word)], name=column.name, dtype=object)
     except ValueError as error:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from tabgen.plain import as_scalar
+
 if TYPE_CHECKING:
     from tabgen.column import Column
     from tabgen.table import Table
@@ -266,5 +268,4 @@ def _levels(table: Table) -> list[Finding]:
 
 
 def _shown(table: Table, name: str) -> str:
-    first = table.frame[name].dropna().iloc[0]
-    return repr(first.item() if isinstance(first, np.generic) else first)[:40]
+    return repr(as_scalar(table.frame[name].dropna().iloc[0]))[:40]

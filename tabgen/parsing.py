@@ -31,6 +31,7 @@ HEAD = 100
 ISO_TIME = r"([ T]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?"
 ISO = r"\d{4}-\d{2}-\d{2}" + ISO_TIME
 ZONE = r"\s?(Z|[+-]\d{2}:?\d{2})"
+ISO_MOMENT = re.compile(f"{ISO}({ZONE})?")
 ANY_DATE = r"(\d{4}[-/]\d{1,2}[-/]\d{1,2}|\d{1,2}[./-]\d{1,2}[./-]\d{4})([ T].*)?"
 TIME_OF_DAY = r"\d{1,2}:\d{2}(:\d{2})?"
 MANY_TIMES = 20

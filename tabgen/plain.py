@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
-import re
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -14,10 +13,15 @@ import pandas as pd
 from pandas.api import types
 
 from tabgen.errors import TableError, TableWarning
-from tabgen.parsing import ISO, ZONE
+from tabgen.parsing import ISO_MOMENT
 
 EXACT = 2**53
 """Whole numbers up to here are exact as float64, which is what tables are hashed and encoded as."""
+
+
+def as_scalar(value: Any) -> Any:
+    """A numpy scalar as the Python scalar it stands for; anything else as it is."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def with_plain_type(column: pd.Series[Any], feature: str, name: str) -> pd.Series[Any]:
@@ -65,7 +69,7 @@ def _by_format(column: pd.Series[Any], form: str, name: str) -> pd.Series[Any]:
     try:
         moments = {v: dt.datetime.strptime(str(number), form) for v, number in whole.items()}
     except ValueError as error:
-        if all(re.fullmatch(f"{ISO}({ZONE})?", str(v)) for v in values):
+        if all(ISO_MOMENT.fullmatch(str(v)) for v in values):
             return column
         raise TableError(
             f"{name}: column '{column.name}' is written neither in its format, '{form}', nor as ISO 8601: {error};"

@@ -21,7 +21,6 @@ from tabgen.column import (
     Level,
     as_categories,
     as_classes,
-    as_scalar,
     canonical,
     conformed,
     fit_column,
@@ -33,7 +32,7 @@ from tabgen.column import (
     warn_of_doubt,
 )
 from tabgen.errors import InvalidOutput, TableError, TableWarning
-from tabgen.plain import by_clock, with_plain_type, zone_of
+from tabgen.plain import as_scalar, by_clock, with_plain_type, zone_of
 
 __all__ = ["Column", "OwnSplits", "Schema", "Table"]
 

@@ -53,7 +53,7 @@ def plan(
     from tabgen.arms import first_shown
     from tabgen.cli.listings import load
     from tabgen.cli.run import print_plan, stored_outcomes
-    from tabgen.errors import ExperimentError, UnknownNameError
+    from tabgen.errors import ExperimentError
     from tabgen.experiment import plan as plan_cells
     from tabgen.freeze import make_freeze
     from tabgen.spec import make_spec
@@ -80,8 +80,7 @@ def plan(
     experiment = make_spec(values, str(experiment_file or preset or "plan")).build(plugins)
     if arm and arm not in experiment.arms:
         raise ExperimentError(f"--arm {arm}: this experiment measures {', '.join(experiment.arms)}.")
-    if metric not in plugins.metrics:
-        raise UnknownNameError("metric", metric, plugins.metrics)
+    plugins.metrics[metric]  # or an error that says which there are
     cells = plan_cells(experiment, plugins)
     console = Console()
     print_plan(cells, output, os.cpu_count() or 1, console)
