@@ -21,6 +21,7 @@ def gap(
     ),
     tasks: int = typer.Option(16, "--tasks", min=4, help="Tasks of a region, in each of two draws."),
     seed: int = typer.Option(0, "--seed"),
+    workers: int = typer.Option(1, "--workers", min=1, help="Processes that share the regions."),
     output: Path | None = typer.Option(None, "-o", "--output", help="Write the gaps to this JSON file."),
 ) -> None:
     """Map where a model loses most to a random forest and gradient boosting on synthetic tasks.
@@ -38,7 +39,7 @@ def gap(
         check_file(output)
     chosen = parse_priors(priors)
     typer.echo("ROC-AUC of the better baseline less the model's, with its standard error over tasks:")
-    found = gaps(find_model(model, load(context)).load("cpu"), chosen, tasks, seed, _print)
+    found = gaps(find_model(model, load(context)).load("cpu"), chosen, tasks, seed, _print, workers)
     if output:
         write_gaps(output, found)
     widest = found[0]

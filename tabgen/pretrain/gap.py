@@ -9,18 +9,24 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Collection
+import os
+from collections.abc import Callable, Collection, Iterable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 
 from tabgen.errors import TabgenError
 from tabgen.models.base import FoundationModel
 from tabgen.pretrain.held_out import fitted_scores, mean_auc
 from tabgen.pretrain.tasks import LEAST_WEIGHT, Batch, Curriculum, batch_in, regions_of
+from tabgen.processes import die_with
 
 Array = np.ndarray[Any, Any]
 SHAPES = Curriculum(grow_steps=1)
@@ -63,6 +69,7 @@ def gaps(
     tasks: int,
     seed: int = 0,
     report: Callable[[Gap], None] = lambda _: None,
+    workers: int = 1,
 ) -> list[Gap]:
     """The gap in every region of the priors that holds tasks, the widest first.
 
@@ -75,29 +82,52 @@ def gaps(
         Of a region, in each of the two draws.
     seed : int
     report : callable
-        Told of every region as it ends.
+        Told of every region, in their order.
+    workers : int
+        Processes that share the regions, one compute thread each; 1: all in this one. The gaps are the same.
 
     Raises
     ------
     TabgenError
         If no region has two tasks that can be scored.
     """
+    one = partial(_gap, model=model, tasks=tasks, seed=seed)
     found = []
-    for region in regions_of(priors):
-        first, second = (_drawn(region, tasks, seed, draw) for draw in (1, 2))
-        if not first or not second:
-            continue
-        better = max(BASELINES, key=lambda name: _mean(first, name))
-        behind = np.array([_baseline(task, better) - _model(task, model) for task in second])
-        behind = behind[~np.isnan(behind)]
-        if len(behind) < 2:
-            continue
-        error = float(behind.std(ddof=1)) / math.sqrt(len(behind))
-        found.append(Gap(region, better, float(behind.mean()), error, len(behind)))
-        report(found[-1])
+    for gap in _each(one, regions_of(priors), workers):
+        if gap is not None:
+            found.append(gap)
+            report(gap)
     if not found:
         raise TabgenError(f"no region of {', '.join(priors)} holds tasks that can be scored; give more --tasks.")
     return sorted(found, key=lambda one: -one.gap)
+
+
+def _each(one: Callable[[str], Gap | None], regions: list[str], workers: int) -> Iterable[Gap | None]:
+    if workers == 1:
+        yield from map(one, regions)
+        return
+    context = get_context("spawn")
+    with ProcessPoolExecutor(workers, context, initializer=_alone, initargs=(os.getpid(),)) as pool:
+        yield from pool.map(one, regions)
+
+
+def _alone(parent: int) -> None:
+    die_with(parent)
+    torch.set_num_threads(1)
+
+
+def _gap(region: str, model: FoundationModel, tasks: int, seed: int) -> Gap | None:
+    """None where the region holds too few tasks that can be scored."""
+    first, second = (_drawn(region, tasks, seed, draw) for draw in (1, 2))
+    if not first or not second:
+        return None
+    better = max(BASELINES, key=lambda name: _mean(first, name))
+    behind = np.array([_baseline(task, better) - _model(task, model) for task in second])
+    behind = behind[~np.isnan(behind)]
+    if len(behind) < 2:
+        return None
+    error = float(behind.std(ddof=1)) / math.sqrt(len(behind))
+    return Gap(region, better, float(behind.mean()), error, len(behind))
 
 
 def _drawn(region: str, tasks: int, seed: int, draw: int) -> list[Batch]:

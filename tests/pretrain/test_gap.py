@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 
 from tabgen.cli import app
 from tabgen.errors import TabgenError
-from tabgen.models.tab2d import Tab2DConfig
+from tabgen.models.checkpoints import Tab2DModel
+from tabgen.models.tab2d import Tab2D, Tab2DConfig
 from tabgen.pretrain import gap
 from tabgen.pretrain.config import PretrainConfig
 from tabgen.pretrain.gap import Gap, gaps, read_gaps, weights, write_gaps
@@ -83,6 +84,14 @@ def test_a_model_that_knows_nothing_is_behind_everywhere_and_gaps_come_widest_fi
     assert sorted(told, key=lambda one: -one.gap) == found
     assert np.mean([one.gap for one in found]) > 0.05
     assert all(one.tasks >= 2 and one.error >= 0 for one in found)
+
+
+def test_processes_share_the_regions_and_find_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gap, "regions_of", lambda priors: [FAR, FAR.replace("many rows", "few rows")])
+    model = Tab2DModel(Tab2D(Tab2DConfig(16, 10, 2, 2)).eval(), "of chance")
+    here = gaps(model, ["levels"], 2)
+    assert len(here) == 2
+    assert gaps(model, ["levels"], 2, workers=2) == here
 
 
 def test_the_baseline_is_chosen_on_other_tasks_than_it_is_scored_on(monkeypatch: pytest.MonkeyPatch) -> None:
