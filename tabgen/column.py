@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -13,7 +14,7 @@ import pandas as pd
 from pandas.api import types
 
 from tabgen.errors import InvalidOutput, TableError, TableWarning
-from tabgen.findings import near_numeric
+from tabgen.findings import near_numeric, quoted
 from tabgen.plain import EXACT, as_scalar, as_times, with_plain_type, zone_of
 
 Kind = Literal["numeric", "integer", "categorical", "boolean", "datetime", "text"]
@@ -101,6 +102,12 @@ def _kind_of_objects(column: pd.Series[Any], feature: str, name: str) -> Kind:
     values = column.dropna()
     seen = set(map(type, values))
     if not all(issubclass(t, str | int | float | bool | np.generic) for t in seen):
+        odd = [v for v in values if not isinstance(v, dt.date | np.datetime64)]
+        if len(odd) < len(values):
+            raise TableError(
+                f"{name}: column '{feature}' holds dates but for {odd[0]!r:.60} in {len(odd)} of {len(values)} rows;"
+                f" write a date, say --missing if the text means missing, or --kind {quoted(feature)}=categorical."
+            )
         first = next(v for v in values if not isinstance(v, str | int | float | bool | np.generic))
         raise TableError(
             f"{name}: column '{feature}' holds {type(first).__name__} values such as {first!r:.60};"

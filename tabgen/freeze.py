@@ -16,6 +16,8 @@ from tabgen.generator import BASELINES
 from tabgen.outcome import hash_of
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from tabgen.statistics import Pair, Ranking
 
 FILE, LOOKS = "freeze.json", "looks.jsonl"
@@ -76,8 +78,19 @@ class Freeze:
         path.write_text(json.dumps(asdict(self) | {"hash": self.hash}, indent=2) + "\n", encoding="utf-8")
         return path
 
-    def departures(self, ranking: Ranking, keys: Collection[str], filters: Sequence[str] = ()) -> list[str]:
-        """How a ranking of the outcomes under these keys departs from what was frozen; empty if it is that one."""
+    def departures(self, ranking: Ranking, outcomes: pd.DataFrame, filters: Sequence[str] = ()) -> list[str]:
+        """How a ranking departs from what was frozen; empty if it is that one.
+
+        Of an outcome only its day is known: one of the day of the freeze counts as later.
+
+        Parameters
+        ----------
+        ranking : Ranking
+        outcomes : DataFrame
+            All that the folder holds.
+        filters : sequence of str
+            What some of them were left out by.
+        """
         found = [
             f"{name} {mine}, frozen was {frozen}"
             for name, mine, frozen in (
@@ -91,10 +104,13 @@ class Freeze:
         ]
         if filters:
             found.append(f"filtered by {', '.join(filters)}")
-        elif hash_of(sorted(keys)) != self.cells_hash:
-            found.append(f"the {len(keys):,} cells that ended are not the {self.cells:,} that were planned")
+        elif hash_of(sorted(outcomes["key"])) != self.cells_hash:
+            found.append(f"the {len(outcomes):,} cells that ended are not the {self.cells:,} that were planned")
         if self.outcomes_before:
             found.append(f"{self.outcomes_before:,} outcomes were there before it was frozen")
+        day = self.time[:10]
+        if older := sum(str(where.get("date") or "") < day for where in outcomes["provenance"]):
+            found.append(f"{older:,} of {len(outcomes):,} outcomes are of a day before {day}, or of none")
         return found
 
 
@@ -206,24 +222,35 @@ class Label:
         return said
 
 
-def label_of(freeze: Freeze | None, ranking: Ranking, keys: Collection[str], filters: Sequence[str] = ()) -> Label:
-    """Whether a ranking of the outcomes under these keys is the frozen analysis, and its contrasts if it is.
+def labels_of(
+    freeze: Freeze | None, rankings: Sequence[Ranking], outcomes: pd.DataFrame, filters: Sequence[str] = ()
+) -> list[Label]:
+    """Which rankings of a folder's outcomes are the frozen analysis, and the contrasts of those that are.
 
-    Where known bad controls are not below `real`, the contrasts are undecided.
+    The contrasts of all of them are one family. Where known bad controls are not below `real`, they are undecided.
     """
-    from tabgen.statistics import contrasts, withhold
+    from tabgen.statistics import family, withhold
 
     if freeze is None:
-        return Label("exploratory", ["no analysis was frozen before (tabgen plan --freeze)"])
-    why = freeze.departures(ranking, keys, filters)
-    if why:
-        return Label("exploratory", why, freeze.time, freeze.hash)
-    here = [pair for pair in freeze.contrasts if set(pair) <= set(ranking.pool.methods)]
-    found = contrasts(ranking.gains, here, alpha=freeze.alpha, region=freeze.region)
-    if ranking.controls is not None and not ranking.controls.passed:
-        found = withhold(found)
-    absent = [pair for pair in freeze.contrasts if pair not in here]
-    return Label("confirmatory", [], freeze.time, freeze.hash, found, absent)
+        return [Label("exploratory", ["no analysis was frozen before (tabgen plan --freeze)"]) for _ in rankings]
+    why = [freeze.departures(ranking, outcomes, filters) for ranking in rankings]
+    named = [
+        (place, pair)
+        for place, ranking in enumerate(rankings)
+        for pair in freeze.contrasts
+        if not why[place] and set(pair) <= set(ranking.pool.methods) and len(ranking.gains)
+    ]
+    gains = [(rankings[place].gains, pair) for place, pair in named]
+    tested = dict(zip(named, family(gains, alpha=freeze.alpha, region=freeze.region), strict=True))
+    labels = []
+    for place, ranking in enumerate(rankings):
+        found = [pair for (at, _), pair in tested.items() if at == place]
+        if ranking.controls is not None and not ranking.controls.passed:
+            found = withhold(found)
+        absent = [pair for pair in freeze.contrasts if not why[place] and (place, pair) not in tested]
+        status = "exploratory" if why[place] else "confirmatory"
+        labels.append(Label(status, why[place], freeze.time, freeze.hash, found, absent))
+    return labels
 
 
 def count_look(folders: Sequence[Path], look: dict[str, Any]) -> int:

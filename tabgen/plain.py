@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
+import re
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -17,6 +18,8 @@ from tabgen.parsing import ISO_MOMENT
 
 EXACT = 2**53
 """Whole numbers up to here are exact as float64, which is what tables are hashed and encoded as."""
+DECIMAL = re.compile(r"\d+\.\d+")
+"""What pandas takes for a month: 2019.5 for May of 2019."""
 
 
 def as_scalar(value: Any) -> Any:
@@ -65,9 +68,8 @@ def with_times(frame: pd.DataFrame, formats: Mapping[str, str], name: str) -> pd
 
 def _by_format(column: pd.Series[Any], form: str, name: str) -> pd.Series[Any]:
     values = [v for v in column.dropna().unique() if not isinstance(v, dt.date)]
-    whole = {v: int(v) if isinstance(v, float) and v.is_integer() else v for v in values}  # floats where others miss
     try:
-        moments = {v: dt.datetime.strptime(str(number), form) for v, number in whole.items()}
+        moments = {v: dt.datetime.strptime(str(_whole(v)), form) for v in values}
     except ValueError as error:
         if all(ISO_MOMENT.fullmatch(str(v)) for v in values):
             return column
@@ -169,6 +171,11 @@ def by_clock(times: pd.Series[Any], zone: str, source: str, error: type[Exceptio
     return told
 
 
+def _whole(value: Any) -> Any:
+    """A whole float as its integer: years are floats where others miss."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _moments(column: pd.Series[Any], zone: str, source: str, error: type[Exception]) -> pd.Series[Any]:
     """Times of any type as timestamps; those without a zone get the one that is due."""
     try:
@@ -176,7 +183,11 @@ def _moments(column: pd.Series[Any], zone: str, source: str, error: type[Excepti
             moments = column
             bare = np.full(len(column), not isinstance(column.dtype, pd.DatetimeTZDtype))
         else:
-            texts = column.astype(object).where(column.notna(), None)
+            values = [None if pd.isna(v) else _whole(v) for v in column]
+            texts = pd.Series(values, index=column.index, name=column.name, dtype=object)
+            odd = [text for text in texts if DECIMAL.fullmatch(str(text))]
+            if odd:
+                raise ValueError(f"{odd[0]} is a number, and only whole years are times")
             moments = pd.to_datetime(texts, format="ISO8601", utc=bool(zone))
             if not types.is_datetime64_any_dtype(moments.dtype):
                 raise ValueError("times of several zones")

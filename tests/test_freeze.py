@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from leaderboard_rows import make_rows, store_rows
+from leaderboard_rows import PROVENANCE, make_rows, store_rows
 from typer.testing import CliRunner
 
 from tabgen.cli import app
 from tabgen.errors import ExperimentError, StoreError, UnknownNameError
 from tabgen.freeze import FILE, LOOKS, Freeze, make_freeze, read_freeze
+from tabgen.outcome import Cell, key_of
+from tabgen.statistics import holm
 
 METHODS = ("zero-shot", "real", "bootstrap", "jitter")
 
@@ -30,8 +33,13 @@ def rank(folder: Path, *words: str) -> dict[str, Any]:
 
 @pytest.fixture
 def run(tmp_path: Path) -> tuple[Path, list[str]]:
-    rows = make_rows(METHODS, datasets=6)
+    rows = dated(make_rows(METHODS, datasets=6))
     return store_rows(rows, tmp_path / "run"), [row["key"] for row in rows]
+
+
+def dated(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    where = PROVENANCE | {"date": datetime.now(UTC).date().isoformat()}
+    return [row | {"provenance": where} for row in rows]
 
 
 def test_what_is_written_is_read_and_a_second_freeze_refused(tmp_path: Path) -> None:
@@ -98,6 +106,29 @@ def test_outcomes_that_were_there_before_or_are_not_all_planned_confirm_nothing(
         f"the {len(keys)} cells that ended are not the {len(keys) + 1} that were planned",
         "3 outcomes were there before it was frozen",
     ]
+
+
+@pytest.mark.parametrize("date", ["2020-02-29", ""])
+def test_outcomes_of_an_earlier_day_or_of_none_confirm_nothing(tmp_path: Path, date: str) -> None:
+    rows = dated(make_rows(METHODS, datasets=6))
+    rows[0]["provenance"] = PROVENANCE | {"date": date}
+    freeze = frozen([row["key"] for row in rows])
+    freeze.write(tmp_path)
+    why = rank(store_rows(rows, tmp_path))["registration"]["why"]
+    assert why == [f"1 of {len(rows)} outcomes are of a day before {freeze.time[:10]}, or of none"]
+
+
+def test_the_contrasts_of_all_pools_of_a_freeze_are_one_family(tmp_path: Path) -> None:
+    rows = dated(make_rows(METHODS, datasets=6))
+    few = [row | {"max_train_rows": 100} for row in rows]
+    rows += [row | {"key": key_of(Cell.from_dict(row))} for row in few]
+    frozen([row["key"] for row in rows]).write(tmp_path)
+    pools = rank(store_rows(rows, tmp_path))["regimes"]
+    found = [pair for pool in pools for pair in pool["registration"]["contrasts"]]
+    assert [pool["registration"]["status"] for pool in pools] == ["confirmatory"] * 2
+    alone = {frozenset((p["method"], p["other"])): p["p"] for p in pools[0]["pairwise"]}
+    due = holm([alone[frozenset((pair["method"], pair["other"]))] for pair in found])
+    assert [pair["p"] for pair in found] == pytest.approx(due)
 
 
 def test_different_rankings_that_were_looked_at_are_counted_once_each(run: tuple[Path, list[str]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import datetime as dt
 import gzip
 import lzma
 import re
@@ -517,6 +518,14 @@ def test_cells_of_excel_that_hold_no_value_are_said(tmp_path: Path) -> None:
     with errors, said("t.xlsx: no value stands under 'formula'; of formulas the values are read"):
         frame = read_frame(tmp_path / "t.xlsx")
     assert frame["a"].isna().tolist() == [False, False, True, False, False, False]
+
+
+def test_a_text_among_dates_of_excel_is_shown_not_one_of_the_dates(tmp_path: Path) -> None:
+    days = [dt.datetime(2020, 1, 1), dt.datetime(2020, 1, 2), "soon", dt.datetime(2020, 1, 4)]
+    pd.DataFrame({"day": days, "y": list("abab")}).to_excel(tmp_path / "t.xlsx", index=False)
+    message = r"column 'day' holds dates but for 'soon' in 1 of 4 rows; .* --kind day=categorical"
+    with pytest.raises(TableError, match=message):
+        file_suite(tmp_path / "t.xlsx", "y").datasets[0].load()
 
 
 @pytest.mark.parametrize("name", ["t.xlsx", "t.parquet", "t.feather"])

@@ -336,6 +336,18 @@ def test_targets_that_no_classifier_learns_are_refused(labels: Any, message: str
         read_target(labels)
 
 
+@pytest.mark.parametrize("values", [[2019.5, 2020.0], [2019.5, 2020.25], ["2019.5", "2020"]])
+def test_a_number_with_a_fraction_is_no_time(values: list[Any]) -> None:
+    with refusal("such as 2020-12-31 or 2020-12-31 23:59: 2019.5 is a number, and only whole years are times."):
+        Table.from_frame(pd.DataFrame({"x": values * 2, "y": list("abab")}), "y", {"x": "datetime"})
+
+
+@pytest.mark.parametrize("values", [[2019, 2020], [2019.0, 2020.0], [2019.0, np.nan], ["2019", "2020"]])
+def test_a_whole_year_is_a_time(values: list[Any]) -> None:
+    table = Table.from_frame(pd.DataFrame({"x": values * 2, "y": list("abab")}), "y", {"x": "datetime"})
+    assert table.frame["x"][0] == pd.Timestamp("2019-01-01")
+
+
 @pytest.mark.parametrize("labels", [pd.to_datetime(["2020", "2021"]), pd.to_timedelta([1, 2])])
 def test_a_target_of_dates_is_refused(labels: Any) -> None:
     with refusal("classes are text, numbers or booleans."):

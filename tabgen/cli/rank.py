@@ -48,7 +48,7 @@ def rank(
     from tabgen.cli.listings import load
     from tabgen.comparable import arms_of, whole_pools
     from tabgen.errors import ExperimentError, UnknownNameError
-    from tabgen.freeze import count_look, label_of, read_freeze, region_of
+    from tabgen.freeze import count_look, labels_of, read_freeze, region_of
     from tabgen.results import answers, default_arm, keep, load_results, rank_pools, reasons, untrained
 
     everything_there = load_results(*folders)
@@ -72,21 +72,21 @@ def rank(
     ranked = rank_pools(outcomes, metric, policy, alpha, arms, higher_better, region_of(freeze))  # type: ignore[arg-type]
     filters = {"suite": suite, "methods": methods, "max-train-rows": max_train_rows}
     named = [name for name, value in filters.items() if value]
-    keys = set(everything_there["key"])
     looked = count_look(folders, {"arm": arms or "all", "metric": metric, "policy": policy, "alpha": alpha} | filters)
     if plain and not any(each.ranking for each in ranked):
         raise ExperimentError(f"no cell has a score to rank: {reasons(outcomes)['reason'].iloc[0]}")
+    scored = [(each, each.ranking) for each in ranked if each.ranking]
+    labels = labels_of(freeze, [ranking for _, ranking in scored], everything_there, named)
     if as_json:
         of_pool = {pool.name: answer.to_dict() for pool, answer in answers(whole_pools(ranked), alpha)}
         data = [
             {"name": each.pool.name, "max_train_rows": each.pool.max_train_rows}
-            | each.ranking.to_dict(times=False)
+            | ranking.to_dict(times=False)
             | {"answer": of_pool.get(each.pool.name)}
             | {"untrained": [asdict(method) for method in untrained(each.pool.outcomes)]}
-            | {"cheapest_halving": cheapest(each.ranking)}
-            | {"registration": asdict(label_of(freeze, each.ranking, keys, named)), "rankings_looked_at": looked}
-            for each in ranked
-            if each.ranking
+            | {"cheapest_halving": cheapest(ranking)}
+            | {"registration": asdict(label), "rankings_looked_at": looked}
+            for (each, ranking), label in zip(scored, labels, strict=True)
         ]
         typer.echo(json.dumps(data[0] if len(data) == 1 else {"regimes": data}, indent=2))
     elif as_csv:
@@ -96,8 +96,8 @@ def rank(
     else:
         console = Console()
         print_outcomes(ranked, outcomes, shown, console, alpha, everything)
-        for each in [each for each in ranked if each.ranking and each.arm == shown]:
-            for sentence in label_of(freeze, each.ranking, keys, named).sentences():  # type: ignore[arg-type]
+        for label in [label for (each, _), label in zip(scored, labels, strict=True) if each.arm == shown]:
+            for sentence in label.sentences():
                 console.print(sentence, highlight=False, markup=False)
         console.print(f"Different rankings of this that were looked at: {looked}.", highlight=False)
 

@@ -14,7 +14,7 @@ from tabgen.arms import ARMS, FIRST_ARM
 from tabgen.comparable import Ranked, whole_pools
 from tabgen.environment import PACKAGES
 from tabgen.errors import StoreError
-from tabgen.freeze import Freeze, label_of, read_freeze
+from tabgen.freeze import Freeze, labels_of, read_freeze
 from tabgen.leaderboard.pages import make_environment
 from tabgen.results import (
     answers,
@@ -87,16 +87,15 @@ def render(outcomes: pd.DataFrame, ranked: Sequence[Ranked], title: str, freeze:
     ordered = sorted(ranked, key=lambda each: each.arm != first)
     scored = [each for each in ordered if each.ranking]
     pools = list(dict.fromkeys(each.pool.name for each in ordered))
-    keys = set(outcomes["key"])
+    labels = labels_of(freeze, [each.ranking for each in scored if each.ranking], outcomes)
     return (
         make_environment()
         .get_template("report.html")
         .render(
             title=title,
             regimes=[
-                _section(each, len(pools) > 1, len({e.arm for e in ordered}) > 1)
-                | {"label": label_of(freeze, each.ranking, keys) if each.ranking else None}
-                for each in scored
+                _section(each, len(pools) > 1, len({e.arm for e in ordered}) > 1) | {"label": label}
+                for each, label in zip(scored, labels, strict=True)
             ],
             unscored=[
                 {"name": each.pool.name, "reasons": reasons(each.pool.outcomes).to_dict("records")}

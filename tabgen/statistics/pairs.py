@@ -213,9 +213,15 @@ def contrasts(
     matrix: pd.DataFrame, pairs: Sequence[tuple[str, str]], *, alpha: float = 0.05, region: float = 0.1
 ) -> list[Pair]:
     """Pairs that were named before the outcomes: as `compare_pairs`, but Holm-adjusted over these alone."""
-    if len(matrix) == 0:
-        return []
-    columns = [np.round((matrix[a] - matrix[b]).to_numpy(dtype=float), TIE_DECIMALS) for a, b in pairs]
+    return family([(matrix, pair) for pair in pairs], alpha=alpha, region=region) if len(matrix) else []
+
+
+def family(
+    named: Sequence[tuple[pd.DataFrame, tuple[str, str]]], *, alpha: float = 0.05, region: float = 0.1
+) -> list[Pair]:
+    """As `contrasts`, of pairs each of which has a matrix of its own: Holm-adjusted over all of them."""
+    pairs = [pair for _, pair in named]
+    columns = [np.round((matrix[a] - matrix[b]).to_numpy(dtype=float), TIE_DECIMALS) for matrix, (a, b) in named]
     tests = [signed_rank(column) for column in columns]
     equal = holm([equality_p(column, region) for column in columns]) if region > 0 else [1.0] * len(columns)
     found = []
