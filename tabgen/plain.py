@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
-import re
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -18,8 +17,6 @@ from tabgen.parsing import ISO_MOMENT
 
 EXACT = 2**53
 """Whole numbers up to here are exact as float64, which is what tables are hashed and encoded as."""
-DECIMAL = re.compile(r"\d+\.\d+")
-"""What pandas takes for a month: 2019.5 for May of 2019."""
 
 
 def as_scalar(value: Any) -> Any:
@@ -183,14 +180,15 @@ def _moments(column: pd.Series[Any], zone: str, source: str, error: type[Excepti
             moments = column
             bare = np.full(len(column), not isinstance(column.dtype, pd.DatetimeTZDtype))
         else:
-            values = [None if pd.isna(v) else _whole(v) for v in column]
-            texts = pd.Series(values, index=column.index, name=column.name, dtype=object)
-            odd = [text for text in texts if DECIMAL.fullmatch(str(text))]
-            if odd:
-                raise ValueError(f"{odd[0]} is a number, and only whole years are times")
+            texts = column.astype(object).where(column.notna(), None).map(_whole, na_action="ignore")
+            odd = texts[pd.to_numeric(texts, errors="coerce") % 1 > 0]  # pandas takes 2019.5 for May of 2019
+            if len(odd):
+                raise ValueError(f"{odd.iloc[0]} is a number, and only whole years are times")
             moments = pd.to_datetime(texts, format="ISO8601", utc=bool(zone))
             if not types.is_datetime64_any_dtype(moments.dtype):
                 raise ValueError("times of several zones")
+            if not zone:
+                return moments
             bare = np.array([text is not None and pd.Timestamp(text).tzinfo is None for text in texts])
     except (ValueError, TypeError, OverflowError) as reason:
         raise error(
