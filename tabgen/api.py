@@ -28,7 +28,7 @@ from tabgen.generator import FitContext, Generator
 from tabgen.host.elsewhere import make_where_it_runs
 from tabgen.judge.copies import copied_values, warnings_of
 from tabgen.models import DEFAULT_MODEL
-from tabgen.outputs import TABLE, check_file
+from tabgen.outputs import TABLE, check_file, check_folder
 from tabgen.plain import with_times
 from tabgen.plugins import PluginChoice, find_model, get_plugins, refuse_live
 from tabgen.progress import make_watcher
@@ -98,6 +98,7 @@ def compare(
     TableWarning
         If ``data`` has a column that names rows or tells the target alone, or a class with fewer rows than folds.
     """
+    check_folder(Path(output))
     for method in methods or ():
         refuse_live(method)
     choice = plugins or PluginChoice()

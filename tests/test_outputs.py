@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+import tabgen
+from tabgen.cli import app
 from tabgen.errors import DataError
 from tabgen.outputs import TABLE, check_file, check_folder
 
@@ -45,3 +48,28 @@ def test_a_folder_is_made_where_no_file_is_in_its_way(tmp_path: Path, monkeypatc
     for taken in (tmp_path / "file", Path("file/a/b")):
         with pytest.raises(DataError, match="file is no folder; name another"):
             check_folder(taken)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "run --suite quick --methods real",
+        "plan --suite quick --methods real",
+        "slurm --preset quick --shards 2",
+        "pretrain --steps 1",
+        "recover run",
+        "leaderboard merge run",
+        "leaderboard build run",
+    ],
+)
+def test_every_command_that_writes_a_folder_refuses_a_file(tmp_path: Path, command: str) -> None:
+    path = tmp_path / "file"
+    path.touch()
+    with pytest.raises(DataError, match=r"file is (no folder|a file); name a"):
+        CliRunner().invoke(app, [*command.split(), "-o", str(path)], catch_exceptions=False)
+
+
+def test_compare_refuses_a_file_before_any_cell_runs(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match="is no folder; name another"):
+        tabgen.compare(methods=["real"], output=tmp_path / "file")

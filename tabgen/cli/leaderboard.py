@@ -142,7 +142,9 @@ def merge(
     """Merge runs, and bundles that pass `check`, into one store. Exit code 1: rows that contradict each other."""
     from tabgen.cli.listings import load
     from tabgen.leaderboard.merge import merge
+    from tabgen.outputs import check_folder
 
+    check_folder(output)
     merged = merge(sources, output, load(context))
     for conflict in merged.conflicts:
         typer.echo(f"conflict: {conflict}")

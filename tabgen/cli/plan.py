@@ -56,8 +56,10 @@ def plan(
     from tabgen.errors import ExperimentError
     from tabgen.experiment import plan as plan_cells
     from tabgen.freeze import make_freeze
+    from tabgen.outputs import check_folder
     from tabgen.spec import make_spec
 
+    check_folder(output)
     plugins = load(context)
     given = given_fields(
         context,

@@ -71,11 +71,13 @@ def pretrain(
 
     from tabgen.models.levels import MANY
     from tabgen.models.tab2d import Tab2DConfig
+    from tabgen.outputs import check_folder
     from tabgen.pretrain.config import PretrainConfig
     from tabgen.pretrain.gap import read_gaps, weights
     from tabgen.pretrain.tasks import Curriculum, parse_priors
     from tabgen.pretrain.train import pretrain as train
 
+    check_folder(output)
     if (gaps is None) != (target_gap is None):
         raise TabgenError("--gaps FILE and --target-gap TEMPERATURE go together; `tabgen gap -o FILE` writes the file.")
     emphasis = weights(read_gaps(gaps), target_gap) if gaps is not None and target_gap is not None else {}

@@ -18,9 +18,11 @@ def recover(
     `tabgen run ... -o NEW` then computes what was lost, and nothing else.
     """
     from tabgen.outcome import Outcome
+    from tabgen.outputs import check_folder
     from tabgen.store import FILE, Store
     from tabgen.store import recover as read
 
+    check_folder(output)
     if (output / FILE).exists():
         raise StoreError(f"{output} holds a run already; name a new folder.")
     outcomes, unreadable = read(folder)

@@ -99,10 +99,12 @@ def run(
 
     from tabgen.cli.listings import load
     from tabgen.outcome import RETRYABLE
+    from tabgen.outputs import check_folder
     from tabgen.runner import run_experiment
     from tabgen.schedule import parse_shard, planned_cells
     from tabgen.spec import make_spec
 
+    check_folder(output)
     plugins = load(context)
     part = parse_shard(shard) if shard else None
     again = split_words(retry)

@@ -45,8 +45,10 @@ def slurm(
     from tabgen.cli.flags import read_values
     from tabgen.cli.listings import load
     from tabgen.experiment import plan
+    from tabgen.outputs import check_folder
     from tabgen.spec import make_spec
 
+    check_folder(output)
     if not (experiment_file or preset):
         raise ExperimentError("name an experiment file, or a --preset.")
     for text in (time, *sbatch, *setup):
