@@ -28,7 +28,7 @@ def predict(
     from tabgen.outputs import TABLE, check_file
     from tabgen.reader import ReadOptions, read_frame
 
-    check_file(output, TABLE, [data])
+    check_file(output, TABLE, [data, *folder.glob("*")])
     classifier = GeneratorAugmentedClassifier.load(folder)
     schema = classifier.schema_
     of_texts = [c.name for c in schema.columns if c.kind == "text" or any(isinstance(v, str) for v in c.levels)]

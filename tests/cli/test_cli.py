@@ -443,6 +443,7 @@ def test_a_classifier_is_fitted_saved_and_predicts_from_files(tmp_path: Path) ->
     for source, output, said in (
         ("none.parquet", "out.csv", r"0 sample\(s\)"),
         ("new.csv", "new.csv", "new.csv, which is read or written too"),
+        ("new.csv", "it/real.parquet", "real.parquet, which is read or written too"),
         ("new.csv", "no/out.csv", "there is no folder"),
         ("new.csv", "folder.csv", "it is a folder"),
     ):
