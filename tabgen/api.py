@@ -110,6 +110,8 @@ def compare(
     values |= fields
     if data is not None:
         values = {name: value for name, value in values.items() if name != "suite"}
+        if values.get("target") is not None:  # a frame's label may be a number; a file's are texts
+            values["target"] = str(values["target"])
         values["data"] = _as_file(data, values.get("target"), values.get("kinds"), Path(output))
     if suite is not None or not {"suite", "data"} & set(values):
         values["suite"] = str(suite or "quick")
