@@ -15,7 +15,8 @@ from pandas.api import types
 
 from tabgen.errors import InvalidOutput, TableError, TableWarning
 from tabgen.findings import near_numeric, quoted
-from tabgen.plain import EXACT, as_scalar, as_times, with_plain_type, zone_of
+from tabgen.jsonable import EXACT
+from tabgen.plain import as_scalar, as_times, with_plain_type, zone_of
 
 Kind = Literal["numeric", "integer", "categorical", "boolean", "datetime", "text"]
 Level = str | int | float | bool

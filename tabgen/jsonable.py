@@ -7,8 +7,8 @@ import json
 import math
 from typing import Any
 
-MOST_INTEGER = 2**53
-"""Beyond it JavaScript and float64 no longer tell integers apart."""
+EXACT = 2**53
+"""Whole numbers up to here are exact as float64: what JavaScript reads, and tables are hashed and encoded as."""
 MOST_NUMBER = 1e15
 """Of a measured number."""
 DEEPEST = 8
@@ -24,7 +24,7 @@ def excess_of(data: Any, depth: int = 1) -> str:
         At which ``data`` stands: a row's own objects and lists stand at 1.
     """
     if isinstance(data, int):
-        return "" if abs(data) < MOST_INTEGER else f"holds an integer of {_digits(data):,} digits; 15 are read"
+        return "" if abs(data) < EXACT else f"holds an integer of {_digits(data):,} digits; 15 are read"
     if not isinstance(data, dict | list):
         return ""
     if data and depth == DEEPEST:
@@ -35,6 +35,15 @@ def excess_of(data: Any, depth: int = 1) -> str:
 
 def _digits(number: int) -> int:
     return int(math.log10(abs(number))) + 1  # Python writes no integer of more than 4,300 digits
+
+
+def is_text(data: Any) -> bool:
+    """Whether every text in JSON data, keys included, can be written as UTF-8: halves of characters cannot."""
+    try:
+        json.dumps(data, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def inexact(value: Any) -> str:
@@ -48,9 +57,9 @@ def inexact(value: Any) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return "is no finite number"
     try:
-        text = json.dumps(value, allow_nan=False)
-        json.dumps(value, ensure_ascii=False).encode()  # halves of characters are no text
-        back = json.loads(text)
+        back = json.loads(json.dumps(value, allow_nan=False))
+        if not is_text(value):
+            return "is what JSON cannot hold"
     except (TypeError, ValueError, RecursionError):
         return "is what JSON cannot hold"
     if not _same(value, back):

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tabgen.errors import TableWarning
+from tabgen.jsonable import EXACT
 
 NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?|[+-]?([iI]nf|[iI]nfinity|INF)"
 """A number as a whole text. An exponent of five digits is part of an id (8e2569614270), not a power of ten."""
@@ -191,7 +192,7 @@ def _whole(values: pa.Array) -> pd.Series[Any]:
     if not values.null_count:
         return pd.Series(values.to_numpy())
     limits = pc.min_max(values).as_py()
-    if max(abs(limits["min"]), abs(limits["max"])) > 2**53:
+    if max(abs(limits["min"]), abs(limits["max"])) > EXACT:
         return values.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)  # type: ignore[no-any-return]
     return pd.Series(pc.cast(values, pa.float64()).to_numpy(zero_copy_only=False))
 

@@ -13,10 +13,8 @@ import pandas as pd
 from pandas.api import types
 
 from tabgen.errors import TableError, TableWarning
+from tabgen.jsonable import EXACT
 from tabgen.parsing import ISO_MOMENT
-
-EXACT = 2**53
-"""Whole numbers up to here are exact as float64, which is what tables are hashed and encoded as."""
 
 
 def as_scalar(value: Any) -> Any:

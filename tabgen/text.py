@@ -23,15 +23,6 @@ MOST_REASON, MOST_LOG, MOST_NOTES = 500, 2000, 16_000
 """Characters that are kept of a reason, of the end of a log, and of a generator's notes as JSON."""
 
 
-def is_text(data: Any) -> bool:
-    """Whether every text in JSON data, keys included, can be written as UTF-8: halves of characters cannot."""
-    try:
-        json.dumps(data, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def unseen(name: str) -> str:
     """The first character of a name that no screen shows, or that turns its text round; empty if there is none.
 

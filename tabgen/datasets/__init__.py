@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tabgen.errors import DataError
+from tabgen.jsonable import is_text
 from tabgen.marker import hookimpl
-from tabgen.text import clean, is_text, unseen
+from tabgen.text import clean, unseen
 from tabgen.unpack import MOST_DESCRIPTION, check_size, sha256_of
 
 if TYPE_CHECKING:

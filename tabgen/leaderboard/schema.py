@@ -12,8 +12,9 @@ from typing import Annotated, Any, Literal, NoReturn, Self, get_type_hints
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 
 from tabgen.errors import DataError
+from tabgen.jsonable import is_text
 from tabgen.outcome import Cell, Result
-from tabgen.text import clean, is_text
+from tabgen.text import clean
 
 SCHEMA_VERSION = 1
 """Raised whenever a column changes its meaning or goes; new columns leave it as it is."""
