@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from tabgen.adequacy import untrained
@@ -37,6 +38,7 @@ MEASURED = ("zero_shot", *(arm.stage for arm in ARMS.values()))
 PARTS = ("n_train", "n_validation", "n_test")
 """Rows of each part, which follow from the split as its hash does."""
 WORTH = re.compile("worth_(?P<stage>[a-z_]+)_rows")
+BY_SEED = "by_seed_"
 ADEQUACY = ("adequacy_tstr", "adequacy_real", "adequacy_within", "adequacy_within_real")
 STAGES = tuple(f"{stage}_{part}_" for stage in MEASURED for part in ("validation", "test"))
 SLACK = 1e-9
@@ -113,7 +115,7 @@ def _check_row(row: Row, metrics: Registry[Metric]) -> Iterator[Finding]:
     if message := _misnamed(row):
         yield Finding("method", f"{name}: {message}")
     scores = scores_of(row)
-    yield from _check_bounds(row, name, metrics)
+    yield from beyond_bounds(row, metrics)
     yield from _check_scores(row, scores, name)
     for message in unfounded(row):
         yield Finding("unfounded", f"{name}: {message}")
@@ -205,8 +207,9 @@ def _cannot_be_ranked(rows: list[Row], plugins: Plugins) -> Iterator[Finding]:
         yield Finding("board", f"these rows make no board: {error}")
 
 
-def _check_bounds(row: Row, name: str, metrics: Registry[Metric]) -> Iterator[Finding]:
+def beyond_bounds(row: Row, metrics: Registry[Metric]) -> Iterator[Finding]:
     """Numbers that cannot be, however the cell ended: beyond the bounds of their metric or of what they measure."""
+    name = name_of(row)
     for column, value in row.items():
         if not isinstance(value, int | float) or isinstance(value, bool) or (family := family_of(column)) is None:
             continue
@@ -220,7 +223,7 @@ def _check_bounds(row: Row, name: str, metrics: Registry[Metric]) -> Iterator[Fi
 
 
 def unfounded(row: Row) -> Iterator[str]:
-    """What the row says of worth and adequacy that does not follow from the measurements beside it."""
+    """What the row says of worth, adequacy and means that does not follow from the measurements beside it."""
     for match in filter(None, map(WORTH.fullmatch, row)):
         yield from _unfounded_worth(row, match["stage"])
     said = row.get("adequacy_untrained")
@@ -228,6 +231,16 @@ def unfounded(row: Row) -> Iterator[str]:
         scores = {n: math.nan if row.get(n) is None else float(row[n]) for n in ADEQUACY}
         if bool(said) != untrained(scores):
             yield f"adequacy_untrained = {said:g}, and the other measures of adequacy say {not said:d}"
+    yield from _unfounded_means(row)
+
+
+def _unfounded_means(row: Row) -> Iterator[str]:
+    """Scores that are not the mean of those of the tuning seeds; of an undefined one no score is due."""
+    for column in [name for name in row if name.startswith(BY_SEED) and row[name] is not None]:
+        name, values = column.removeprefix(BY_SEED), [math.nan if value is None else value for value in row[column]]
+        said, due = row.get(name), float(np.mean(values)) if values else math.nan
+        if _is_score(name) and not np.isclose(math.nan if said is None else said, due, 0, SLACK, equal_nan=True):
+            yield f"{name} = {said}, the mean of {column} is {due:g}"
 
 
 def _unfounded_worth(row: Row, stage: str) -> Iterator[str]:

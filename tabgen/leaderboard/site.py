@@ -21,6 +21,7 @@ from tabgen.errors import DataError
 from tabgen.generator import BASELINES
 from tabgen.leaderboard.boards import Board, constants, direction, embed, make_boards, payload, verdicts_of
 from tabgen.leaderboard.bundle import load_rows
+from tabgen.leaderboard.check import beyond_bounds
 from tabgen.leaderboard.downloads import write_downloads
 from tabgen.leaderboard.manifest import check_folder, put_in_place
 from tabgen.leaderboard.overview import COLUMNS, KINDS, against_real, facts, headline, kind_of, reach_of
@@ -90,6 +91,8 @@ def build_site(
         rows = [row for row in rows if (row["sha256"], row["target"]) in declared]
         if not rows:
             raise DataError(f"no row here is of a table of the suite '{suite.name}'.")
+    if beyond := next((told for row in rows for told in beyond_bounds(row, plugins.metrics)), None):
+        raise DataError(f"{beyond.message}; `tabgen leaderboard check` finds all that cannot be.")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as made:

@@ -518,6 +518,8 @@ def test_worth_and_adequacy_that_follow_from_what_is_measured_pass(built_in: Plu
         (set_to(curve_worth_score=[0.7, 0.6, 0.8]), "unfounded"),
         (set_to(curve_worth_score=[None, 0.7, 0.8]), "unfounded"),
         (set_to(curve_worth_rows=[10, 100, 2000]), "unfounded"),
+        (set_to(by_seed_tuned_test_roc_auc=[0.1, 0.2]), "unfounded"),
+        (set_to(by_seed_tuned_test_roc_auc=[0.8, None]), "unfounded"),
         (set_to(status="error", reason="ValueError: no", zero_shot_test_roc_auc=-50.0), "impossible"),
         (hidden_settings, "label"),
         (hidden_ratio, "label"),
@@ -554,6 +556,13 @@ def test_what_cannot_be_is_found(spoil: Callable[[list[Row]], None], kind: str, 
     rows = make_rows()
     spoil(rows)
     assert kind in kinds(rows, built_in)
+
+
+def test_scores_that_are_the_mean_of_their_seeds_pass(built_in: Plugins) -> None:
+    rows = make_rows()
+    rows[2]["by_seed_tuned_test_roc_auc"] = [rows[2]["tuned_test_roc_auc"] + step for step in (-0.01, 0.01)]
+    rows[2] |= {"by_seed_tuned_test_log_loss": None, "by_seed_best_step": [0, 3]}
+    assert check_rows(rows, built_in) == []
 
 
 def test_a_bundle_without_baselines_or_of_an_unknown_suite_gets_a_notice_not_a_problem(built_in: Plugins) -> None:

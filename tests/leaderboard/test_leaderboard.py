@@ -121,6 +121,14 @@ def everything(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
+def test_rows_with_a_number_that_cannot_be_make_no_site(built_in: Plugins, tmp_path: Path) -> None:
+    rows = make_rows()
+    rows[2] |= WORTH | {"n_train": 0}
+    with pytest.raises(DataError, match=r"n_train = 0, possible are 1 to inf; `tabgen leaderboard check` finds all"):
+        build_site([store_rows(rows, tmp_path / "run")], tmp_path / "site", built_in)
+    assert not (tmp_path / "site").exists()
+
+
 def test_of_a_site_its_own_files_are_replaced_and_nothing_else_is_touched(built_in: Plugins, tmp_path: Path) -> None:
     site = tmp_path / "site"
     build_site([store_rows(make_rows(datasets=3), tmp_path / "three")], site, built_in)
