@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
+from tabgen.clock import PHASES
 from tabgen.engines import EngineSettings
 from tabgen.engines.servers import Server, Servers
 from tabgen.errors import ExperimentError, TabgenError
@@ -343,8 +344,10 @@ def _finish(state: Running) -> Result:
         result = Result.from_dict({"status": status, "reason": f"{reason} (in phase '{phase}')"})
     elif result.status == "crashed" and state.host_exit is not None:  # the evaluator is well, its host is not
         result = replace(result, reason=f"{_death(state.host_exit, None)[1]} (in phase '{phase}')")
-    wall = round(time.monotonic() - state.began, 4)
-    total = round(wall + float(result.measured.get("spared_seconds") or 0.0), 4)
+    spared = float(result.measured.get("spared_seconds") or 0.0)
+    inside = sum(float(result.measured.get(f"seconds_{phase}") or 0.0) for phase in PHASES) - spared
+    wall = round(max(time.monotonic() - state.began, inside), 4)  # while this process was stopped, the cell may go on
+    total = round(wall + spared, 4)
     log = _cut_log(state.log) if result.status != "ok" else _cut_log(state.log) and b""
     return replace(
         result,

@@ -296,7 +296,8 @@ def _check_times(row: Row, name: str) -> Iterator[Finding]:
     times.pop("seconds_wall", None)  # the total, less what the cache spared
     total = times.pop("seconds_total", None)
     if total is not None and sum(times.values()) > total + CLOCK_SECONDS:
-        yield Finding("times", f"{name}: its phases took {sum(times.values()):.1f} s, the whole cell {total:.1f} s")
+        said = f"its phases took {sum(times.values()):.1f} s, the whole cell {total:.1f} s"
+        yield Finding("times", f"{name}: {said}, as tabgen once wrote where a run was stopped for a while", False)
     if row["status"] == "ok" and (total is None or total <= 0):
         yield Finding("times", f"{name}: is ok and took no time")
 

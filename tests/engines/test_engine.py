@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -19,7 +20,7 @@ from paths import FIXTURE, SUPPORT
 from tabgen.cache import CacheSettings
 from tabgen.datasets import Dataset, Suite
 from tabgen.engines import EngineSettings
-from tabgen.engines.local import LOG_LIMIT, LocalEngine, Running, _enforce_limits, next_cell
+from tabgen.engines.local import LOG_LIMIT, LocalEngine, Running, _enforce_limits, _finish, next_cell
 from tabgen.errors import TabgenError
 from tabgen.experiment import Experiment, Limits, parse_methods, plan
 from tabgen.outcome import Cell
@@ -141,6 +142,17 @@ def test_a_log_keeps_its_last_megabyte(results: dict[str, dict[str, Any]], cells
     endless = folder / f"{cells['prints-without-end'].key[:16]}.log"
     assert not endless.exists() or endless.stat().st_size <= LOG_LIMIT  # gone, if it was emptied just before its end
     assert not (folder / f"{cells['bootstrap'].key[:16]}.log").exists()  # it said nothing
+
+
+def test_a_cell_that_went_on_while_the_engine_was_stopped_took_no_less_than_its_phases(
+    cells: dict[str, Cell], tmp_path: Path
+) -> None:
+    measured = {"seconds_fit": 50.0, "seconds_zero_shot": 9.0, "spared_seconds": 9.0}
+    report = BytesIO(json.dumps({"result": {"status": "ok"} | measured}).encode())
+    began_after_the_pause = time.monotonic() - 1
+    state = Running(cells["bootstrap"], tmp_path / "log", None, began_after_the_pause, report, exit=0)
+    found = _finish(state).measured
+    assert (found["seconds_wall"], found["seconds_total"]) == (50.0, 59.0)
 
 
 def test_a_log_that_grows_is_emptied_before_it_fills_the_disk(cells: dict[str, Cell], tmp_path: Path) -> None:

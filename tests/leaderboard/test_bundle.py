@@ -540,7 +540,6 @@ def test_worth_and_adequacy_that_follow_from_what_is_measured_pass(built_in: Plu
         (worse_baseline, "baseline"),
         (tuned_zero_shot, "zero-shot"),
         (no_time, "times"),
-        (long_phase, "times"),
         (other_split, "split"),
         (copied, "copied"),
         (failed_with_score, "scores"),
@@ -556,6 +555,12 @@ def test_what_cannot_be_is_found(spoil: Callable[[list[Row]], None], kind: str, 
     rows = make_rows()
     spoil(rows)
     assert kind in kinds(rows, built_in)
+
+
+def test_a_phase_longer_than_the_whole_gets_a_notice_since_a_run_that_was_stopped_wrote_it(built_in: Plugins) -> None:
+    rows = make_rows()
+    long_phase(rows)
+    assert [(finding.kind, finding.problem) for finding in check_rows(rows, built_in)] == [("times", False)]
 
 
 def test_scores_that_are_the_mean_of_their_seeds_pass(built_in: Plugins) -> None:
