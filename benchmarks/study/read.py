@@ -246,7 +246,8 @@ def mixing() -> dict[str, str]:
 def few_rows() -> dict[str, str]:
     """Question 4: what the rows are worth in each regime; the contrasts of all regimes in an arm are one family."""
     outcomes, (_, pairs, region) = read("few-rows"), contrasts_of("few-rows")
-    parts = dict(list(outcomes.groupby("max_train_rows")))
+    caps = sorted(map(int, outcomes["max_train_rows"].unique()))
+    parts = {rows: outcomes[outcomes["max_train_rows"] == rows] for rows in caps}
     generators = [pair.partition("/")[0] for pair in pairs]
     in_place = {rows: ranked(part, "context", region) for rows, part in parts.items()}
     beside = {rows: ranked(part, "augmented", region) for rows, part in parts.items()}
@@ -266,7 +267,7 @@ def few_rows() -> dict[str, str]:
     }
 
 
-def by_regime(rankings: dict[Any, Ranking], names: list[str], other: str, region: float) -> str:
+def by_regime(rankings: dict[int, Ranking], names: list[str], other: str, region: float) -> str:
     """One row a contrast, one column a regime; Holm over all of them."""
     named = [(rows, (name, other)) for rows in rankings for name in names]
     found = family([(rankings[rows].gains, pair) for rows, pair in named], region=region)
@@ -281,7 +282,7 @@ def by_regime(rankings: dict[Any, Ranking], names: list[str], other: str, region
     return f"{shown}\n\n{tables} tables."
 
 
-def withheld(found: list[Pair], rankings: dict[Any, Ranking]) -> list[Pair]:
+def withheld(found: list[Pair], rankings: dict[int, Ranking]) -> list[Pair]:
     """No verdict in any regime where the known bad controls of one are not below the real rows."""
     passed = all(ranking.controls is None or ranking.controls.passed for ranking in rankings.values())
     return found if passed else withhold(found)
