@@ -30,7 +30,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,17 @@ from tabgen.figures.curves import pretraining_curves
 from tabgen.models.checkpoints import load_directory
 from tabgen.plugins import PluginChoice, load_plugins
 from tabgen.pretrain.held_out import HeldOut
-from tabgen.pretrain.scaling import FEWEST_POINTS, Curve, Point, PowerLaw, checkpoints_of, curve_of, fit, in_words
+from tabgen.pretrain.scaling import (
+    FEWEST_POINTS,
+    Curve,
+    Point,
+    PowerLaw,
+    checkpoints_of,
+    config_of,
+    fit,
+    in_words,
+    points_of,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "scaling.md"
@@ -184,7 +194,13 @@ def measure(runs: Runs, seeds: list[int]) -> None:
         if not (folder / "model.safetensors").exists():
             continue
         if run not in curves:
-            curves[run] = curve_of(folder, unseen).to_dict() | {"law": None}
+            config = config_of(folder)
+            curves[run] = {
+                "priors": list(config["priors"]),
+                "distinct_tasks": config["distinct_tasks"],
+                "points": [asdict(point) for point in points_of(folder, unseen)],
+                "law": None,
+            }
             CURVES.write_text(json.dumps(_rounded(curves)) + "\n")
         checkpoints = [(run, folder)]
         if name == "all":

@@ -107,13 +107,24 @@ def _log(run: Path) -> list[dict[str, Any]]:
 
 def curve_of(run: Path, unseen: HeldOut, seed: int = 0) -> Curve:
     """Score every checkpoint of a run on the unseen tasks and fit its law."""
-    config = next(entry["config"] for entry in _log(run) if "config" in entry)
+    config, points = config_of(run), points_of(run, unseen)
+    law = fit(points, seed) if len(points) >= FEWEST_POINTS else None
+    return Curve(run.name, tuple(config["priors"]), int(config.get("distinct_tasks", 0)), tuple(points), law)
+
+
+def config_of(run: Path) -> dict[str, Any]:
+    """What a run was started with."""
+    config: dict[str, Any] = next(entry["config"] for entry in _log(run) if "config" in entry)
+    return config
+
+
+def points_of(run: Path, unseen: HeldOut) -> list[Point]:
+    """The losses of every checkpoint of a run on the unseen tasks."""
     points = []
     for tasks, folder in checkpoints_of(run):
         model = load_directory(folder).module
         points.append(Point(tasks, {name: task_losses(model, batch) for name, batch in unseen.batches.items()}))
-    law = fit(points, seed) if len(points) >= FEWEST_POINTS else None
-    return Curve(run.name, tuple(config["priors"]), int(config.get("distinct_tasks", 0)), tuple(points), law)
+    return points
 
 
 def fit(points: list[Point], seed: int = 0) -> PowerLaw:
