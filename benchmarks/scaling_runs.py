@@ -48,14 +48,13 @@ from tabgen.models.checkpoints import load_directory
 from tabgen.plugins import PluginChoice, load_plugins
 from tabgen.pretrain.held_out import HeldOut
 from tabgen.pretrain.scaling import (
-    FEWEST_POINTS,
     Curve,
     Point,
     PowerLaw,
     checkpoints_of,
     config_of,
-    fit,
     in_words,
+    law_of,
     points_of,
 )
 
@@ -243,7 +242,7 @@ def _mean_curve(name: str, entries: list[dict[str, Any]]) -> Curve:
             for family in of_seeds[0]["losses"]
         }
         points.append(Point(round(float(np.mean([point["tasks"] for point in of_seeds]))), losses))
-    law = PowerLaw(**first["law"]) if first["law"] else fit(points) if len(points) >= FEWEST_POINTS else None
+    law = PowerLaw(**first["law"]) if first["law"] else law_of(points)
     return Curve(name, tuple(first["priors"]), first["distinct_tasks"], tuple(points), law)
 
 

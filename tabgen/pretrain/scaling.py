@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from tabgen.pretrain.tasks import Batch
 Array = np.ndarray[Any, Any]
 FEWEST_POINTS = 4
 """Checkpoints that a power law of three numbers needs at least."""
+RISE = 1.01
 RESAMPLES = 200
 
 
@@ -108,8 +110,9 @@ def _log(run: Path) -> list[dict[str, Any]]:
 def curve_of(run: Path, unseen: HeldOut, seed: int = 0) -> Curve:
     """Score every checkpoint of a run on the unseen tasks and fit its law."""
     config, points = config_of(run), points_of(run, unseen)
-    law = fit(points, seed) if len(points) >= FEWEST_POINTS else None
-    return Curve(run.name, tuple(config["priors"]), int(config.get("distinct_tasks", 0)), tuple(points), law)
+    return Curve(
+        run.name, tuple(config["priors"]), int(config.get("distinct_tasks", 0)), tuple(points), law_of(points, seed)
+    )
 
 
 def config_of(run: Path) -> dict[str, Any]:
@@ -125,6 +128,16 @@ def points_of(run: Path, unseen: HeldOut) -> list[Point]:
         model = load_directory(folder).module
         points.append(Point(tasks, {name: task_losses(model, batch) for name, batch in unseen.batches.items()}))
     return points
+
+
+def rises(points: Sequence[Point]) -> bool:
+    """Whether the loss ends above its lowest by more than the hundredth part: tasks were learnt by heart."""
+    return points[-1].mean > RISE * min(point.mean for point in points)
+
+
+def law_of(points: list[Point], seed: int = 0) -> PowerLaw | None:
+    """The law of a run; None where its checkpoints are too few, or its loss rises again."""
+    return None if len(points) < FEWEST_POINTS or rises(points) else fit(points, seed)
 
 
 def fit(points: list[Point], seed: int = 0) -> PowerLaw:
@@ -149,7 +162,7 @@ def in_words(curve: Curve) -> str:
     line = f"{curve.name} ({', '.join(curve.priors)}; {seen}): {first.mean:.4f} after {first.tasks:,} tasks,"
     line += f" {last.mean:.4f} after {last.tasks:,}"
     if curve.law is None:
-        return f"{line}; too few checkpoints for a power law"
+        return f"{line}; {'it rises again, no' if rises(curve.points) else 'too few checkpoints for a'} power law"
     low, high = curve.law.exponent_interval
     off = np.abs(curve.law(np.array([point.tasks for point in curve.points])) - [point.mean for point in curve.points])
     return (

@@ -17,7 +17,7 @@ from tabgen.errors import TabgenError
 from tabgen.models.tab2d import Tab2D
 from tabgen.pretrain import scaling, train
 from tabgen.pretrain.held_out import HeldOut
-from tabgen.pretrain.scaling import Curve, Point, checkpoints_of, curve_of, fit, in_words, task_losses
+from tabgen.pretrain.scaling import Curve, Point, checkpoints_of, curve_of, fit, in_words, law_of, task_losses
 from tabgen.pretrain.tasks import make_batch
 from tabgen.pretrain.train import loss_of, pretrain
 
@@ -129,3 +129,11 @@ def test_a_curve_that_is_no_power_law_is_told_from_one_that_is(monkeypatch: pyte
 
     assert told([1.0 * 2**-place for place in range(6)]) < 0.005
     assert told([1.0, 1.0, 1.0, 1.0, 0.5, 0.4]) > 0.05
+
+
+def test_a_run_whose_loss_rises_again_has_no_law() -> None:
+    falling = [Point(1000 * 2**n, {"rules": [1.0 - 0.1 * n, 1.1 - 0.1 * n]}) for n in range(5)]
+    again = [*falling, Point(32_000, {"rules": [0.8, 0.9]})]
+    assert law_of(falling) is not None
+    assert law_of(again) is None
+    assert in_words(Curve("few", ("rules",), 500, tuple(again), None)).endswith("it rises again, no power law")
