@@ -9,7 +9,7 @@ from typing import Any
 
 from tabgen.errors import DataError
 from tabgen.leaderboard.bundle import load_rows
-from tabgen.leaderboard.check import SAME, KnownCells, check_rows, contradictions, name_of, scores_of
+from tabgen.leaderboard.check import KnownCells, check_rows, contradictions, name_of, same, scores_of
 from tabgen.outcome import RETRYABLE, Outcome
 from tabgen.plugins import Plugins
 from tabgen.store import Store
@@ -71,6 +71,6 @@ def _difference(first: dict[str, Any], second: dict[str, Any]) -> str | None:
         return f"ended as {first['status']} and as {second['status']}"
     one, other = scores_of(first), scores_of(second)
     for name in sorted(one.keys() | other.keys()):
-        if name not in one or name not in other or abs(one[name] - other[name]) > SAME:
+        if name not in one or name not in other or not same(name, one[name], other[name]):
             return f"{name} is {one.get(name)} and {other.get(name)}"
     return None
