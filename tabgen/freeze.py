@@ -229,7 +229,7 @@ def labels_of(
 
     The contrasts of all of them are one family. Where known bad controls are not below `real`, they are undecided.
     """
-    from tabgen.statistics import family, withhold
+    from tabgen.statistics import named_pairs
 
     if freeze is None:
         return [Label("exploratory", ["no analysis was frozen before (tabgen plan --freeze)"]) for _ in rankings]
@@ -240,13 +240,11 @@ def labels_of(
         for pair in freeze.contrasts
         if not why[place] and set(pair) <= set(ranking.pool.methods) and len(ranking.gains)
     ]
-    gains = [(rankings[place].gains, pair) for place, pair in named]
-    tested = dict(zip(named, family(gains, alpha=freeze.alpha, region=freeze.region), strict=True))
+    judged = named_pairs([(rankings[place], pair) for place, pair in named], alpha=freeze.alpha, region=freeze.region)
+    tested = dict(zip(named, judged, strict=True))
     labels = []
-    for place, ranking in enumerate(rankings):
+    for place in range(len(rankings)):
         found = [pair for (at, _), pair in tested.items() if at == place]
-        if ranking.controls is not None and not ranking.controls.passed:
-            found = withhold(found)
         absent = [pair for pair in freeze.contrasts if not why[place] and (place, pair) not in tested]
         status = "exploratory" if why[place] else "confirmatory"
         labels.append(Label(status, why[place], freeze.time, freeze.hash, found, absent))

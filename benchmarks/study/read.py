@@ -26,7 +26,16 @@ from tabgen.figures import gain_against_ratio, save
 from tabgen.figures.style import dots, method_styles, new_figure
 from tabgen.multiverse import multiverse, to_dict
 from tabgen.results import load_results, rank_pools
-from tabgen.statistics import Interval, Pair, Ranking, contrasts, dataset_means, family, normalised_scores, withhold
+from tabgen.statistics import (
+    Interval,
+    Pair,
+    Ranking,
+    contrasts,
+    dataset_means,
+    named_pairs,
+    normalised_scores,
+)
+from tabgen.statistics.records import WorthRecord
 from tabgen.statistics.saturation import lines_of, saturations
 
 ROOT = Path(__file__).parent.parent.parent
@@ -73,14 +82,18 @@ def ranked(outcomes: pd.DataFrame, arm: str, region: float) -> Ranking:
 def judged(ranking: Ranking, pairs: list[str], region: float) -> list[Pair]:
     """The registered contrasts, withheld where known bad controls are not below the real rows."""
     named = [(a, b) for a, _, b in (pair.partition("/") for pair in pairs)]
-    found = contrasts(ranking.gains, [pair for pair in named if set(pair) <= set(ranking.gains)], region=region)
-    return withhold(found) if ranking.controls is not None and not ranking.controls.passed else found
+    return named_pairs([(ranking, pair) for pair in named if set(pair) <= set(ranking.gains)], region=region)
 
 
 def about(value: float, interval: Interval | None, digits: int = 2) -> str:
     """A number with its interval, signed."""
     ends = "" if interval is None else f" ({interval.low:+.{digits}f} to {interval.high:+.{digits}f})"
     return f"{value:+.{digits}f}{ends}"
+
+
+def worth_of(worth: WorthRecord | None) -> str:
+    """The share of the real rows that rows are worth, with its interval; empty if it was not measured."""
+    return f"{worth.share:.0%} ({worth.interval.low:.0%} to {worth.interval.high:.0%})" if worth else ""
 
 
 def worth_table(outcomes: pd.DataFrame, ranking: Ranking, pairs: list[Pair]) -> str:
@@ -92,10 +105,8 @@ def worth_table(outcomes: pd.DataFrame, ranking: Ranking, pairs: list[Pair]) -> 
         name = record.method
         if name.startswith("corrupted") or record.median_gain is None:
             continue
-        worth = place = against = verdict = ""
-        if record.worth:
-            low, high = record.worth.interval
-            worth = f"{record.worth.share:.0%} ({low:.0%} to {high:.0%})"
+        place = against = verdict = ""
+        worth = worth_of(record.worth)
         if ranking.resolution and name in ranking.resolution.places:
             place = f"{ranking.resolution.places[name]:.0%}"
         if pair := verdicts.get(name):
@@ -256,10 +267,7 @@ def few_rows() -> dict[str, str]:
         for name in ("bootstrap", *generators)
     }
     heads = " | ".join(f"{rows} rows" for rows in parts)
-    shown = [
-        [name, *(f"{w.share:.0%} ({w.interval.low:.0%} to {w.interval.high:.0%})" if w else "–" for w in found)]
-        for name, found in worth.items()
-    ]
+    shown = [[name, *(worth_of(worth) or "–" for worth in found)] for name, found in worth.items()]
     return {
         "few-rows-worth": table(f"generator | {heads}", shown),
         "few-rows-context": by_regime(in_place, generators, "bootstrap", region),
@@ -269,23 +277,13 @@ def few_rows() -> dict[str, str]:
 
 def by_regime(rankings: dict[int, Ranking], names: list[str], other: str, region: float) -> str:
     """One row a contrast, one column a regime; Holm over all of them."""
-    named = [(rows, (name, other)) for rows in rankings for name in names]
-    found = family([(rankings[rows].gains, pair) for rows, pair in named], region=region)
-    told = dict(zip(named, withheld(found, rankings), strict=True))
-    lines = [
-        [f"{name} against {other}", *(f"{about(p.estimate, p.interval, 1)} {p.verdict}" for p in of_regimes)]
-        for name in names
-        if (of_regimes := [told[rows, (name, other)] for rows in rankings])
-    ]
+    named = [(name, rows) for name in names for rows in rankings]
+    found = named_pairs([(rankings[rows], (name, other)) for name, rows in named], region=region)
+    told = {key: f"{about(p.estimate, p.interval, 1)} {p.verdict}" for key, p in zip(named, found, strict=True)}
+    lines = [[f"{name} against {other}", *(told[name, rows] for rows in rankings)] for name in names]
     tables = ", ".join(str(len(ranking.gains)) for ranking in rankings.values())
     shown = table("contrast | " + " | ".join(f"{rows} rows" for rows in rankings), lines)
     return f"{shown}\n\n{tables} tables."
-
-
-def withheld(found: list[Pair], rankings: dict[int, Ranking]) -> list[Pair]:
-    """No verdict in any regime where the known bad controls of one are not below the real rows."""
-    passed = all(ranking.controls is None or ranking.controls.passed for ranking in rankings.values())
-    return found if passed else withhold(found)
 
 
 def more_rows() -> dict[str, str]:

@@ -62,7 +62,7 @@ from tabgen.statistics.significance import (
     signed_rank,
     smallest_attainable_p,
 )
-from tabgen.statistics.summary import summary
+from tabgen.statistics.summary import named_pairs, summary
 from tabgen.statistics.verdicts import (
     Comparison,
     Verdict,
@@ -118,6 +118,7 @@ __all__ = [
     "holm",
     "judge",
     "mean_ranks",
+    "named_pairs",
     "nemenyi",
     "nemenyi_groups",
     "nested_components",

@@ -15,7 +15,7 @@ from tabgen.metrics import higher_is_better
 from tabgen.statistics.components import kept_start, variance_components
 from tabgen.statistics.controls import gate, judge_controls
 from tabgen.statistics.coverage import LEAST_COVERAGE
-from tabgen.statistics.pairs import compare_pairs, rank_sets, tie_bands, withhold
+from tabgen.statistics.pairs import Pair, compare_pairs, family, rank_sets, tie_bands, withhold
 from tabgen.statistics.ranks import Duels, bootstrap_intervals, dataset_ranks, duels, spreads
 from tabgen.statistics.records import MethodRecord, PairRecord, Pool, Ranking, Tests, WorthRecord
 from tabgen.statistics.ruler import read_ruler
@@ -362,3 +362,15 @@ def _pair_records(matrix: pd.DataFrame, counts: Duels) -> list[PairRecord]:
 def _values(series: pd.Series) -> dict[str, float]:
     """The numbers of a series by name, without NaN."""
     return {str(name): float(value) for name, value in series.items() if not np.isnan(value)}
+
+
+def named_pairs(
+    named: Sequence[tuple[Ranking, tuple[str, str]]], *, alpha: float = 0.05, region: float = 0.1
+) -> list[Pair]:
+    """Pairs that were named before the outcomes, each in a ranking: one family, in the order given.
+
+    Undecided where the ranking's known bad controls are not below `real`.
+    """
+    found = family([(ranking.gains, pair) for ranking, pair in named], alpha=alpha, region=region)
+    failed = [ranking.controls is not None and not ranking.controls.passed for ranking, _ in named]
+    return [withhold([pair])[0] if fails else pair for pair, fails in zip(found, failed, strict=True)]
