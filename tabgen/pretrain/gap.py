@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Callable, Collection, Iterable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +23,7 @@ from tabgen.errors import TabgenError
 from tabgen.models.base import FoundationModel
 from tabgen.pretrain.held_out import fitted_scores, mean_auc
 from tabgen.pretrain.tasks import LEAST_WEIGHT, Batch, Curriculum, batch_in, regions_of
-from tabgen.processes import die_with
+from tabgen.processes import new_workers
 
 Array = np.ndarray[Any, Any]
 SHAPES = Curriculum(grow_steps=1)
@@ -106,14 +103,13 @@ def _each(one: Callable[[str], Gap | None], regions: list[str], workers: int) ->
     if workers == 1:
         yield from map(one, regions)
         return
-    context = get_context("spawn")
-    with ProcessPoolExecutor(workers, context, initializer=_alone, initargs=(os.getpid(),)) as pool:
-        yield from pool.map(one, regions)
+    with new_workers(workers) as pool:
+        yield from pool.map(partial(_on_one_thread, one), regions)
 
 
-def _alone(parent: int) -> None:
-    die_with(parent)
+def _on_one_thread(one: Callable[[str], Gap | None], region: str) -> Gap | None:
     torch.set_num_threads(1)
+    return one(region)
 
 
 def _gap(region: str, model: FoundationModel, tasks: int, seed: int) -> Gap | None:

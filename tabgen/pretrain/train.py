@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from copy import deepcopy
 from dataclasses import asdict, replace
 from itertools import islice
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +26,7 @@ from tabgen.pretrain.growing import grown
 from tabgen.pretrain.held_out import HeldOut
 from tabgen.pretrain.state import load_state, save_state, write_checkpoint
 from tabgen.pretrain.tasks import Batch, batches_of, make_batch
-from tabgen.processes import die_with
+from tabgen.processes import new_workers
 
 
 def loss_of(model: nn.Module, batch: Batch) -> Tensor:
@@ -89,8 +87,7 @@ def batches(config: PretrainConfig, start: int, end: int, producers: int) -> Gen
     if producers == 0:
         yield from (_produce(config, number) for number in numbers)
         return
-    context = get_context("spawn")
-    with ProcessPoolExecutor(producers, context, initializer=die_with, initargs=(os.getpid(),)) as pool:
+    with new_workers(producers) as pool:
         ahead: deque[Future[Batch]] = deque()
         try:
             for number in numbers:
