@@ -30,7 +30,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -52,10 +52,9 @@ from tabgen.pretrain.scaling import (
     Point,
     PowerLaw,
     checkpoints_of,
-    config_of,
+    curve_of,
     in_words,
     law_of,
-    points_of,
 )
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -193,14 +192,9 @@ def measure(runs: Runs, seeds: list[int]) -> None:
         if not (folder / "model.safetensors").exists():
             continue
         if run not in curves:
-            config = config_of(folder)
-            curves[run] = {
-                "priors": list(config["priors"]),
-                "distinct_tasks": config["distinct_tasks"],
-                "points": [asdict(point) for point in points_of(folder, unseen)],
-                "law": None,
-            }
-            CURVES.write_text(json.dumps(_rounded(curves)) + "\n")
+            curve = json.dumps(curve_of(folder, unseen).to_dict() | {"law": None})  # the law is that of all seeds
+            curves[run] = json.loads(curve, parse_float=lambda number: round(float(number), 4))
+            CURVES.write_text(json.dumps(curves) + "\n")
         checkpoints = [(run, folder)]
         if name == "all":
             checkpoints += [
@@ -214,15 +208,6 @@ def measure(runs: Runs, seeds: list[int]) -> None:
 
 def _read(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text()) if path.exists() else {}
-
-
-def _rounded(value: Any) -> Any:
-    """Losses to the fourth digit."""
-    if isinstance(value, dict):
-        return {key: _rounded(one) for key, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_rounded(one) for one in value]
-    return round(value, 4) if isinstance(value, float) else value
 
 
 def mean_curves() -> dict[str, Curve]:
