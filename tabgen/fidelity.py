@@ -42,7 +42,8 @@ def fidelity(train: Table, holdout: Table | None, sample: Table, seed: int) -> d
         - ``column_shapes``, ``pair_trends``: SDMetrics' quality properties, 0 to 1, higher is closer.
         - ``detection_auc``: ROC-AUC of a random forest that tells real from synthetic, 3-fold cross-validated;
           0.5 cannot be told apart; below it, exact copies of training rows sit in the other folds.
-        - ``exact_copies``: share of sampled rows equal to a training row in every feature and the target.
+        - ``exact_copies``: share of sampled rows equal to a training row in every feature and the target, numbers as
+          float32.
         - ``copied_texts``: of columns of free text, the share of sampled texts that stand in a training row as well.
         - ``closer_to_train``: share of sampled rows whose closest real row is a training row rather than a hold-out
           row, with as many of each (SDMetrics' distance to closest record); well above 0.5 tells of memory.
@@ -51,9 +52,10 @@ def fidelity(train: Table, holdout: Table | None, sample: Table, seed: int) -> d
     rng = np.random.default_rng(seed)
     schema = sample.schema
     known = {"train": train, "holdout": holdout, "sample": sample}
-    tables = {name: _plain(_cap(table, rng), schema) for name, table in known.items() if table is not None}
-    copies = set(map(tuple, _plain(train, schema).astype(str).to_numpy()))
-    same = [tuple(row) in copies for row in tables["sample"].astype(str).to_numpy()]
+    capped = {name: _cap(table, rng) for name, table in known.items() if table is not None}
+    tables = {name: _plain(table, schema) for name, table in capped.items()}
+    compared = [*schema.names, schema.target]
+    same = np.isin(capped["sample"].row_hashes(compared), train.row_hashes(compared))
     shapes, trends = _quality(tables["train"], tables["sample"], schema)
     closer = {} if holdout is None else {"privacy_closer_to_train": _closer_to_train(tables, schema, rng)}
     return {

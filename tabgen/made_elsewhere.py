@@ -17,7 +17,6 @@ from tabgen.generator import FitContext, Generator, GeneratorInfo
 from tabgen.marker import hookimpl
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
     from tabgen.host.client import FitOrder, Spent
@@ -219,7 +218,7 @@ def refuse_unseen(sample: Table, train: Table, unseen: Table, source: str) -> No
     from scipy.stats import binom
 
     names = [name for name in train.schema.names if name in unseen.schema.names]
-    ours, seen, held_out = (_row_hashes(table, names) for table in (sample, train, unseen))
+    ours, seen, held_out = (table.row_hashes(names) for table in (sample, train, unseen))
     foreign = np.flatnonzero(np.isin(ours, np.setdiff1d(held_out, seen)))
     values, counts = np.unique(seen, return_counts=True)
     repeated = int(np.isin(values[counts == 1], held_out).sum())  # a fresh row would, and be as new to the others
@@ -232,22 +231,6 @@ def refuse_unseen(sample: Table, train: Table, unseen: Table, source: str) -> No
             f" training rows (the first: row {foreign[0]}, {first[:120]}); at most {allowed} can be chance. Make it"
             " from the exported training rows alone; a row that is there by chance, leave out."
         )
-
-
-def _row_hashes(table: Table, names: list[str]) -> np.ndarray[Any, Any]:
-    """One number for each row, by its features, whatever the levels of the schema are."""
-    import numpy as np
-    import pandas as pd
-
-    plain = {}
-    for number, name in enumerate(names):
-        values, column = table.frame[name], table.schema[name]
-        if column.is_number:
-            plain[number] = values.to_numpy(dtype=np.float64).astype(np.float32) + np.float32(0.0)  # -0.0 equals 0.0
-        else:
-            plain[number] = values.astype(object).where(values.notna(), "").map(str).to_numpy(dtype=object)
-    hashes: np.ndarray[Any, Any] = pd.util.hash_pandas_object(pd.DataFrame(plain), index=False).to_numpy()
-    return hashes
 
 
 @hookimpl

@@ -155,6 +155,11 @@ class Table:
         if target not in frame.columns:
             near = next((f"; is it {c!r}?" for c in frame.columns if c.strip() == target.strip()), "")
             raise TableError(f"{name} has no column '{target}' to predict; it has: {', '.join(frame.columns)}{near}.")
+        if kinds.get(target, "categorical") != "categorical":
+            raise TableError(
+                f"{name}: the target '{target}' cannot be {kinds[target]}: its values are classes, whatever they are."
+                " Leave its kind out."
+            )
         frame = _without_missing_target(frame, target, name)
         frame, kinds, own_splits = _without_splits(frame, target, kinds, name)
         if frame.shape[1] == 1:
@@ -204,6 +209,23 @@ class Table:
         hashes = pd.util.hash_pandas_object(features, index=False).to_numpy()
         found: np.ndarray[Any, Any] = np.unique(hashes, return_inverse=True)[1].astype(np.int64)
         return found
+
+    def row_hashes(self, names: Sequence[str]) -> np.ndarray[Any, np.dtype[np.uint64]]:
+        """One number for each row by these columns, whatever the levels and number types of the table: (rows,).
+
+        Numbers are told apart as float32, so that rounding hides no copy.
+        """
+        plain: dict[int, Any] = {}
+        for number, name in enumerate(names):
+            values = self.frame[name]
+            if name != self.schema.target and self.schema[name].is_number:
+                plain[number] = values.to_numpy(dtype=np.float64).astype(np.float32) + np.float32(
+                    0.0
+                )  # -0.0 equals 0.0
+            else:
+                plain[number] = values.astype(object).where(values.notna(), "").map(str).to_numpy(dtype=object)
+        hashes: np.ndarray[Any, Any] = pd.util.hash_pandas_object(pd.DataFrame(plain), index=False).to_numpy()
+        return hashes
 
     @property
     def local_frame(self) -> pd.DataFrame:

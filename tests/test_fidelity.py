@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from tabgen import FitContext
@@ -36,6 +37,15 @@ def test_copies_are_found_and_cannot_be_told_from_the_real(parts: tuple[Table, T
     assert result["privacy_closer_to_train"] > 0.7
     assert result["fidelity_detection_auc"] < 0.55
     assert result["fidelity_pair_trends"] > 0.85
+
+
+def test_copies_are_found_whatever_type_holds_the_numbers() -> None:
+    train = Table.from_frame(
+        pd.DataFrame({"k": [*range(1, 40), None], "x": [i + 0.1 for i in range(40)], "y": ["a", "b"] * 20}), "y"
+    )
+    copies = train.take(range(20))
+    whole = copies.frame.assign(k=copies.frame["k"].astype("int64"), x=copies.frame["x"] * (1 + 1e-15))
+    assert fidelity(train, None, Table(whole, train.schema), 0)["privacy_exact_copies"] == 1.0
 
 
 def test_lost_dependence_shows_in_pairs_and_detection_but_not_in_shapes(parts: tuple[Table, Table]) -> None:
