@@ -81,6 +81,9 @@ class GeneratorAugmentedClassifier(ClassifierMixin, BaseEstimator):  # type: ign
         could be held out, of which a :class:`tabgen.errors.TableWarning` tells.
     failures_ : dict
         Why a generator of "auto" has no scores, by its name.
+    reading_ : dict
+        How the file of the rows was read, as :class:`tabgen.reader.ReadOptions` has it; `tabgen fit` sets it, and
+        `tabgen predict` reads new rows in the same way.
 
     Examples
     --------
@@ -161,6 +164,7 @@ class GeneratorAugmentedClassifier(ClassifierMixin, BaseEstimator):  # type: ign
             bench = Bench(lambda: info.load("cpu"), registry, RECIPES[RECIPE], float(self.ratio), seed)
             chosen, steps = self._choose(bench, candidates, table, seed)
             self._predictor = bench.zero_shot(table) if chosen is None else bench.finish(chosen, table, steps)
+        self.reading_: dict[str, Any] = {}
         self.generator_ = None if chosen is None else chosen.method.label
         self.arm_ = ZERO_SHOT if chosen is None else chosen.arm
         return self
@@ -234,6 +238,7 @@ class GeneratorAugmentedClassifier(ClassifierMixin, BaseEstimator):  # type: ign
             synthetic=None if synthetic is None else synthetic.schema.to_dict(),
             checkpoint=model.checkpoint_hash,
             texts="sentences" if model.texts is SentenceParts else "n-grams",
+            reading=self.reading_,
         )
         folder.mkdir(parents=True, exist_ok=True)
         (folder / SYNTHETIC).unlink(missing_ok=True)
@@ -275,6 +280,7 @@ class GeneratorAugmentedClassifier(ClassifierMixin, BaseEstimator):  # type: ign
             made.feature_names_in_ = np.array(saved.columns, dtype=object)
         made.generator_, made.arm_ = saved.generator_kept, saved.arm_kept
         made.validation_scores_, made.failures_ = saved.validation_scores, saved.failures
+        made.reading_ = saved.reading
         return made
 
     @property
@@ -408,6 +414,7 @@ class _Saved(BaseModel):
     synthetic: dict[str, Any] | None
     checkpoint: str
     texts: Literal["n-grams", "sentences"]
+    reading: dict[str, Any] = {}
 
 
 def _type_of_classes(text: str) -> np.dtype[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -58,6 +58,7 @@ class _File:
     source: str
     style: TextStyle
     said: dict[str, list[str]]
+    day_orders: set[bool] = field(default_factory=set)
 
     def say(self, what: str, column: str) -> None:
         self.said.setdefault(what, []).append(column)
@@ -74,8 +75,10 @@ def parse_columns(
     style: TextStyle,
     as_text: frozenset[str],
     source: str,
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, TextStyle]:
     """The columns of a text file as numbers, truth values, dates or text, each by all of its values.
+
+    With them the style that they were read in: what was found out of it as well.
 
     Parameters
     ----------
@@ -95,7 +98,10 @@ def parse_columns(
     for name, column in columns.items():
         data[name] = _text(column) if name in as_text else _parse(column, name, decimal, file)
     file.warn()
-    return pd.DataFrame(data)
+    day_first = style.day_first
+    if day_first is None and len(file.day_orders) == 1:
+        (day_first,) = file.day_orders
+    return pd.DataFrame(data), replace(style, decimal=decimal, day_first=day_first)
 
 
 def _without(column: pa.Array, words: frozenset[str]) -> pa.Array:
@@ -341,6 +347,7 @@ def _local_dates(column: pa.Array, levels: pa.Array, sign: str, name: str, file:
     texts = [None if text is None else iso[text] for text in column.to_pylist()]
     times = _timestamps(pa.array(texts, pa.string()), name, file)
     if found_out and times is not None:
+        file.day_orders.add(day_first)
         order = "day, month, year" if day_first else "month, day, year"
         file.say(f"dates were read as {order}; if that is wrong, write them as 2020-12-31.", name)
     return times

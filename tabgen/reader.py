@@ -12,7 +12,7 @@ import io
 import re
 import warnings
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +111,16 @@ class ReadOptions:
 def read_frame(
     path: Path, options: ReadOptions | None = None, text: Collection[str] = (), categories: Collection[str] = ()
 ) -> pd.DataFrame:
-    """A table's file as a DataFrame; its ending says what it is, and compression (gz, bz2, xz, zst, zip) is seen.
+    """A table's file as a DataFrame: see :func:`read_file`."""
+    return read_file(path, options, text, categories)[0]
+
+
+def read_file(
+    path: Path, options: ReadOptions | None = None, text: Collection[str] = (), categories: Collection[str] = ()
+) -> tuple[pd.DataFrame, ReadOptions]:
+    """A table's file as a DataFrame, and how it was read.
+
+    The file's ending says what it is, and compression (gz, bz2, xz, zst, zip) is seen.
 
     Of a text file, types are decided on whole columns: numbers, True and False, dates, or else text. A field is
     missing where it is empty and not quoted; in columns of numbers also where it says NA or the like. Whatever was
@@ -152,11 +161,16 @@ def read_frame(
                 f" {'it' if len(useless) == 1 else 'them'} out, or save the table as CSV."
             )
         frame = _read_excel(path) if ending in EXCEL_ENDINGS else _read_arrow(path, ending)
-        return _without_words(frame, options.missing)
+        return _without_words(frame, options.missing), options
     except (DataError, TableWarning):  # a warning, where somebody made them errors
         raise
     except Exception as error:  # parsers raise dozens of types for a broken file
         raise DataError(f"{path} could not be read: {type(error).__name__}: {str(error).rstrip('.')}.") from error
+
+
+def is_text_file(path: Path) -> bool:
+    """Whether a table's file is one of text, by its ending: what :class:`ReadOptions` says most about."""
+    return _ending(path) in TEXT_ENDINGS
 
 
 def _ending(path: Path) -> str:
@@ -238,7 +252,7 @@ def _read_excel(path: Path) -> pd.DataFrame:
 
 def _read_text(
     path: Path, ending: str, options: ReadOptions, as_text: frozenset[str], categories: frozenset[str]
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, ReadOptions]:
     content = _decoded(_content(path), options, path)
     if not content or content.isspace():
         raise DataError(f"{path} is empty.")
@@ -260,10 +274,10 @@ def _read_text(
     if any(re.fullmatch(r"[+-]?\d*\.\d+", names[i].strip()) for i in keep):
         _say(f"{path.name}: the first line names columns such as numbers; if it is data, write a line of names above.")
     style = TextStyle(options.decimal, frozenset(options.missing), options.day_first, delimiter)
-    frame = parse_columns({names[i]: arrow[i] for i in keep}, style, as_text | categories, path.name)
+    frame, found = parse_columns({names[i]: arrow[i] for i in keep}, style, as_text | categories, path.name)
     for name in categories.intersection(frame):
         frame[name] = levels_as_written(frame[name])
-    return frame
+    return frame, replace(options, decimal=found.decimal, day_first=found.day_first)
 
 
 def _content(path: Path) -> bytes:

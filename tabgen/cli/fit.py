@@ -36,10 +36,13 @@ def fit(
 
     check_folder(output)
     reading = tables.reading_of(missing, delimiter, decimal, encoding, day_first)
-    table = file_suite(data, target, tables.kinds_of(kind, drop), reading).datasets[0].load()
+    table, found = file_suite(data, target, tables.kinds_of(kind, drop), reading).datasets[0].read()
     tables.warn_of(table)
     frame = table.local_frame
-    classes = pd.Series(np.array(table.schema.classes)[table.labels], name=target)
+    names = np.array(table.schema.classes)
+    if names.dtype.kind == "f":  # scikit-learn takes fractions for a regression's target
+        names = names.astype(str)
+    classes = pd.Series(names[table.labels], name=target)
     console = Console()
     classifier = GeneratorAugmentedClassifier(generator, arm, model, random_state=seed)
     with console.status(f"trying generators on {data}"):
@@ -49,6 +52,7 @@ def fit(
             kinds={column.name: column.kind for column in table.schema.columns},
             plugins=context.obj,
         )
+    classifier.reading_ = found.to_dict()  # rows to predict are read in the same way
     classifier.save(output)
     scores = sorted(classifier.validation_scores_.items(), key=lambda item: item[1])
     if scores:

@@ -26,14 +26,19 @@ def predict(
     from tabgen.errors import TableError
     from tabgen.estimator import GeneratorAugmentedClassifier
     from tabgen.outputs import TABLE, check_file
-    from tabgen.reader import ReadOptions, read_frame
+    from tabgen.parsing import MARKERS
+    from tabgen.reader import ReadOptions, is_text_file, read_frame
 
     check_file(output, TABLE, [data, *folder.glob("*")])
     classifier = GeneratorAugmentedClassifier.load(folder)
     schema = classifier.schema_
     of_texts = [c.name for c in schema.columns if c.kind == "text" or any(isinstance(v, str) for v in c.levels)]
-    reading = tables.reading_of(missing, delimiter, decimal, encoding, day_first)
+    as_fitted = {n: value for n, value in classifier.reading_.items() if n == "missing" or is_text_file(data)}
+    reading = as_fitted | tables.reading_of(missing, delimiter, decimal, encoding, day_first)
     frame = read_frame(data, ReadOptions.from_dict(reading), of_texts)
+    for column in schema.columns:  # a column of NA alone does not say by itself that they are missing numbers
+        if column.name in frame and column.name not in of_texts and frame[column.name].dtype == object:
+            frame[column.name] = frame[column.name].where(~frame[column.name].isin(MARKERS))
     names = [str(name) for name in classifier.feature_names_in_]
     absent = [name for name in names if name not in frame.columns]
     if absent:

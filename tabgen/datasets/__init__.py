@@ -18,6 +18,7 @@ from tabgen.text import clean, unseen
 from tabgen.unpack import MOST_DESCRIPTION, check_size, sha256_of
 
 if TYPE_CHECKING:
+    from tabgen.reader import ReadOptions
     from tabgen.table import Table
 
 CORE = Path(__file__).parent / "core"
@@ -55,7 +56,11 @@ class Dataset:
     facts: dict[str, Any] = field(default_factory=dict)
 
     def load(self, formats: Mapping[str, str] | None = None) -> Table:
-        """Read and check the table.
+        """Read and check the table: see :meth:`read`."""
+        return self.read(formats)[0]
+
+    def read(self, formats: Mapping[str, str] | None = None) -> tuple[Table, ReadOptions]:
+        """Read and check the table; with it how its file was read, with what was found out.
 
         Parameters
         ----------
@@ -70,7 +75,7 @@ class Dataset:
             If its content is not a table one can predict from.
         """
         from tabgen.plain import with_times
-        from tabgen.reader import ReadOptions, read_frame
+        from tabgen.reader import ReadOptions, read_file
         from tabgen.table import Table
 
         known = self.sha256 is not None and self.path.is_file()
@@ -79,9 +84,9 @@ class Dataset:
         options = ReadOptions.from_dict(self.reading, f"dataset '{self.name}'")
         text, categories = ([n for n, k in self.kinds.items() if k == kind] for kind in ("text", "categorical"))
         formats = formats or {}
-        frame = read_frame(self.path, options, [*text, *formats], categories)
+        frame, found = read_file(self.path, options, [*text, *formats], categories)
         frame = with_times(frame, formats, f"dataset '{self.name}'")
-        return Table.from_frame(frame, self.target, self.kinds, name=f"dataset '{self.name}'")
+        return Table.from_frame(frame, self.target, self.kinds, name=f"dataset '{self.name}'"), found
 
 
 @dataclass(frozen=True)

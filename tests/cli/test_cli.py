@@ -416,6 +416,24 @@ def test_predict_knows_levels_of_text_in_a_file_whose_rows_are_numbers_truths_or
     assert answers[0] == pytest.approx(answers[1], abs=1e-5)
 
 
+def test_new_rows_are_read_as_the_rows_of_fit_were(tmp_path: Path) -> None:
+    """Decimal commas and the order of day and month are found out of many rows; a few new ones do not tell them."""
+    rows = [f"{i}.5{i % 10}0;-1,{i};{1 + i % 27}/04/2021;{1.5 if i > 20 else -2}" for i in range(1, 41)]
+    (tmp_path / "de.csv").write_text("\n".join(["a;b;d;y", *rows]))
+    words: Words = ["--no-external-plugins", "fit", "--data", tmp_path / "de.csv", "--target", "y", "--model", FIXTURE]
+    tabgen(*words, "--generator", "jitter", "--arm", "context", "-o", tmp_path / "it")
+    (tmp_path / "new.csv").write_text("a;b;d\n30.500;1;03/04/2021\nNA;NA;NA\n")
+    (tmp_path / "one.csv").write_text("a;b;d\nNA;NA;NA\n")
+    (tmp_path / "read.csv").write_text("a,b,d\n30500,1,2021-04-03\nNA,NA,NA\n")
+    answers = {}
+    for name in ("new", "one", "read"):
+        tabgen("predict", tmp_path / "it", "--data", tmp_path / f"{name}.csv", "-o", tmp_path / f"{name}-out.csv")
+        answers[name] = pd.read_csv(tmp_path / f"{name}-out.csv")
+    assert answers["new"].equals(answers["read"])
+    assert answers["one"].to_numpy() == pytest.approx(answers["new"].iloc[1:].to_numpy(), abs=1e-5)
+    assert set(answers["new"]["y"]) <= {1.5, -2}
+
+
 def test_a_classifier_is_fitted_saved_and_predicts_from_files(tmp_path: Path) -> None:
     data, target = CORE / "teaching-assistants.parquet", _target("teaching-assistants")
     words: Words = ["--no-external-plugins", "fit", "--data", data, "--target", target, "--model", FIXTURE]
