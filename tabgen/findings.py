@@ -159,7 +159,12 @@ def findings(table: Table, folds: int = 3) -> list[Finding]:
         for c in identifiers
     ]
     found += [
-        Finding("constant", (name,), f"column '{name}' has one value in every row, and says nothing.")
+        Finding(
+            "constant",
+            (name,),
+            f"column '{name}' has"
+            f" {'no value in any row' if table.frame[name].isna().all() else 'one value in every row'}, and says nothing.",
+        )
         for name in constant
     ]
     return found + _twins(table, varying) + _levels(table)

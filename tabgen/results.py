@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -86,20 +87,43 @@ def next_line(answer: Answer, outcomes: pd.DataFrame) -> str:
     """The command to type next: rows for the use that is recommended, or the measurement that is missing."""
     first = outcomes.iloc[0]
     path = str(first["path"]) if first.get("path") else f"{first['dataset']}.csv"
-    data = f"--data {shlex.quote(path)} --target {shlex.quote(str(first['target']))}"
+    words = ["--data", path, "--target", str(first["target"]), *_flags(first["kinds"], first["reading"])]
+    data = shlex.join(words)
     if answer.recommendation == "use" and answer.method != "real":
         mine = outcomes[outcomes["method"] == answer.method].iloc[0]
         settings = ",".join(f"{name}={value}" for name, value in dict(mine["settings"]).items())
         name = f"{mine['generator']}{':' if settings else ''}{settings}"
         rows = round(float(mine["ratio"]) * answer.n_train)
-        return f"tabgen generate {shlex.quote(name)} {data} --rows {rows} -o synthetic.csv"
+        return f"tabgen{_plugin(mine)} generate {shlex.quote(name)} {data} --rows {rows} -o synthetic.csv"
     if answer.recommendation == "undecided" and not any(c.arm == "fine-tune" for c in answer.candidates):
         methods = list(dict.fromkeys(c.method for c in answer.candidates if not c.control))[:3]
+        of_files = {_plugin(outcomes[outcomes["method"] == method].iloc[0]) for method in methods}
+        names = ["real", *(re.sub(r" \([^()]*\)$", "", method).replace(",", ";") for method in methods)]
         return (
-            f"tabgen run {data} --arms fine-tune --methods {shlex.quote(','.join(['real', *methods]))} -o DIR"
+            f"tabgen{max(of_files, default='')} run {data} --arms fine-tune"
+            f" --methods {shlex.quote(','.join(dict.fromkeys(names)))} -o DIR"
             " (fine-tuning on the best of them was not measured)"
         )
     return ""
+
+
+def _plugin(outcome: pd.Series[Any]) -> str:
+    """The flag that a generator of a file needs, whose path no outcome tells."""
+    return " --plugin FILE" if str(outcome["plugin_version"]).startswith("sha256:") else ""
+
+
+def _flags(kinds: Any, reading: Any) -> list[str]:
+    """Kinds of columns and how a file was read as they are said on the command line."""
+    flags = []
+    for column, kind in dict(kinds or {}).items():
+        flags += ["--drop", column] if kind == "drop" else ["--kind", f"{column}={kind}"]
+    for name, value in dict(reading or {}).items():
+        if name == "day_first":
+            flags.append("--day-first" if value else "--month-first")
+        else:
+            for each in value if isinstance(value, list) else [value]:
+                flags += [f"--{name}", str(each)]
+    return flags
 
 
 def default_arm(outcomes: pd.DataFrame) -> str:

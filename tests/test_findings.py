@@ -166,6 +166,17 @@ def test_look_prints_the_table_and_writes_a_page(tmp_path: Path) -> None:
     assert "Nothing to warn of." in dropped.output
 
 
+def test_escape_sequences_of_a_table_stay_out_of_the_terminal(tmp_path: Path) -> None:
+    frame = plain().rename(columns={"salary": "w\x1b]0;owned\x07"})
+    frame["y"] = frame["y"].map(lambda name: f"\x1b[2J{name}")
+    frame["none"] = None
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    done = CliRunner().invoke(app, ["look", str(tmp_path / "t.csv"), "--target", "y"], catch_exceptions=False)
+    assert "owned" in done.output
+    assert "column 'none' has no value in any row" in " ".join(done.output.split())
+    assert "\x1b" not in done.output + done.stderr
+
+
 def test_generate_says_what_it_would_copy(tmp_path: Path) -> None:
     plain(id=[f"id {i}" for i in range(N)]).to_csv(tmp_path / "t.csv", index=False)
     words = ["--no-external-plugins", "generate", "bootstrap", "--data", str(tmp_path / "t.csv"), "--target", "y"]

@@ -35,6 +35,7 @@ from tabgen.cli import (
 )
 from tabgen.cli.readable import ReadableGroup
 from tabgen.errors import TabgenError, TableWarning
+from tabgen.text import clean
 
 app = typer.Typer(
     name="tabgen",
@@ -97,7 +98,7 @@ app.add_typer(leaderboard.app, name="leaderboard")
 def _show_warning(message: Warning | str, category: type[Warning], *where: Any, **options: Any) -> None:
     """A warning about the user's table in one line, as an error is; any other as Python has it."""
     if issubclass(category, TableWarning):
-        typer.secho(f"tabgen: warning: {message}", fg="yellow", err=True)
+        typer.secho(clean(f"tabgen: warning: {message}"), fg="yellow", err=True)
     else:
         _python_shows(message, category, *where, **options)
 
@@ -111,5 +112,5 @@ def main() -> None:
     try:
         app(prog_name="tabgen")
     except TabgenError as error:
-        typer.secho(f"tabgen: {error}", fg="red", err=True)
+        typer.secho(clean(f"tabgen: {error}"), fg="red", err=True)
         sys.exit(2)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from tabgen.cli import tables
+from tabgen.text import clean
 
 if TYPE_CHECKING:
     from rich.table import Table as Shown
@@ -47,11 +48,11 @@ def look(
     console.print(f"{data.name}: {size}", highlight=False, markup=False)
     shares = table.frame[target].value_counts(normalize=True, sort=False)
     classes = ", ".join(f"{name} {share:.1%}" for name, share in shares.items())
-    console.print(f"{target}: {classes}", highlight=False, markup=False)
+    console.print(clean(f"{target}: {classes}"), highlight=False, markup=False)
     console.print(_columns(table))
     found = findings(table, folds)
     for finding in found:
-        console.print(f"- {finding.kind}: {finding.message}", highlight=False, markup=False)
+        console.print(clean(f"- {finding.kind}: {finding.message}"), highlight=False, markup=False)
     console.print(f"Findings: {len(found)}" if found else "Nothing to warn of.", highlight=False)
     if output is not None:
         write_page(table, output, data.name)
@@ -80,7 +81,7 @@ def _columns(table: Table) -> Shown:
             example = ", ".join(str(value)[:30] for value in some)
         kind = f"{column.kind} ({column.zone})" if column.zone else column.kind
         cells = (column.name, kind, f"{values.isna().mean():.1%}", str(known.nunique()), example)
-        shown.add_row(*(Text(cell.replace("\n", " ")) for cell in cells))
+        shown.add_row(*(Text(clean(cell.replace("\n", " "))) for cell in cells))
     return shown
 
 

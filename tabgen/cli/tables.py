@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from tabgen.errors import TableError
+from tabgen.text import clean
 
 if TYPE_CHECKING:
     from tabgen.table import Table
@@ -31,7 +32,7 @@ def warn_of(table: Table, folds: int = 0) -> None:
 
 def say_warnings(messages: list[str]) -> None:
     for message in messages:
-        typer.secho(f"tabgen: warning: {message}", fg="yellow", err=True)
+        typer.secho(clean(f"tabgen: warning: {message}"), fg="yellow", err=True)
 
 
 def kinds_of(kind: list[str], drop: list[str]) -> dict[str, str]:
