@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -21,6 +22,28 @@ COMPARABLE = ("model", "checkpoint", "n_folds", "max_train_rows", "max_test_rows
 """Outcomes that differ in one of these are not ranked together."""
 DRAWS = 1000
 """Draws of a seed at most: each counts as a seed of its own."""
+MEASURED = ("zero_shot", *(arm.stage for arm in ARMS.values()))
+STAGES = tuple(f"{stage}_{part}_" for stage in MEASURED for part in ("validation", "test"))
+SAME = 1e-6
+"""Scores of one cell that differ by more are a conflict; processors differ by less (docs/publish.md)."""
+SAME_BY_PAIRS = 1e-4
+"""The same for ROC-AUC: where two rows have nearly one probability, it moves by that pair."""
+
+
+@lru_cache(maxsize=5000)
+def is_score(name: str) -> bool:
+    """Whether a column of outcomes is a score."""
+    return name.startswith(STAGES)
+
+
+def scores_of(row: Mapping[str, Any]) -> dict[str, float]:
+    """The scores of a row that are defined."""
+    return {name: value for name, value in row.items() if is_score(name) and value is not None}
+
+
+def same(name: str, one: float, other: float) -> bool:
+    """Whether two values of a score may be of one cell, computed on two processors."""
+    return abs(one - other) <= (SAME_BY_PAIRS if name.endswith("roc_auc") else SAME)
 
 
 @dataclass(frozen=True)

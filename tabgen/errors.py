@@ -99,4 +99,9 @@ def status_of(error: BaseException) -> str:
 
 def reason_of(error: BaseException) -> str:
     """What a cell that it ends gives as its reason: the message, with the type of an error that is not tabgen's."""
-    return str(error) if isinstance(error, TabgenError) else f"{type(error).__name__}: {error}"
+    if isinstance(error, TabgenError):
+        return str(error)
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001 - of a plugin, whose messages can fail too
+        return f"{type(error).__name__} (its message cannot be told)"

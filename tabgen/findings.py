@@ -159,12 +159,7 @@ def findings(table: Table, folds: int = 3) -> list[Finding]:
         for c in identifiers
     ]
     found += [
-        Finding(
-            "constant",
-            (name,),
-            f"column '{name}' has"
-            f" {'no value in any row' if table.frame[name].isna().all() else 'one value in every row'}, and says nothing.",
-        )
+        Finding("constant", (name,), f"column '{name}' has {_one_value(table.frame[name])}, and says nothing.")
         for name in constant
     ]
     return found + _twins(table, varying) + _levels(table)
@@ -220,6 +215,10 @@ def tells_target(codes: np.ndarray[Any, Any], labels: np.ndarray[Any, Any]) -> b
         return False
     by_order = int((np.diff(pairs[:, 1]) != 0).sum()) == n_classes - 1
     return by_order or n_values <= len(labels) / 5
+
+
+def _one_value(column: pd.Series[Any]) -> str:
+    return "no value in any row" if column.isna().all() else "one value in every row"
 
 
 def _twins(table: Table, varying: dict[str, np.ndarray[Any, Any]]) -> list[Finding]:

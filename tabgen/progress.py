@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from collections.abc import Callable
@@ -105,7 +106,8 @@ class RichWatcher:
         self._describe()
 
     def finished(self, outcome: Outcome) -> None:
-        self._running.remove(_name(outcome.cell))
+        with contextlib.suppress(ValueError):  # an engine need not say that a cell started
+            self._running.remove(_name(outcome.cell))
         self._ended += 1
         if self._verbose and outcome.status == "ok":
             self._print(_ended(outcome))

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
 from tabgen.arms import ARMS, first_shown
-from tabgen.comparable import Pool, Ranked, arms_of, in_arm, pools
-from tabgen.errors import ExperimentError, StoreError, UnknownNameError
+from tabgen.comparable import Pool, Ranked, arms_of, in_arm, pools, same, scores_of
+from tabgen.errors import ExperimentError, StoreError, TableWarning, UnknownNameError
 from tabgen.store import Store
+from tabgen.text import counted
 
 if TYPE_CHECKING:
     from tabgen.statistics import Answer, Policy
@@ -91,7 +95,7 @@ def next_line(answer: Answer, outcomes: pd.DataFrame) -> str:
     data = shlex.join(words)
     if answer.recommendation == "use" and answer.method != "real":
         mine = outcomes[outcomes["method"] == answer.method].iloc[0]
-        settings = ",".join(f"{name}={value}" for name, value in dict(mine["settings"]).items())
+        settings = ",".join(f"{name}={_said(value)}" for name, value in dict(mine["settings"]).items())
         name = f"{mine['generator']}{':' if settings else ''}{settings}"
         rows = round(float(mine["ratio"]) * answer.n_train)
         return f"tabgen{_plugin(mine)} generate {shlex.quote(name)} {data} --rows {rows} -o synthetic.csv"
@@ -105,6 +109,11 @@ def next_line(answer: Answer, outcomes: pd.DataFrame) -> str:
             " (fine-tuning on the best of them was not measured)"
         )
     return ""
+
+
+def _said(value: Any) -> str:
+    """A setting as it is said of a method: texts as they are, all else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _plugin(outcome: pd.Series[Any]) -> str:
@@ -228,6 +237,33 @@ class Untrained:
         )
 
 
+def joined(*sources: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The rows of several sources by their keys: what ended `ok` before what failed, of equals the first.
+
+    Warns
+    -----
+    TableWarning
+        If sources tell the scores of a cell otherwise.
+    """
+    rows: dict[str, dict[str, Any]] = {}
+    told = 0
+    for row in chain.from_iterable(sources):
+        first = rows.setdefault(row["key"], row)
+        if first["status"] != "ok" == row["status"]:
+            rows[row["key"]] = row
+        elif first["status"] == row["status"] == "ok":
+            one, other = scores_of(first), scores_of(row)
+            told += one.keys() != other.keys() or not all(same(name, one[name], other[name]) for name in one)
+    if told:
+        warnings.warn(
+            f"{counted(told, 'cell')} told with other scores by a later source: those of the first are shown;"
+            " `tabgen leaderboard merge` names them.",
+            TableWarning,
+            stacklevel=2,
+        )
+    return rows
+
+
 def untrained(outcomes: pd.DataFrame) -> list[Untrained]:
     """The methods whose rows are at chance in some cell, in order of their names; none where it was not measured."""
     from tabgen.adequacy import LEARNABLE
@@ -261,7 +297,7 @@ def load_results(*folders: str | Path) -> pd.DataFrame:
     rows: dict[str, dict[str, Any]] = {}
     for folder in folders:
         with Store(Path(folder)) as store:
-            rows |= {outcome["key"]: outcome for outcome in store.outcomes()}
+            rows = joined(rows.values(), store.outcomes())
     if not rows:
         raise StoreError(f"no cell has ended yet in {', '.join(map(str, folders))}.")
     return pd.DataFrame(list(rows.values()))

@@ -15,6 +15,7 @@ from tabgen import fidelity
 from tabgen.cache import CacheSettings
 from tabgen.engines import EngineSettings
 from tabgen.environment import provenance
+from tabgen.errors import reason_of
 from tabgen.experiment import Experiment
 from tabgen.made_elsewhere import FILE
 from tabgen.outcome import STATUSES, Cell, Outcome, Result, key_of
@@ -189,8 +190,10 @@ def _replaced_tables(cells: Sequence[Cell], store: Store) -> list[str]:
 def _observe(hook: Callable[..., Any], watcher: Watcher, **arguments: Any) -> None:
     try:
         hook(**arguments)
-    except Exception as error:  # noqa: BLE001 - an observer must not stop the run
-        watcher.say(f"a plugin failed while it was told of a cell: {type(error).__name__}: {error}")
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - an observer must not stop the run, not by SystemExit either
+        watcher.say(f"a plugin failed while it was told of a cell: {reason_of(error)}")
 
 
 class _two_step_interrupt:  # noqa: N801 - reads as a statement

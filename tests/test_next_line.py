@@ -37,6 +37,7 @@ def test_rows_are_generated_from_the_table_as_it_was_read() -> None:
     assert line_for("use") == (
         f"tabgen --plugin FILE generate jitter:noise=0.05,k=2 {FLAGS} --rows 30 -o synthetic.csv"
     )
+    assert "jitter:clip=true,name=a --data" in line_for("use", settings={"clip": True, "name": "a"})
     assert line_for("use", plugin_version="0.1.0+abc", kinds={}, reading={}).startswith("tabgen generate jitter:")
 
 

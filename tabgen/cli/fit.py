@@ -43,7 +43,7 @@ def fit(
     if names.dtype.kind == "f":  # scikit-learn takes fractions for a regression's target
         names = names.astype(str)
     classes = pd.Series(names[table.labels], name=target)
-    console = Console()
+    console = Console(markup=False)
     classifier = GeneratorAugmentedClassifier(generator, arm, model, random_state=seed)
     with console.status(f"trying generators on {data}"):
         classifier.fit(

@@ -92,7 +92,7 @@ def generate(
     check_file(output, TABLE, [data, metadata])
     if report is not None:
         check_file(report, others=[data, metadata, output])
-    console = Console()
+    console = Console(markup=False)
     began = time.perf_counter()
     with console.status(f"fitting {method.generator} on {data}"):
         fitted = api.fit(

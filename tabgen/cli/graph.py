@@ -51,7 +51,7 @@ def graph(
             + (f"use one that does: {finders}." if finders else "none of the plugins' does; tabgen-causal has some.")
         )
     check_file(output, (".svg", ".png"), [data])
-    console = Console()
+    console = Console(markup=False)
     with console.status(f"searching {data} for causes"):
         fitted = api.fit(name, data, target, settings=method.settings, seed=seed, plugins=context.obj)
     found = fitted.context.notes.get("graph")

@@ -36,7 +36,7 @@ class Lasting:
             self._fall_silent(error)
 
     def _fall_silent(self, error: OSError) -> None:
-        if error.errno != errno.EIO:
+        if error.errno not in (errno.EIO, errno.ENOSPC):
             raise error
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self._stream.fileno())  # what is in the stream's buffer goes there too, at the latest at exit

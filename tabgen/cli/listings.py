@@ -36,7 +36,7 @@ def show(rows: list[dict[str, Any]], columns: list[str], as_json: bool, key: str
     from rich.table import Table
 
     texts = [["" if row[column] is None else str(row[column]) for column in columns] for row in rows]
-    console, table = Console(), Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    console, table = Console(markup=False), Table(box=box.SIMPLE_HEAD, pad_edge=False)
     shown = _fitting([column.replace("_", " ") for column in columns], texts, console.width)
     for column in shown:
         table.add_column(column, overflow="fold", no_wrap=column == "name")

@@ -42,7 +42,7 @@ def look(
     reading = tables.reading_of(missing, delimiter, decimal, encoding, day_first)
     (dataset,) = file_suite(data, target, kinds, reading).datasets
     table = dataset.load()
-    console = Console()
+    console = Console(markup=False)
     n_columns, n_classes = len(table.schema.columns), len(table.schema.classes)
     size = f"{len(table):,} rows, {n_columns} feature columns, {n_classes} classes"
     console.print(f"{data.name}: {size}", highlight=False, markup=False)

@@ -47,7 +47,7 @@ def multiverse(
     if as_json:
         typer.echo(json.dumps(data, indent=2))
         return
-    console = Console()
+    console = Console(markup=False)
     offered = "; ".join(f"{name}: {', '.join(values)}" for name, values in data["dimensions"].items() if values)
     console.print(f"Choices that this store offers: {offered}.", highlight=False, markup=False)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))

@@ -84,7 +84,7 @@ def plan(
         raise ExperimentError(f"--arm {arm}: this experiment measures {', '.join(experiment.arms)}.")
     plugins.metrics[metric]  # or an error that says which there are
     cells = plan_cells(experiment, plugins)
-    console = Console()
+    console = Console(markup=False)
     print_plan(cells, output, os.cpu_count() or 1, console)
     if not freeze:
         return

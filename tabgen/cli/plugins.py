@@ -101,7 +101,7 @@ def install(
     wanted = environments.environments_of(plugin.name, plugins)
     if lock and len(wanted) > 1:
         raise PluginError(f"'{plugin.name}' has {len(wanted)} environments, and a lock is of one.")
-    console = Console()
+    console = Console(markup=False)
     for environment, generators in wanted.items():
         there = environments.state_of(plugin.name, environment)
         if there and not rebuild:

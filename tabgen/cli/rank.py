@@ -94,7 +94,7 @@ def rank(
     elif as_latex:
         typer.echo(latex_table(pools_frame(ranked)), nl=False)
     else:
-        console = Console()
+        console = Console(markup=False)
         print_outcomes(ranked, outcomes, shown, console, alpha, everything)
         for label in [label for (each, _), label in zip(scored, labels, strict=True) if each.arm == shown]:
             for sentence in label.sentences():

@@ -146,7 +146,7 @@ def run(
         table = experiment.suite.datasets[0].load()  # a bad table should be said once, not once per cell
         if values.get("data"):
             tables.warn_of(table, experiment.folds)
-    console = Console(file=cast("IO[str]", Lasting(sys.stdout)))
+    console = Console(file=cast("IO[str]", Lasting(sys.stdout)), markup=False)
     if not values.get("methods") and not quiet:
         _say_what_is_left_out(plugins)
     if dry_run:

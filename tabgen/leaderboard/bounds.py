@@ -34,7 +34,10 @@ MOST_SETTINGS = 16
 """Sets of outcomes that are ranked apart: each becomes a board for every arm."""
 MOST_METRICS, MOST_RANKINGS = 20, 400
 """Every setting is ranked in every arm by every metric."""
-NAMES = ("suite", "dataset", "target", "method", "generator", "plugin", "plugin_version", "model", "rows_of")
+NAMES = (
+    *("suite", "dataset", "target", "method", "generator", "plugin", "plugin_version", "model", "checkpoint"),
+    "rows_of",
+)
 COLUMN = re.compile(r"[a-z][a-z0-9_]{0,99}")
 
 
@@ -139,8 +142,10 @@ def _check_shape(row: Row, line: str) -> None:
             _check_list(value, name, line)
         elif isinstance(value, dict):
             _check_excess(value, name, line)
-    for name in NAMES:
-        if odd := unseen(row.get(name) or ""):
+    named = [(name, row.get(name)) for name in NAMES] + [("the recipe's name", row["recipe"].get("name"))]
+    named += [(f"a key of {column}", key) for column in ("settings", "recipe") for key in row[column]]
+    for name, text in named:
+        if odd := unseen(str(text or "")):
             raise DataError(
                 f"{line}: {name} holds U+{ord(odd):04X}, a character that no screen shows, or that turns its text"
                 " round; name it without."

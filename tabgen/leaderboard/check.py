@@ -5,12 +5,12 @@ Rows without a problem build, rank and merge: the last finding is whether they d
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ import pandas as pd
 
 from tabgen.adequacy import untrained
 from tabgen.arms import ARMS, tunes
+from tabgen.comparable import STAGES, is_score, same, scores_of
 from tabgen.datasets import Dataset
 from tabgen.errors import TabgenError
 from tabgen.experiment import METHOD, parse_settings
@@ -28,24 +29,19 @@ from tabgen.metrics import Metric
 from tabgen.outcome import PROTOCOL_VERSION, Cell, hash_of, key_of
 from tabgen.plugins import Plugins, Registry
 from tabgen.results import rank_pools
+from tabgen.text import clean
 from tabgen.tuning import SETTINGS, search_space
 from tabgen.worth import LearningCurve
 
 Row = dict[str, Any]
 SPLIT = ("dataset", "sha256", "fold", "n_folds", "seed", "max_train_rows", "max_test_rows")
 """What decides the rows of each part; with the checkpoint it decides the zero-shot scores."""
-MEASURED = ("zero_shot", *(arm.stage for arm in ARMS.values()))
 PARTS = ("n_train", "n_validation", "n_test")
 """Rows of each part, which follow from the split as its hash does."""
 WORTH = re.compile("worth_(?P<stage>[a-z_]+)_rows")
 BY_SEED = "by_seed_"
 ADEQUACY = ("adequacy_tstr", "adequacy_real", "adequacy_within", "adequacy_within_real")
-STAGES = tuple(f"{stage}_{part}_" for stage in MEASURED for part in ("validation", "test"))
 SLACK = 1e-9
-SAME = 1e-6
-"""Scores of one cell that differ by more are a conflict; processors differ by less (docs/publish.md)."""
-SAME_BY_PAIRS = 1e-4
-"""The same for ROC-AUC: where two rows have nearly one probability, it moves by that pair."""
 #: Phases are timed inside the cell, the total outside; clocks of one machine agree to well under this.
 CLOCK_SECONDS = 1.0
 EXAMPLES = 3
@@ -58,6 +54,9 @@ class Finding:
     kind: str
     message: str
     problem: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", clean(self.message))  # it quotes what strangers wrote
 
 
 def check_rows(rows: list[Row], plugins: Plugins) -> list[Finding]:
@@ -96,22 +95,15 @@ def name_of(row: Row) -> str:
     return f"{row['dataset']}, fold {row['fold']}, seed {row['seed']}, {row['method']}"
 
 
-def scores_of(row: Row) -> dict[str, float]:
-    """The scores of a row that are defined."""
-    return {name: value for name, value in row.items() if _is_score(name) and value is not None}
-
-
-@lru_cache(maxsize=5000)
-def _is_score(name: str) -> bool:
-    return name.startswith(STAGES)
-
-
 def _check_row(row: Row, metrics: Registry[Metric]) -> Iterator[Finding]:
     name = name_of(row)
     if row["protocol"] != PROTOCOL_VERSION:
         yield Finding("protocol", f"{name}: protocol {row['protocol']}, this tabgen compares {PROTOCOL_VERSION}")
     elif key_of(Cell.from_dict(row)) != row["key"]:
         yield Finding("key", f"{name}: its key is not that of its content")
+    day = row["provenance"].get("date")
+    if day is not None and not _has_been(day):
+        yield Finding("date", f"{name}: it was computed on {str(day)[:20]!r}, which is no day up to today")
     if row["fold"] >= row["n_folds"]:
         yield Finding("fold", f"{name}: there are only {row['n_folds']} folds")
     if message := _misnamed(row):
@@ -121,9 +113,17 @@ def _check_row(row: Row, metrics: Registry[Metric]) -> Iterator[Finding]:
     yield from _check_scores(row, scores, name)
     for message in unfounded(row):
         yield Finding("unfounded", f"{name}: {message}")
-    if row["mixing"] == "none":
-        yield from _check_untuned(scores, name)
+    if row["generator"] is None:
+        yield from _check_untuned(scores, name, row["mixing"] == "none")
     yield from _check_times(row, name)
+
+
+def _has_been(day: Any) -> bool:
+    """Whether it is a day up to now, anywhere on earth."""
+    try:
+        return dt.date.fromisoformat(day) <= dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
+    except (TypeError, ValueError):
+        return False
 
 
 def _misnamed(row: Row) -> str | None:
@@ -241,7 +241,7 @@ def _unfounded_means(row: Row) -> Iterator[str]:
     for column in [name for name in row if name.startswith(BY_SEED) and row[name] is not None]:
         name, values = column.removeprefix(BY_SEED), [math.nan if value is None else value for value in row[column]]
         said, due = row.get(name), float(np.mean(values)) if values else math.nan
-        if _is_score(name) and not np.isclose(math.nan if said is None else said, due, 0, SLACK, equal_nan=True):
+        if is_score(name) and not np.isclose(math.nan if said is None else said, due, 0, SLACK, equal_nan=True):
             yield f"{name} = {said}, the mean of {column} is {due:g}"
 
 
@@ -285,11 +285,13 @@ def _check_scores(row: Row, scores: dict[str, float], name: str) -> Iterator[Fin
         yield Finding("steps", f"{name}: kept step {kept} of {ran}")
 
 
-def _check_untuned(scores: dict[str, float], name: str) -> Iterator[Finding]:
-    """Without fine-tuning the scores after are those before."""
+def _check_untuned(scores: dict[str, float], name: str, whole: bool) -> Iterator[Finding]:
+    """Without a generator the scores of arms that do not tune are those before; without fine-tuning (``whole``) all."""
+    stages = [arm.stage for arm in ARMS.values() if whole or not arm.tunes]
     for score in scores:
-        before = scores.get(score.replace("tuned_", "zero_shot_", 1))
-        if before is None or abs(before - scores[score]) > SLACK:
+        stage = next((stage for stage in stages if score.startswith(f"{stage}_")), None)
+        before = None if stage is None else scores.get(f"zero_shot_{score.removeprefix(f'{stage}_')}")
+        if stage is not None and (before is None or abs(before - scores[score]) > SLACK):
             yield Finding("zero-shot", f"{name}: {score} is not its zero-shot score")
 
 
@@ -334,11 +336,6 @@ def faces(row: Row) -> dict[str, dict[str, float]]:
     if tunes(cell.arms):
         found[key_of(replace(cell, arms=list(ARMS)))] = {n: v for n, v in scores.items() if n not in untuned}
     return found
-
-
-def same(name: str, one: float, other: float) -> bool:
-    """Whether two values of a score may be of one cell, computed on two processors."""
-    return abs(one - other) <= (SAME_BY_PAIRS if name.endswith("roc_auc") else SAME)
 
 
 class KnownCells:

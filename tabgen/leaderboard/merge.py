@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tabgen.comparable import same, scores_of
 from tabgen.errors import DataError
 from tabgen.leaderboard.bundle import load_rows
-from tabgen.leaderboard.check import KnownCells, check_rows, contradictions, name_of, same, scores_of
+from tabgen.leaderboard.check import KnownCells, check_rows, contradictions, name_of
 from tabgen.outcome import RETRYABLE, Outcome
 from tabgen.plugins import Plugins
 from tabgen.store import Store

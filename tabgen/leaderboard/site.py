@@ -29,7 +29,7 @@ from tabgen.leaderboard.pages import make_environment, slug
 from tabgen.leaderboard.report import setting_of
 from tabgen.leaderboard.schema import SCHEMA_VERSION, columns
 from tabgen.plugins import Plugins
-from tabgen.results import closeness
+from tabgen.results import closeness, joined
 from tabgen.statistics import MethodRecord, Policy, normalised_scores
 from tabgen.statistics.saturation import lines_of
 
@@ -84,7 +84,7 @@ def build_site(
         If a source cannot be read, nothing can be ranked, or ``folder`` holds something else than a site.
     """
     check_folder(folder)
-    rows = list({row["key"]: row for source in sources for row in load_rows(source)}.values())
+    rows = list(joined(*(load_rows(source) for source in sources)).values())
     rows.sort(key=lambda row: (row["dataset"], row["fold"], row["seed"], row["method"], row["key"]))
     if suite is not None:
         declared = {(dataset.sha256, dataset.target) for dataset in suite.datasets}

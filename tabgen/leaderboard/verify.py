@@ -16,10 +16,11 @@ from scipy.stats import t
 
 from tabgen import fidelity
 from tabgen.arms import ARMS
+from tabgen.comparable import scores_of
 from tabgen.datasets import Dataset, Suite
 from tabgen.engines import EngineSettings
 from tabgen.experiment import Limits
-from tabgen.leaderboard.check import PARTS, name_of, scores_of, unfounded
+from tabgen.leaderboard.check import PARTS, name_of, unfounded
 from tabgen.leaderboard.schema import published
 from tabgen.made_elsewhere import FILE
 from tabgen.outcome import PROTOCOL_VERSION, Cell, key_of

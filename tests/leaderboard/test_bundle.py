@@ -470,6 +470,16 @@ def no_board(rows: list[Row]) -> None:
     rows.append(with_key(rows[2] | {"rows_sha256": "a" * 64}))
 
 
+def worse_real_rows(rows: list[Row]) -> None:
+    """Of the real rows, which are the context already, an arm without fine-tuning can say nothing new."""
+    real = next(row for row in rows if row["method"] == "real")
+    real |= {"context_test_roc_auc": real["zero_shot_test_roc_auc"] - 0.3}
+
+
+def to_come(rows: list[Row]) -> None:
+    rows[0]["provenance"] = rows[0]["provenance"] | {"date": "2099-02-12"}
+
+
 def set_to(**values: Any) -> Callable[[list[Row]], None]:
     """Spoils a row that has a worth and an adequacy that follow from what is measured."""
 
@@ -521,6 +531,8 @@ def test_worth_and_adequacy_that_follow_from_what_is_measured_pass(built_in: Plu
         (set_to(by_seed_tuned_test_roc_auc=[0.1, 0.2]), "unfounded"),
         (set_to(by_seed_tuned_test_roc_auc=[0.8, None]), "unfounded"),
         (set_to(status="error", reason="ValueError: no", zero_shot_test_roc_auc=-50.0), "impossible"),
+        (worse_real_rows, "zero-shot"),
+        (to_come, "date"),
         (hidden_settings, "label"),
         (hidden_ratio, "label"),
         (other_value_than_named, "label"),
