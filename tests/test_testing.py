@@ -8,7 +8,17 @@ from pathlib import Path
 import psutil
 import pytest
 from paths import SUPPORT
-from rule_breakers import BREAKERS, DeclaredLimit, Endless, Honest, Raising
+from rule_breakers import (
+    BREAKERS,
+    DeclaredLimit,
+    Endless,
+    Exits,
+    ExitsAtOnce,
+    ExitsQuietly,
+    ExitsWithoutTime,
+    Honest,
+    Raising,
+)
 
 from tabgen.generator import Generator
 from tabgen.plugins import _import_file
@@ -50,6 +60,21 @@ def test_a_generator_that_never_ends_is_stopped_and_the_kit_ends() -> None:
     after = results[results.index(late) + 1 :]
     assert all(not r.passed and r.reason.startswith("not tried") for r in after)
     assert {r.name for r in results} == {c.name for c in conformance_checks(Endless)}
+
+
+@pytest.mark.parametrize(("generator", "code"), [(Exits, 3), (ExitsAtOnce, 7), (ExitsQuietly, 0)])
+def test_a_generator_that_ends_the_interpreter_fails_and_the_kit_goes_on(generator: type[Generator], code: int) -> None:
+    results = check_generator(generator)
+    ended = next(r for r in results if r.name == "time-limit")
+    assert ended.reason == f"the generator ended the interpreter (exit code {code})."
+    after = results[results.index(ended) + 1 :]
+    assert {r.reason for r in after} == {"not tried: the generator ends the interpreter."}
+    assert {r.name for r in results} == set(CONTRACT) | {r.name for r in after}
+
+
+def test_a_generator_that_ends_it_on_one_table_only_fails_that_check() -> None:
+    failed = {r.name: r.reason for r in check_generator(ExitsWithoutTime) if not r.passed}
+    assert failed == {"no-time-left": "the generator ended the interpreter (SystemExit: 4)."}
 
 
 def test_the_first_failure_ends_it_if_asked_and_an_error_has_a_place() -> None:

@@ -30,7 +30,15 @@ HEAVY = (
 
 def run_in_fresh_process(task_as_json: str) -> None:
     """The child of the checks ``time-limit`` and ``fresh-process``; its answer is a line of JSON on stdout."""
-    task = json.loads(task_as_json)
+    try:
+        answer = _fit_and_draw(json.loads(task_as_json))
+    except Exception:  # an answer too, other than what ends the interpreter
+        sys.stdout.write("\n" + json.dumps({"raised": True}) + "\n")
+        raise
+    sys.stdout.write("\n" + json.dumps(answer) + "\n")
+
+
+def _fit_and_draw(task: dict[str, Any]) -> dict[str, Any]:
     before = set(sys.modules)
     try:
         module = import_module(task["module"])
@@ -44,4 +52,4 @@ def run_in_fresh_process(task_as_json: str) -> None:
     fitted = bench.new()
     fit_generator(fitted, bench.table, bench.context(seconds=bench.seconds))
     sample = draw_sample(fitted, bench.table, 50, 5)
-    sys.stdout.write("\n" + json.dumps({"heavy": heavy, "hash": sample.content_hash}) + "\n")
+    return {"heavy": heavy, "hash": sample.content_hash}

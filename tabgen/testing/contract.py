@@ -192,14 +192,18 @@ def _held_out_rows(bench: Bench) -> None:
     fail_unless(same, "the same training rows and seeds gave other rows when only the held-out rows had changed.")
 
 
+ENDED = "the generator ended the interpreter"
+
+
 def _time_limit(bench: Bench) -> None:
-    """One fit and one draw end within the limit, and leave no process behind."""
+    """One fit and one draw end within the limit, leave the interpreter running and no process behind."""
     fresh = bench.fresh
     fail_unless(
         not fresh.killed,
         f"a fit and a draw of {len(bench.table)} rows were not done in {bench.seconds:g} s, context.deadline being"
         " then; a run would end as 'timeout'. Fewer steps by default, or stop by context.seconds_left.",
     )
+    fail_unless(not fresh.ended_early, f"{ENDED} (exit code {fresh.returncode}).")
     fail_unless(not fresh.left, f"{fresh.left} process(es) that the generator started outlive it.")
 
 

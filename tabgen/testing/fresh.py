@@ -21,13 +21,21 @@ from tabgen.variables import CONFORMANCE_MARK
 
 @dataclass(frozen=True)
 class Fresh:
-    """What became of a fit and a draw in a fresh process; ``left``: how many processes outlived it."""
+    """What became of a fit and a draw in a fresh process; ``left``: how many processes outlived it.
+
+    ``answer`` is empty if it ended before it had one.
+    """
 
     killed: bool
     left: int
     returncode: int
     last_words: str
     answer: dict[str, Any]
+
+    @property
+    def ended_early(self) -> bool:
+        """Whether the process ended by itself, without an answer."""
+        return not self.killed and not self.answer
 
 
 def run_fresh(generator: type[Generator], settings: dict[str, Any], model: str, seconds: float) -> Fresh:
@@ -60,8 +68,16 @@ def run_fresh(generator: type[Generator], settings: dict[str, Any], model: str, 
             killed = True
         left = _kill_marked(mark)
         answer, last_words = _last_line(out), _last_line(err)
-    done = not killed and child.returncode == 0
-    return Fresh(killed, left, child.returncode, last_words, json.loads(answer) if done else {})
+    return Fresh(killed, left, child.returncode, last_words, {} if killed else _read(answer))
+
+
+def _read(line: str) -> dict[str, Any]:
+    """The answer; empty if the line is none, but something that the generator printed before it ended the process."""
+    try:
+        answer = json.loads(line)
+    except ValueError:
+        return {}
+    return answer if isinstance(answer, dict) and ("raised" in answer or "hash" in answer) else {}
 
 
 def _last_line(file: IO[str]) -> str:

@@ -15,7 +15,7 @@ from tabgen.blame import place_of
 from tabgen.errors import GeneratorFailed, TabgenError
 from tabgen.generator import Generator
 from tabgen.testing.bench import DEFAULT_MODEL, DEFAULT_SECONDS, Bench, ConformanceError
-from tabgen.testing.contract import CONTRACT, run_hard_table
+from tabgen.testing.contract import CONTRACT, ENDED, run_hard_table
 from tabgen.testing.tables import HARD_TABLES, easy_table
 
 UNSEEN_ROWS = 300
@@ -115,17 +115,20 @@ def check_generator(
     """
     results: list[CheckResult] = []
     for check in conformance_checks(generator, settings, model, seconds):
-        if any(result.name == "time-limit" and not result.passed for result in results):
-            results.append(CheckResult(check.name, False, "not tried: the generator breaks the time limit.", 0.0))
+        if broken := [result for result in results if result.name == "time-limit" and not result.passed]:
+            why = "ends the interpreter" if ENDED in broken[0].reason else "breaks the time limit"
+            results.append(CheckResult(check.name, False, f"not tried: the generator {why}.", 0.0))
             continue
         started(check.name)
         start = time.perf_counter()
         place = ""
         try:
             passed, reason = True, check()
-        except Exception as error:  # noqa: BLE001 - a generator may raise anything; that is a failed check
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a generator may raise anything; the check fails
             broken_rule = isinstance(error, ConformanceError)
             passed, reason = False, str(error) if broken_rule else f"{type(error).__name__}: {error}"
+            if isinstance(error, SystemExit):
+                reason = f"{ENDED} ({reason})."
             place = _place_of(error, generator)
         results.append(CheckResult(check.name, passed, reason, time.perf_counter() - start, place))
         if stop and not passed:

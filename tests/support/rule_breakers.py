@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import os
 import subprocess
+import sys
 import time
 
 import numpy as np
@@ -43,6 +45,29 @@ class Raising(Honest):
 class Endless(Honest):
     def fit(self, table: Table, context: FitContext) -> None:
         time.sleep(3600)
+
+
+class Exits(Honest):
+    def fit(self, table: Table, context: FitContext) -> None:
+        sys.exit(3)
+
+
+class ExitsAtOnce(Honest):
+    def sample(self, n_rows: int, seed: int) -> pd.DataFrame:
+        os._exit(7)
+
+
+class ExitsQuietly(Honest):
+    def sample(self, n_rows: int, seed: int) -> pd.DataFrame:
+        print("done", flush=True)
+        os._exit(0)
+
+
+class ExitsWithoutTime(Honest):
+    def fit(self, table: Table, context: FitContext) -> None:
+        super().fit(table, context)
+        if context.seconds_left < 0:
+            sys.exit(4)
 
 
 class LeavesProcess(Honest):
