@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import sysconfig
 import traceback
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
@@ -44,11 +46,17 @@ def _is_plugins(file: Path, root: Path | None) -> bool:
     return not _library_of(file) and not file.is_relative_to(OWN) and not str(file).endswith(">")
 
 
+@functools.cache
+def _distributions() -> Mapping[str, list[str]]:
+    """The distributions of each module at the top, looked up once: it reads the files of all that is installed."""
+    return metadata.packages_distributions()
+
+
 def _library_of(file: Path) -> str:
     """The distribution, with its version, that an installed file belongs to; empty for code that is not installed."""
     for folder in ("site-packages", "dist-packages"):
         if folder in file.parts:
             top = file.parts[file.parts.index(folder) + 1].removesuffix(".py")
-            names = metadata.packages_distributions().get(top, [])
+            names = _distributions().get(top, [])
             return f"{names[0]} {metadata.version(names[0])}" if names else top
     return "Python's standard library" if file.is_relative_to(sysconfig.get_path("stdlib")) else ""

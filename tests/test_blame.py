@@ -9,6 +9,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from tabgen import blame
 from tabgen.blame import place_of
 from tabgen.plugins import _import_file
 from tabgen.table import Table
@@ -58,3 +59,13 @@ def test_what_tabgen_itself_raises_has_no_place() -> None:
     assert caught.value.__traceback__ is not None
     caught.value.__traceback__ = caught.value.__traceback__.tb_next
     assert place_of(caught.value) == ""
+
+
+def test_what_is_installed_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = []
+    monkeypatch.setattr(blame.metadata, "packages_distributions", lambda: looked.append(1) or {"numpy": ["numpy"]})
+    blame._distributions.cache_clear()
+    for _ in range(3):
+        assert blame._library_of(Path(np.__file__)) == f"numpy {np.__version__}"
+    blame._distributions.cache_clear()
+    assert len(looked) == 1
