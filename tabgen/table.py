@@ -155,7 +155,7 @@ class Table:
         if target not in frame.columns:
             near = next((f"; is it {c!r}?" for c in frame.columns if c.strip() == target.strip()), "")
             raise TableError(f"{name} has no column '{target}' to predict; it has: {', '.join(frame.columns)}{near}.")
-        if kinds.get(target, "categorical") != "categorical":
+        if kinds.get(target, "categorical") not in ("categorical", "split"):
             raise TableError(
                 f"{name}: the target '{target}' cannot be {kinds[target]}: its values are classes, whatever they are."
                 " Leave its kind out."

@@ -832,3 +832,10 @@ def test_many_texts_of_several_words_are_free_text(values: list[Any], kind: str)
     assert table.like(table.frame).content_hash == table.content_hash
     changed = table.frame.assign(x=table.frame["x"].where(table.frame.index > 0, "another"))
     assert table.like(changed).content_hash != table.content_hash
+
+
+def test_the_target_holds_classes_whatever_kind_is_named() -> None:
+    frame = pd.DataFrame({"x": range(20), "y": [1, 2] * 10})
+    assert Table.from_frame(frame, "y", {"y": "categorical"}).schema.classes == (1, 2)
+    with pytest.raises(TableError, match="the target 'y' cannot be numeric"):
+        Table.from_frame(frame, "y", {"y": "numeric"})
