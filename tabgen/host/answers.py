@@ -104,8 +104,11 @@ class Answers:
             raise InvalidOutput(f"the generator's notes hold what JSON cannot: {error}.") from error
 
 
-def answer(channel: socket.socket, make: Callable[[], Answers]) -> None:
-    """Answer requests until the other side closes; whatever a plugin raises is an answer too."""
+def answer(channel: socket.socket, make: Callable[[], Answers], tracebacks: bool = True) -> None:
+    """Answer requests until the other side closes; whatever a plugin raises is an answer too.
+
+    ``tracebacks``: whether standard error gets them, which is a log in a run, and else somebody's terminal.
+    """
     me = os.getpid()
     answers: Answers | None = None
     send_rows(channel, {"ready": True})
@@ -124,7 +127,7 @@ def answer(channel: socket.socket, make: Callable[[], Answers]) -> None:
                 drawn = answers.sample(request)
             reply = {"notes": answers.notes(), "used_model": answers.used_model}
         except BaseException as error:  # noqa: BLE001 - plugins raise anything; all of it is an outcome
-            if os.getpid() == me and not isinstance(error, Unsupported):  # which is an answer, not a fault
+            if tracebacks and os.getpid() == me and not isinstance(error, Unsupported):  # an answer, not a fault
                 traceback.print_exc()
             place = place_of(error, answers.home if answers else None)
             reply = {"error": {"status": status_of(error), "reason": one_line(reason_of(error)), "place": place}}

@@ -144,7 +144,8 @@ class _Server:
                 while self._control.recv(1 << 16, socket.MSG_DONTWAIT):
                     pass
             try:
-                send_message(self._control, {"op": "host", "id": "", "gpu": None}, [theirs.fileno(), 2])
+                message = {"op": "host", "id": "", "gpu": None, "tracebacks": False}
+                send_message(self._control, message, [theirs.fileno(), 2])
             except ChannelClosed as error:
                 raise GeneratorFailed("crashed", "the process in its environment ended; see its message") from error
         return ours

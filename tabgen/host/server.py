@@ -56,7 +56,7 @@ def serve_plugin(
             os.environ[GPUS] = message["gpu"]
         log_to(log)
         close_all_but(channel)
-        guard(lambda: answer(socket.socket(fileno=channel), make))
+        guard(lambda: answer(socket.socket(fileno=channel), make, message.get("tracebacks", True)))
 
     serve(control, {"host": host})
 

@@ -256,7 +256,7 @@ def test_the_documented_example_runs_there(built: Path, environment: Environment
 
 
 def test_the_kit_checks_it_where_it_runs_and_says_where_it_failed(
-    built: Path, choice: PluginChoice, monkeypatch: pytest.MonkeyPatch
+    built: Path, choice: PluginChoice, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     far = load_plugins(choice).generators["far"]
     checks = {check.name: check for check in conformance_checks(far)}
@@ -272,6 +272,7 @@ def test_the_kit_checks_it_where_it_runs_and_says_where_it_failed(
         assert result.place.endswith("fit(), raised in tiny 1.0")
         assert "far.py:" in result.place
     assert len(check_generator(far, {"fail": True}, stop=True)) == 1
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_what_cannot_be_installed_leaves_nothing(choice: PluginChoice, plugins: Plugins, tmp_path: Path) -> None:
