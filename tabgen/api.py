@@ -17,6 +17,7 @@ import pyarrow as pa
 from pandas.api import types
 from rich.console import Console
 
+from tabgen.blame import blamed
 from tabgen.candidates import hold_out as hold_out_of
 from tabgen.comparison import Comparison
 from tabgen.constraints import Constraint, read_all
@@ -219,7 +220,8 @@ def fit(
             ) from error
     chosen = make_where_it_runs(registry.generators[generator], settings or {})
     context = FitContext(seed=seed, load_model=lambda: find_model(model, registry).load("cpu"))
-    fit_generator(chosen, table, context)
+    with blamed(chosen):
+        fit_generator(chosen, table, context)
     return Fitted(chosen, table, context, held_out, constraints)
 
 
@@ -328,7 +330,8 @@ def generate(
         plugins=plugins,
     )
     warn_of(worth_a_warning(fitted.table))
-    sample, acceptance = draw_where(fitted.generator, fitted.table, rows, seed, fitted.constraints, most_draws)
+    with blamed(fitted.generator):
+        sample, acceptance = draw_where(fitted.generator, fitted.table, rows, seed, fitted.constraints, most_draws)
     judgement = judge_rows(fitted, sample, seed, model) if report is not None else None
     warn_of(warnings_of(copied_values(fitted.table, sample) if judgement is None else judgement.copied))
     if report is not None and judgement is not None:

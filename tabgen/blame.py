@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import sys
 import sysconfig
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tabgen.errors import GeneratorFailed, TabgenError, reason_of, status_of
+from tabgen.text import one_line
+
+if TYPE_CHECKING:
+    from tabgen.generator import Generator
 
 OWN = Path(__file__).resolve().parent
 
@@ -38,6 +47,27 @@ def place_of(error: BaseException, home: Path | None = None) -> str:
     text = f"{shown}:{last.lineno}, {last.name}()"
     library = _library_of(frames[-1][0]) if own[-1] < len(frames) - 1 else ""
     return f"{text}, raised in {library}" if library else text
+
+
+@contextlib.contextmanager
+def blamed(generator: Generator) -> Iterator[None]:
+    """Say of what a generator raises whose error it is and where it was raised, in one sentence.
+
+    Raises
+    ------
+    GeneratorFailed
+        For anything but tabgen's own errors, which say it already.
+    """
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        if isinstance(error, TabgenError) and not isinstance(error, GeneratorFailed):
+            raise
+        home = getattr(sys.modules[type(generator).__module__], "__file__", None)
+        place = error.place if isinstance(error, GeneratorFailed) else place_of(error, Path(home) if home else None)
+        where = f" at {place}" if place else ""
+        told = f"generator '{generator.info.name}' failed: {one_line(reason_of(error))}{where}"
+        raise GeneratorFailed(status_of(error), told, place) from error
 
 
 def _is_plugins(file: Path, root: Path | None) -> bool:

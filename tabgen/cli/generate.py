@@ -76,6 +76,7 @@ def generate(
     from rich.console import Console
 
     from tabgen import api
+    from tabgen.blame import blamed
     from tabgen.cli.listings import load
     from tabgen.experiment import parse_method
     from tabgen.judge.copies import copied_values, names_of_rows, warnings_of, watched
@@ -111,7 +112,7 @@ def generate(
             plugins=context.obj,
         )
     tables.warn_of(fitted.table)
-    with console.status(f"drawing {rows} rows"):
+    with console.status(f"drawing {rows} rows"), blamed(fitted.generator):
         sample, acceptance = draw_where(fitted.generator, fitted.table, rows, seed, fitted.constraints, most_draws)
     frame = sample.local_frame
     api.write_frame(frame, output)

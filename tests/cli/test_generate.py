@@ -14,9 +14,26 @@ from typer.testing import CliRunner
 
 import tabgen
 from tabgen.cli import app
-from tabgen.errors import ConstraintError, DataError, TableWarning, UnknownNameError, Unsupported
+from tabgen.errors import ConstraintError, DataError, GeneratorFailed, TableWarning, UnknownNameError, Unsupported
 from tabgen.plugins import PluginChoice
 
+FAULTY = """from tabgen import Generator, GeneratorInfo, hookimpl
+
+class Faulty(Generator):
+    info = GeneratorInfo("faulty", "a fault", accepts_missing=True)
+
+    def fit(self, table, context):
+        if "WHERE" == "fit":
+            raise ValueError("two\\nlines")
+
+    def sample(self, n_rows, seed):
+        if "WHERE" == "sample":
+            raise ValueError("two\\nlines")
+
+@hookimpl
+def tabgen_register_generators(register):
+    register(Faulty)
+"""
 BUILT_IN = PluginChoice(external=False)
 N = 150
 
@@ -206,3 +223,15 @@ def test_a_table_too_small_to_hold_rows_out(tmp_path: Path) -> None:
     data = pd.DataFrame({"a": [1.0, 2.0, 3.0, 4.0], "y": ["p", "q", "q", "q"]})
     with pytest.raises(Unsupported, match="no rows can be held out"):
         tabgen.generate("bootstrap", data, "y", 5, report=tmp_path / "x.html", plugins=BUILT_IN)
+
+
+@pytest.mark.parametrize(("where", "line"), [("fit", 8), ("sample", 12)])
+def test_a_faulty_plugin_is_one_line_with_its_place(
+    customers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, line: int
+) -> None:
+    (tmp_path / "faulty.py").write_text(FAULTY.replace("WHERE", where))
+    monkeypatch.chdir(tmp_path)
+    words = ["--no-external-plugins", "--plugin", "faulty.py", "generate", "faulty", "--data", str(customers)]
+    done = CliRunner().invoke(app, [*words, "--target", "churned", "--rows", "9", "-o", "out.csv"])
+    assert isinstance(done.exception, GeneratorFailed)
+    assert str(done.exception) == f"generator 'faulty' failed: ValueError: two lines at faulty.py:{line}, {where}()"
