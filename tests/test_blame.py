@@ -63,7 +63,12 @@ def test_what_tabgen_itself_raises_has_no_place() -> None:
 
 def test_what_is_installed_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
     looked = []
-    monkeypatch.setattr(blame.metadata, "packages_distributions", lambda: looked.append(1) or {"numpy": ["numpy"]})
+
+    def packages() -> dict[str, list[str]]:
+        looked.append(1)
+        return {"numpy": ["numpy"]}
+
+    monkeypatch.setattr("tabgen.blame.metadata.packages_distributions", packages)
     blame._distributions.cache_clear()
     for _ in range(3):
         assert blame._library_of(Path(np.__file__)) == f"numpy {np.__version__}"
