@@ -46,6 +46,15 @@ def same(name: str, one: float, other: float) -> bool:
     return abs(one - other) <= (SAME_BY_PAIRS if name.endswith("roc_auc") else SAME)
 
 
+def difference_of(first: Mapping[str, Any], second: Mapping[str, Any]) -> str | None:
+    """The first score that two rows of one cell tell otherwise, or only one of them tells, in words."""
+    one, other = scores_of(first), scores_of(second)
+    for name in sorted(one.keys() | other.keys()):
+        if name not in one or name not in other or not same(name, one[name], other[name]):
+            return f"{name} is {one.get(name)} and {other.get(name)}"
+    return None
+
+
 @dataclass(frozen=True)
 class Pool:
     """Outcomes that may be ranked together: in every arm one row for each dataset, fold, method and seed.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 
 from tabgen.arms import ARMS, first_shown
-from tabgen.comparable import Pool, Ranked, arms_of, in_arm, pools, same, scores_of
+from tabgen.comparable import Pool, Ranked, arms_of, difference_of, in_arm, pools
 from tabgen.errors import ExperimentError, StoreError, TableWarning, UnknownNameError
 from tabgen.store import Store
 from tabgen.text import counted
@@ -91,8 +91,8 @@ def next_line(answer: Answer, outcomes: pd.DataFrame) -> str:
     """The command to type next: rows for the use that is recommended, or the measurement that is missing."""
     first = outcomes.iloc[0]
     path = str(first["path"]) if first.get("path") else f"{first['dataset']}.csv"
-    words = ["--data", path, "--target", str(first["target"]), *_flags(first["kinds"], first["reading"])]
-    data = shlex.join(words)
+    flags = _flags(first["kinds"], first["reading"])
+    data = shlex.join(["--data", path, "--target", str(first["target"]), *flags])
     if answer.recommendation == "use" and answer.method != "real":
         mine = outcomes[outcomes["method"] == answer.method].iloc[0]
         settings = ",".join(f"{name}={_said(value)}" for name, value in dict(mine["settings"]).items())
@@ -101,10 +101,10 @@ def next_line(answer: Answer, outcomes: pd.DataFrame) -> str:
         return f"tabgen{_plugin(mine)} generate {shlex.quote(name)} {data} --rows {rows} -o synthetic.csv"
     if answer.recommendation == "undecided" and not any(c.arm == "fine-tune" for c in answer.candidates):
         methods = list(dict.fromkeys(c.method for c in answer.candidates if not c.control))[:3]
-        of_files = {_plugin(outcomes[outcomes["method"] == method].iloc[0]) for method in methods}
+        plugin = max(map(_plugin, (outcomes[outcomes["method"] == m].iloc[0] for m in methods)), default="")
         names = ["real", *(re.sub(r" \([^()]*\)$", "", method).replace(",", ";") for method in methods)]
         return (
-            f"tabgen{max(of_files, default='')} run {data} --arms fine-tune"
+            f"tabgen{plugin} run {data} --arms fine-tune"
             f" --methods {shlex.quote(','.join(dict.fromkeys(names)))} -o DIR"
             " (fine-tuning on the best of them was not measured)"
         )
@@ -249,11 +249,12 @@ def joined(*sources: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     told = 0
     for row in chain.from_iterable(sources):
         first = rows.setdefault(row["key"], row)
-        if first["status"] != "ok" == row["status"]:
+        if first is row or row["status"] != "ok":
+            continue
+        if first["status"] == "ok":
+            told += difference_of(first, row) is not None
+        else:
             rows[row["key"]] = row
-        elif first["status"] == row["status"] == "ok":
-            one, other = scores_of(first), scores_of(row)
-            told += one.keys() != other.keys() or not all(same(name, one[name], other[name]) for name in one)
     if told:
         warnings.warn(
             f"{counted(told, 'cell')} told with other scores by a later source: those of the first are shown;"
@@ -294,10 +295,11 @@ def load_results(*folders: str | Path) -> pd.DataFrame:
     StoreError
         If a folder holds no run, or nothing was stored yet.
     """
-    rows: dict[str, dict[str, Any]] = {}
+    found = []
     for folder in folders:
         with Store(Path(folder)) as store:
-            rows = joined(rows.values(), store.outcomes())
+            found.append(list(store.outcomes()))
+    rows = joined(*found)
     if not rows:
         raise StoreError(f"no cell has ended yet in {', '.join(map(str, folders))}.")
     return pd.DataFrame(list(rows.values()))

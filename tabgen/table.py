@@ -219,9 +219,8 @@ class Table:
         for number, name in enumerate(names):
             values = self.frame[name]
             if name != self.schema.target and self.schema[name].is_number:
-                plain[number] = values.to_numpy(dtype=np.float64).astype(np.float32) + np.float32(
-                    0.0
-                )  # -0.0 equals 0.0
+                numbers = values.to_numpy(dtype=np.float64).astype(np.float32)
+                plain[number] = numbers + np.float32(0.0)  # -0.0 equals 0.0
             else:
                 plain[number] = values.astype(object).where(values.notna(), "").map(str).to_numpy(dtype=object)
         hashes: np.ndarray[Any, Any] = pd.util.hash_pandas_object(pd.DataFrame(plain), index=False).to_numpy()

@@ -105,9 +105,8 @@ def print_answer(answer: Answer, outcomes: pd.DataFrame, console: Console) -> No
         f"before, after: ROC-AUC of the real rows alone and of the use. better: probability that it adds more than"
         f" {answer.rope:g}. worth: real rows that give the same score.{more}",
         highlight=False,
-        markup=False,
     )
-    console.print(f"{HEADS[answer.recommendation]}. {answer.reason}", highlight=False, markup=False)
+    console.print(f"{HEADS[answer.recommendation]}. {answer.reason}", highlight=False)
     line = next_line(answer, outcomes)
     if line:
-        console.print(f"Next: {line}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"Next: {line}", highlight=False, soft_wrap=True)

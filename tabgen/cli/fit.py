@@ -30,6 +30,7 @@ def fit(
     import numpy as np
     import pandas as pd
     from rich.console import Console
+    from rich.markup import escape
 
     from tabgen.datasets import file_suite
     from tabgen.estimator import GeneratorAugmentedClassifier, check_folder
@@ -45,7 +46,7 @@ def fit(
     classes = pd.Series(names[table.labels], name=target)
     console = Console(markup=False)
     classifier = GeneratorAugmentedClassifier(generator, arm, model, random_state=seed)
-    with console.status(f"trying generators on {data}"):
+    with console.status(escape(f"trying generators on {data}")):
         classifier.fit(
             frame[table.schema.names],
             classes,
@@ -58,7 +59,7 @@ def fit(
     if scores:
         console.print("log-loss of the rows held out (less is better):", highlight=False)
     for name, loss in scores:
-        console.print(f"  {loss:.4f}  {name}", highlight=False, markup=False)
+        console.print(f"  {loss:.4f}  {name}", highlight=False)
     kept = "the real rows alone" if classifier.generator_ is None else f"{classifier.generator_}, {classifier.arm_}"
     told = f"Kept: {kept}. Written to {output}; it holds your rows."
-    console.print(told, highlight=False, markup=False, soft_wrap=True)
+    console.print(told, highlight=False, soft_wrap=True)

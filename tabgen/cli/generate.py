@@ -119,7 +119,7 @@ def generate(
     seconds = time.perf_counter() - began
 
     def say(line: str) -> None:
-        console.print(line, highlight=False, markup=False)
+        console.print(line, highlight=False)
 
     say(f"{len(frame)} rows, {frame.shape[1]} columns in {seconds:.1f} s: {output}")
     if fitted.held_out is not None:
@@ -141,7 +141,7 @@ def generate(
     tables.say_warnings(warnings_of(judgement.copied))
     _say_quality(console, judgement.quality, judgement.gaps.get("fidelity", ""))
     _say_judgement(console, judgement)
-    console.print(f"report: {report}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"report: {report}", highlight=False, soft_wrap=True)
 
 
 def fixed_of(fix: list[str]) -> dict[str, Any]:
@@ -176,7 +176,7 @@ def _quality(
 
 def _say_quality(console: Console, quality: dict[str, float], gap: str) -> None:
     if gap:
-        console.print(f"quality: not measured; {gap}", highlight=False, markup=False)
+        console.print(f"quality: not measured; {gap}", highlight=False)
         return
     for key, meaning in QUALITY.items():
         console.print(f"{key.split('_', 1)[1].replace('_', ' ')}: {quality[key]:.2f} ({meaning})", highlight=False)
@@ -204,4 +204,4 @@ def _say_judgement(console: Console, judgement: Judgement) -> None:
     for name in ("membership", "use"):
         if name in judgement.gaps:
             words = {"membership": "membership inference", "use": "worth"}[name]
-            console.print(f"{words}: not measured; {judgement.gaps[name]}", highlight=False, markup=False)
+            console.print(f"{words}: not measured; {judgement.gaps[name]}", highlight=False)

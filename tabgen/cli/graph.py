@@ -30,6 +30,7 @@ def graph(
 ) -> None:
     """Fit a causal generator on your table, draw the graph it found and list its edges."""
     from rich.console import Console
+    from rich.markup import escape
 
     from tabgen import api
     from tabgen.cli.listings import load
@@ -52,7 +53,7 @@ def graph(
         )
     check_file(output, (".svg", ".png"), [data])
     console = Console(markup=False)
-    with console.status(f"searching {data} for causes"):
+    with console.status(escape(f"searching {data} for causes")):
         fitted = api.fit(name, data, target, settings=method.settings, seed=seed, plugins=context.obj)
     found = fitted.context.notes.get("graph")
     if found is None:
@@ -70,6 +71,6 @@ def graph(
     within = [edge for edge in edges if {edge[0], edge[1]} <= set(shown)]
     save(draw_graph(within, shown, target, f"{heading}\n{HYPOTHESIS}"), output)
     for cause, effect, probability in edges:
-        console.print(f"{cause} -> {effect}  ({probability:.2f})", highlight=False, markup=False)
-    console.print(f"{heading}: {output}", highlight=False, markup=False)
-    console.print(HYPOTHESIS, highlight=False, markup=False)
+        console.print(f"{cause} -> {effect}  ({probability:.2f})", highlight=False)
+    console.print(f"{heading}: {output}", highlight=False)
+    console.print(HYPOTHESIS, highlight=False)

@@ -45,14 +45,14 @@ def look(
     console = Console(markup=False)
     n_columns, n_classes = len(table.schema.columns), len(table.schema.classes)
     size = f"{len(table):,} rows, {n_columns} feature columns, {n_classes} classes"
-    console.print(f"{data.name}: {size}", highlight=False, markup=False)
+    console.print(f"{data.name}: {size}", highlight=False)
     shares = table.frame[target].value_counts(normalize=True, sort=False)
     classes = ", ".join(f"{name} {share:.1%}" for name, share in shares.items())
-    console.print(clean(f"{target}: {classes}"), highlight=False, markup=False)
+    console.print(clean(f"{target}: {classes}"), highlight=False)
     console.print(_columns(table))
     found = findings(table, folds)
     for finding in found:
-        console.print(clean(f"- {finding.kind}: {finding.message}"), highlight=False, markup=False)
+        console.print(clean(f"- {finding.kind}: {finding.message}"), highlight=False)
     console.print(f"Findings: {len(found)}" if found else "Nothing to warn of.", highlight=False)
     if output is not None:
         write_page(table, output, data.name)

@@ -49,7 +49,7 @@ def multiverse(
         return
     console = Console(markup=False)
     offered = "; ".join(f"{name}: {', '.join(values)}" for name, values in data["dimensions"].items() if values)
-    console.print(f"Choices that this store offers: {offered}.", highlight=False, markup=False)
+    console.print(f"Choices that this store offers: {offered}.", highlight=False)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("method", overflow="fold", min_width=14)
     table.add_column("against", overflow="fold", min_width=7)
@@ -63,7 +63,7 @@ def multiverse(
     for share in data["contrasts"]:
         if turning := _turning(share["turns"]):
             text = f"- {share['method']} against {share['other']} is better most by {turning}"
-            console.print(text, highlight=False, markup=False)
+            console.print(text, highlight=False)
     console.print(
         f"Each universe is one test by itself at {alpha:g}, equal within {region:g} points: the shares say how a"
         " finding depends on choices; they are no tests.",

@@ -98,7 +98,7 @@ def rank(
         print_outcomes(ranked, outcomes, shown, console, alpha, everything)
         for label in [label for (each, _), label in zip(scored, labels, strict=True) if each.arm == shown]:
             for sentence in label.sentences():
-                console.print(sentence, highlight=False, markup=False)
+                console.print(sentence, highlight=False)
         console.print(f"Different rankings of this that were looked at: {looked}.", highlight=False)
 
 
@@ -189,7 +189,7 @@ def print_untrained(outcomes: pd.DataFrame, console: Console) -> None:
     from tabgen.results import untrained
 
     for each in untrained(outcomes):
-        console.print(f"- {each}", highlight=False, markup=False)
+        console.print(f"- {each}", highlight=False)
 
 
 def print_reasons(outcomes: pd.DataFrame, pool: str, console: Console) -> None:
@@ -200,7 +200,7 @@ def print_reasons(outcomes: pd.DataFrame, pool: str, console: Console) -> None:
 
     from tabgen.results import reasons
 
-    console.print(f"No cell with {pool} has a score. Why:", highlight=False, markup=False)
+    console.print(f"No cell with {pool} has a score. Why:", highlight=False)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_lines=True)
     for column in ("ended as", "cells", "methods", "datasets", "reason"):
         table.add_column(column, overflow="fold")
@@ -350,11 +350,11 @@ def print_ranking(ranking: Ranking, console: Console, everything: bool = False) 
     won = "" if "w/t/l" in left_out else " w/t/l: datasets won, tied, lost against 'real'."
     console.print(f"{possible}{won} {meaning}", highlight=False)
     if ranking.resolution is not None:
-        console.print(resolution_line(ranking), highlight=False, markup=False)
+        console.print(resolution_line(ranking), highlight=False)
     for line in [*ranking.noise(), *omnibus_lines(ranking)]:
-        console.print(line, highlight=False, markup=False)
+        console.print(line, highlight=False)
     for sentence in ranking.sentences(undecided=everything):
-        console.print(f"- {sentence}", highlight=False, markup=False)
+        console.print(f"- {sentence}", highlight=False)
     if everything:
         print_pairs(ranking, console)
     elif any(verdict.undecided for verdict in ranking.verdicts):

@@ -249,9 +249,7 @@ def print_plan(cells: list[Cell], folder: Path, workers: int, console: Console) 
         left_seconds += len(left) * (each or 0.0)
         unknown += len(left) if each is None else 0
         shown = "no outcome to judge by" if each is None else f"about {each:.1f} s each"
-        console.print(
-            f"{method}: {len(left)} of {counted(len(mine), 'cell')} to run, {shown}", highlight=False, markup=False
-        )
+        console.print(f"{method}: {len(left)} of {counted(len(mine), 'cell')} to run, {shown}", highlight=False)
     datasets, folds = len({cell.dataset for cell in cells}), len({cell.fold for cell in cells})
     remaining = sum(cell.key not in done for cell in cells)
     size = f"{counted(datasets, 'dataset')}, {counted(folds, 'fold')}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tabgen.comparable import same, scores_of
+from tabgen.comparable import difference_of
 from tabgen.errors import DataError
 from tabgen.leaderboard.bundle import load_rows
 from tabgen.leaderboard.check import KnownCells, check_rows, contradictions, name_of
@@ -70,8 +70,4 @@ def merge(sources: Sequence[Path], folder: Path, plugins: Plugins) -> Merged:
 def _difference(first: dict[str, Any], second: dict[str, Any]) -> str | None:
     if first["status"] != second["status"]:
         return f"ended as {first['status']} and as {second['status']}"
-    one, other = scores_of(first), scores_of(second)
-    for name in sorted(one.keys() | other.keys()):
-        if name not in one or name not in other or not same(name, one[name], other[name]):
-            return f"{name} is {one.get(name)} and {other.get(name)}"
-    return None
+    return difference_of(first, second)
