@@ -74,6 +74,7 @@ def generate(
     import time
 
     from rich.console import Console
+    from rich.markup import escape
 
     from tabgen import api
     from tabgen.blame import blamed
@@ -95,7 +96,7 @@ def generate(
         check_file(report, others=[data, metadata, output])
     console = Console(markup=False)
     began = time.perf_counter()
-    with console.status(f"fitting {method.generator} on {data}"):
+    with console.status(escape(f"fitting {method.generator} on {data}")):
         fitted = api.fit(
             method.generator,
             data,
