@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -180,7 +181,8 @@ def _say_quality(console: Console, quality: dict[str, float], gap: str) -> None:
         console.print(f"quality: not measured; {gap}", highlight=False)
         return
     for key, meaning in QUALITY.items():
-        console.print(f"{key.split('_', 1)[1].replace('_', ' ')}: {quality[key]:.2f} ({meaning})", highlight=False)
+        value = "undefined" if isnan(quality[key]) else f"{quality[key]:.2f}"
+        console.print(f"{key.split('_', 1)[1].replace('_', ' ')}: {value} ({meaning})", highlight=False)
     from tabgen import fidelity
 
     if quality["fidelity_rows"] >= fidelity.MAX_ROWS:

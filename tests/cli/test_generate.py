@@ -64,6 +64,15 @@ def run(*words: str | Path, target: str = "churned") -> tuple[str, str]:
     return " ".join(done.stdout.split()), " ".join(done.stderr.split())
 
 
+def test_a_measure_that_is_undefined_is_said_to_be(tmp_path: Path) -> None:
+    """No pair of these columns hangs together, so that there is nothing to keep."""
+    frame = pd.DataFrame({"x": range(60), "z": [i * 7 % 13 for i in range(60)], "y": ["a", "b"] * 30})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    told, _ = run("jitter", "--data", tmp_path / "t.csv", "--rows", "40", "-o", tmp_path / "o.csv", target="y")
+    assert "pair trends: undefined" in told
+    assert "nan" not in told
+
+
 def test_a_report_judges_the_rows_that_were_written(customers: Path, tmp_path: Path) -> None:
     rows, page = tmp_path / "out.parquet", tmp_path / "out.html"
     told, warned = run("jitter", "--data", customers, "--rows", "100", "-o", rows, "--report", page)
