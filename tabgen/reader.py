@@ -486,7 +486,8 @@ def _named_columns(names: list[str], are_empty: list[bool], path: Path, arrow: d
     Raises
     ------
     DataError
-        For two columns of one name, and for one without a name that is neither empty nor the rows' names.
+        For two columns of one name, for one without a name that is neither empty nor the rows' names, and for no name
+        at all.
     """
     keep = []
     for i, name in enumerate(names):
@@ -498,6 +499,8 @@ def _named_columns(names: list[str], are_empty: list[bool], path: Path, arrow: d
             _say(f"{path.name}: the first column has no name and was set aside as the rows' names.")
         else:
             raise DataError(f"column {i + 1} of {path} has no name; name it in the header, or take it out.")
+    if not keep:
+        raise DataError(f"{path} names no column in its header; write a line of names above the rows.")
     seen: dict[str, int] = {}
     for i in keep:
         bare = names[i].strip()

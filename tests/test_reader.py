@@ -18,7 +18,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tabgen.api import generate, write_frame
@@ -709,6 +709,7 @@ def files(draw: st.DrawFn) -> bytes:
 
 @pytest.mark.filterwarnings("ignore::tabgen.errors.TableWarning")
 @given(content=st.one_of(files(), st.binary(max_size=60)))
+@example(content=b"\n,\n1,")  # no column has a name
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_file_is_read_or_refused_in_a_sentence(tmp_path: Path, content: bytes) -> None:
     path = write(tmp_path / "any.csv", content)
