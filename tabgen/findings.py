@@ -22,9 +22,10 @@ WHOLE = re.compile(r"\s*[+-]?[0-9]+\s*")
 OPEN_BIN = re.compile(r"\s*([<>≤≥]=?\s*\d+|\d+\s*\+)\s*")
 """The last of a few ordered groups (1, 2, 3+): such a column is meant as it is."""
 AROUND = re.compile(
-    r"\s*[^\w\s.,+-]?\s?[+-]?(0x[\da-fA-F]+|\d[\d.,' _\u00a0\u202f]*)([eE][+-]?\d{1,4})?\s?(%|[^\W\d_]{1,3}|[€$£)])?\s*"
+    r"\s*[^\w\s.,+-]?\s?[+-]?(0x[\da-fA-F]+|\d[\d.,' _\u00a0\u202f]*)([eE][+-]?\d{1,4})?"
+    r"\s?(%|[^\W\d_]{1,3}|[€$£)-])?\s*"
 )
-"""A number with a sign of currency, separators, or a unit around it."""
+"""A number with a sign of currency, separators, a unit, or an accountant's minus around it: (17.20), 39.03-."""
 MISSING_WORDS = frozenset(
     {"", "?", "-", "--", ".", "NA", "N/A", "n/a", "n.a.", "#N/A", "NaN", "nan", "null", "NULL", "None", "missing"}
 )
@@ -61,9 +62,11 @@ def near_numeric(column: pd.Series[Any], name: str) -> NearNumeric | None:
     numbers = [text for text, kind in kinds.items() if kind == "number"]
     rows = int(counts[numbers].sum()) if numbers else 0
     odd = [text for text in kinds if kinds[text] != "number"]
-    if rows >= ENOUGH and not odd and not all(WHOLE.fullmatch(text) for text in numbers):
+    texts = [value for value in column.dropna().unique() if isinstance(value, str)]
+    beside = "" if len(texts) == column.dropna().nunique() else "numbers and "
+    if rows >= ENOUGH and not odd and texts and (beside or not all(WHOLE.fullmatch(text) for text in numbers)):
         return NearNumeric(
-            f"column '{name}' holds numbers written as text, such as {numbers[0]!r}, taken as {len(numbers)}"
+            f"column '{name}' holds {beside}numbers written as text, such as {texts[0]!r}, taken as {len(numbers)}"
             f" categories; if they are quantities, make them numbers or say --kind {quoted(name)}=numeric.",
             False,
         )
@@ -80,7 +83,7 @@ def near_numeric(column: pd.Series[Any], name: str) -> NearNumeric | None:
                 len(numbers) > MANY,
             )
     around = [text for text, kind in kinds.items() if kind == "around"]
-    if len(around) > MANY and int(counts[[*numbers, *around]].sum()) >= 0.9 * total:
+    if around and len({*numbers, *around}) > MANY and int(counts[[*numbers, *around]].sum()) >= 0.9 * total:
         words = [text for text, kind in kinds.items() if kind == "word"]
         besides = f" (and {words[0][:30]!r}: if it means missing, say --missing {quoted(words[0])})" if words else ""
         return NearNumeric(

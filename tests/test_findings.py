@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from tabgen.cli import app
 from tabgen.datasets import core_datasets
 from tabgen.errors import TableError
-from tabgen.findings import findings, tells_target
+from tabgen.findings import findings, near_numeric, tells_target
 from tabgen.table import Table
 
 N = 120
@@ -132,6 +132,26 @@ def test_numbers_but_for_what_is_none_are_no_categories(odd: list[str]) -> None:
     values = [*map(str, range(100, 160)), *odd]
     with pytest.raises(TableError, match="holds numbers but for"):
         Table.from_frame(plain(size=np.resize(np.array(values, dtype=object), N)), "y")
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (
+            [*(f"{i}.5" for i in range(45)), *(f"({i}.20)" for i in range(15))],
+            "more around them, such as '(0.20)'",
+        ),
+        ([*(f"{i}.5" for i in range(45)), *(f"{i}.03-" for i in range(15))], "more around them, such as '0.03-'"),
+        ([*(f"{i}" for i in range(9)), *"abcdef", *(f"{i}k" for i in range(9))], None),
+        ([1, "2"] * 30, "holds numbers and numbers written as text, such as '2', taken as 2 categories"),
+        (["1", "2"] * 30, None),
+        ([1, 2] * 30, None),
+    ],
+    ids=["brackets", "minus behind", "codes", "numbers and texts", "texts", "numbers"],
+)
+def test_numbers_that_are_written_in_two_ways(values: list[Any], words: str | None) -> None:
+    near = near_numeric(pd.Series(values, dtype=object), "x")
+    assert near is None if words is None else near is not None and words in near.message
 
 
 def test_values_are_shown_as_people_write_them() -> None:
