@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from tabgen.parsing import ANY_DATE
 from tabgen.plain import as_scalar
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ CODE = re.compile(r"\s*(0[0-9]+|[0-9]{19,})\s*")
 WHOLE = re.compile(r"\s*[+-]?[0-9]+\s*")
 OPEN_BIN = re.compile(r"\s*([<>≤≥]=?\s*\d+|\d+\s*\+)\s*")
 """The last of a few ordered groups (1, 2, 3+): such a column is meant as it is."""
+DATE = re.compile(ANY_DATE)
 AROUND = re.compile(
     r"\s*[^\w\s.,+-]?\s?[+-]?(0x[\da-fA-F]+|\d[\d.,' _\u00a0\u202f]*)([eE][+-]?\d{1,4})?"
     r"\s?(%|[^\W\d_]{1,3}|[€$£)-])?\s*"
@@ -98,7 +100,7 @@ def near_numeric(column: pd.Series[Any], name: str) -> NearNumeric | None:
 def _looks_like(text: str) -> str:
     if NUMBER.fullmatch(text):
         return "word" if CODE.fullmatch(text) else "number"
-    return "around" if AROUND.fullmatch(text) else "word"
+    return "around" if AROUND.fullmatch(text) and not DATE.fullmatch(text) else "word"
 
 
 def quoted(text: str) -> str:

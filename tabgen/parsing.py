@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -33,7 +34,19 @@ ISO_TIME = r"([ T]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?"
 ISO = r"\d{4}-\d{2}-\d{2}" + ISO_TIME
 ZONE = r"\s?(Z|[+-]\d{2}:?\d{2})"
 ISO_MOMENT = re.compile(f"{ISO}({ZONE})?")
-ANY_DATE = r"(\d{4}[-/]\d{1,2}[-/]\d{1,2}|\d{1,2}[./-]\d{1,2}[./-]\d{4})([ T].*)?"
+MONTH_NAME = r"(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.?"
+_DAY, _MONTH = r"(0?[1-9]|[12]\d|3[01])", r"(0?[1-9]|1[0-2])"
+ANY_DATE = (
+    r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[./-]\d{1,2}[./-]\d{4}"
+    rf"|({_DAY}[/-]{_MONTH}|{_MONTH}[/-]{_DAY})[/-]\d{{2}}|(0[1-9]|[12]\d|3[01])\.(0[1-9]|1[0-2])\.\d{{2}}"
+    rf"|\d{{1,2}}[ ./-]{{1,2}}{MONTH_NAME}[ ,./-]{{1,2}}(\d{{4}}|\d{{2}})|{MONTH_NAME} \d{{1,2}},? (\d{{4}}|\d{{2}})"
+    r"|(1[6-9]|2[01])\d{2}[-/](0[1-9]|1[0-2])|(0?[1-9]|1[0-2])[-/](1[6-9]|2[01])\d{2})([ T].*)?"
+)
+"""What is meant as a date, in the forms that are read and in others, of which it is said that they are not.
+
+Years of two digits are held to days and months that there are: 12-34-56 is an id, and 1.2.20 a version.
+"""
+READ_FORMS = (ISO, ISO + ZONE, *(rf"\d{{1,2}}{s}\d{{1,2}}{s}\d{{4}}([ T].*)?" for s in (r"\.", "/", "-")))
 TIME_OF_DAY = r"\d{1,2}:\d{2}(:\d{2})?"
 MANY_TIMES = 20
 LOCAL_DATE = re.compile(
@@ -154,7 +167,9 @@ def _parse(column: pa.Array, name: str, decimal: str | None, file: _File) -> pd.
 
 def _is_prose(texts: pa.Array) -> bool:
     """Whether a first look shows words only: spares the patterns below their cost."""
-    return not pc.any(pc.match_substring_regex(texts, r"^\s*[+-]?[\d.,]|^(?i:inf|true|false)")).as_py()
+    return not pc.any(
+        pc.match_substring_regex(texts, rf"^\s*[+-]?[\d.,]|^(?i:inf|true|false)|^\s*{MONTH_NAME} \d")
+    ).as_py()
 
 
 def _numbers(column: pa.Array, name: str, file: _File) -> pd.Series[Any] | None:
@@ -277,18 +292,40 @@ def _dates(column: pa.Array, levels: pa.Array, name: str, file: _File) -> pd.Ser
         file.say(f"dates but for {odd[:30]!r}: kept as text. If that means missing, say --missing '{odd[:30]}'.", name)
         return None
     n_said = sum(map(len, file.said.values()))
-    first = LOCAL_DATE.fullmatch(levels[0].as_py())
-    if _all(levels, ISO):
-        times = _timestamps(pc.replace_substring(column, "T", " "), name, file)
-    elif _all(levels, ISO + ZONE):
-        times = _zoned(column, levels, name, file)
-    else:
-        times = _local_dates(column, levels, first["sign"], name, file) if first else None
+    times = _times(column, levels, name, file)
     if times is None and sum(map(len, file.said.values())) == n_said:
-        file.say(
-            f"dates such as {levels[0].as_py()!r} are not all of one form and of the calendar: kept as text.", name
-        )
+        file.say(f"{_unread(levels, file.style)}: kept as text. Write 2020-12-31, 31.12.2020 or 12/31/2020.", name)
     return times
+
+
+def _times(column: pa.Array, levels: pa.Array, name: str, file: _File) -> pd.Series[Any] | None:
+    if _all(levels, ISO):
+        return _timestamps(pc.replace_substring(column, "T", " "), name, file)
+    if _all(levels, ISO + ZONE):
+        return _zoned(column, levels, name, file)
+    first = LOCAL_DATE.fullmatch(levels[0].as_py())
+    return _local_dates(column, levels, first["sign"], name, file) if first else None
+
+
+def _unread(levels: pa.Array, style: TextStyle) -> str:
+    """Which date is the first that is not read, and why."""
+    in_form = max((_matches(levels, form) for form in READ_FORMS), key=lambda each: pc.sum(each).as_py())
+    if not pc.any(in_form).as_py():
+        return f"dates such as {levels[0].as_py()!r} are in none of the forms that are read"
+    others = levels.filter(pc.invert(in_form))
+    if len(others):
+        return f"the date {others[0].as_py()!r} is in another form than {levels.filter(in_form)[0].as_py()!r}"
+    local = [match for match in map(LOCAL_DATE.fullmatch, levels.to_pylist()) if match]
+    day_first = any(int(match["a"]) > 12 for match in local) if style.day_first is None else style.day_first
+    silent = _File("", replace(style, day_first=day_first), {})
+
+    def fails(count: int) -> bool:
+        head = levels.slice(0, count)
+        return _times(head, head, "", silent) is None
+
+    wrong = levels[bisect_left(range(1, len(levels)), True, key=fails)].as_py()
+    order = f", read as {'day, month' if day_first else 'month, day'}, year" if local and "." not in wrong[:3] else ""
+    return f"the date {wrong!r} is not of calendar and clock{order}"
 
 
 def _timestamps(column: pa.Array, name: str, file: _File, zone: str | None = None) -> pd.Series[Any] | None:

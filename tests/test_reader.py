@@ -9,6 +9,7 @@ import lzma
 import re
 import subprocess
 import sys
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -205,7 +206,7 @@ def test_days_and_months_are_told_by_the_whole_column_or_not_at_all(tmp_path: Pa
     with said("of dates such as '03/04/2020' either number can be the month: kept as text. Say --day-first"):
         assert column(tmp_path, ["03/04/2020", "05/06/2020"])[0] == "03/04/2020"
     assert column(tmp_path, ["03/04/2020", "05/06/2020"], day_first=True)[0] == pd.Timestamp("2020-04-03")
-    with said("dates such as '13/14/2020' are not all of one form and of the calendar: kept as text."):
+    with said("the date '13/14/2020' is not of calendar and clock, read as day, month, year: kept as text."):
         assert column(tmp_path, ["13/14/2020", "05/06/2020"], day_first=True)[0] == "13/14/2020"
 
 
@@ -217,7 +218,8 @@ def test_what_is_nearly_a_date_is_said(tmp_path: Path) -> None:
     with said("'NA' was taken as missing"):
         assert column(tmp_path, [*days, "NA"]).isna().sum() == 1
     for odd in ("2020-02-30", "2020-13-01", "31/12/2020", "2020-01-01T25:00"):
-        with said("dates such as '2020-01-01' are not all of one form and of the calendar: kept as text."):
+        why = "in another form than '2020-01-01'" if "/" in odd else "not of calendar and clock"
+        with said(f"the date '{odd}' is {why}: kept as text. Write 2020-12-31, 31.12.2020 or 12/31/2020."):
             assert column(tmp_path, [*days, odd]).tolist()[-1] == odd
     with said("times of day such as '0:05' were kept as text"):
         column(tmp_path, [f"{i}:05" for i in range(24)])
@@ -798,6 +800,37 @@ def test_points_group_thousands_where_other_columns_have_decimal_commas(tmp_path
         frame = read(tmp_path, "a;b\n0,5;1.137\n1,25;2.174\n0,75;950\n", delimiter=";")
     assert frame["b"].tolist() == [1137, 2174, 950]
     assert frame["a"].tolist() == [0.5, 1.25, 0.75]
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["%m/%d/%y", "%d-%b-%Y", "%b %d, %Y", "%d %B %Y", "%Y-%m", "%m/%Y", "%d.%m.%y", "%Y.%m.%d", "%Y/%m/%d"],
+)
+def test_dates_in_other_forms_are_said_to_be_none_that_is_read(tmp_path: Path, form: str) -> None:
+    days = [(dt.date(2020, 1, 1) + dt.timedelta(days=13 * n)).strftime(form) for n in range(40)]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert column(tmp_path, [f'"{day}"' for day in days]).tolist() == days
+        Table.from_frame(pd.DataFrame({"day": days, "y": ["a", "b"] * 20}), "y")
+    said_of_it = [str(w.message) for w in caught]
+    assert len(said_of_it) == 1
+    assert f"dates such as {days[0]!r} are in none of the forms that are read: kept as text. Write" in said_of_it[0]
+
+
+@pytest.mark.parametrize("form", ["12-{}-56", "{}-2-1", "1.2.{}", "Mary {}", "00{}-12-345", "{}/7"])
+def test_ids_are_no_dates(tmp_path: Path, form: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        column(tmp_path, [form.format(n) for n in range(20, 80)])
+
+
+def test_the_one_day_that_is_none_is_shown(tmp_path: Path) -> None:
+    days = [f"{day:02}/{month:02}/2021" for month in range(1, 13) for day in range(1, 28)]
+    for odd in ("30/02/2021", "04/13/2021"):
+        with said(f"the date '{odd}' is not of calendar and clock, read as day, month, year: kept as text."):
+            column(tmp_path, [*days[:100], odd, *days[100:]])
+    with said("the date '31.6.2021' is not of calendar and clock: kept as text."):
+        column(tmp_path, ["1.2.2021", "31.6.2021", "30.6.2021"])
 
 
 def test_dates_that_stay_text_are_not_said_to_be_read(tmp_path: Path) -> None:
