@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 
 from tabgen.arms import ARMS, first_shown
-from tabgen.comparable import Pool, Ranked, arms_of, difference_of, in_arm, pools
+from tabgen.comparable import Pool, Ranked, arms_of, difference_of, in_arm, pools, whole_pools
 from tabgen.errors import ExperimentError, StoreError, TableWarning, UnknownNameError
 from tabgen.store import Store
 from tabgen.text import counted
@@ -201,6 +201,13 @@ def closeness(outcomes: pd.DataFrame) -> pd.DataFrame:
     """
     measured = [name for name in CLOSENESS if name in outcomes.columns]
     return outcomes.groupby("method")[measured].median().dropna(how="all").rename(columns=CLOSENESS)
+
+
+def closeness_of(ranked: Sequence[Ranked]) -> pd.DataFrame:
+    """:func:`closeness` of all that was ranked, under the names by which its pools tell methods apart."""
+    parts = [pool.outcomes for pool in whole_pools(ranked)]
+    outcomes = pd.concat(parts) if parts else pd.DataFrame({"method": []})
+    return closeness(outcomes[~outcomes.index.duplicated()])  # what needs no recipe is in the pool of each
 
 
 @dataclass(frozen=True)

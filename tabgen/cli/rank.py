@@ -95,7 +95,7 @@ def rank(
         typer.echo(latex_table(pools_frame(ranked)), nl=False)
     else:
         console = Console(markup=False)
-        print_outcomes(ranked, outcomes, shown, console, alpha, everything)
+        print_outcomes(ranked, shown, console, alpha, everything)
         for label in [label for (each, _), label in zip(scored, labels, strict=True) if each.arm == shown]:
             for sentence in label.sentences():
                 console.print(sentence, highlight=False)
@@ -134,7 +134,6 @@ def pools_frame(ranked: list[Ranked]) -> pd.DataFrame:
 
 def print_outcomes(
     ranked: list[Ranked],
-    outcomes: pd.DataFrame,
     arm: str,
     console: Console,
     alpha: float = 0.05,
@@ -143,25 +142,23 @@ def print_outcomes(
     """The ranking of several tables; of one, which ranks nothing, the answer."""
     from tabgen.cli.answer import print_answer
     from tabgen.comparable import whole_pools
-    from tabgen.results import answers, closeness
+    from tabgen.results import answers, closeness_of
 
     found = answers(whole_pools(ranked), alpha)
     if len(found) < len({each.pool.name for each in ranked}):
-        print_ranked(ranked, outcomes, arm, console, everything)
+        print_ranked(ranked, arm, console, everything)
         return
     for pool, answer in found:
         if len(found) > 1:
             console.rule(pool.name, align="left")
         print_answer(answer, pool.outcomes, console)
         print_untrained(pool.outcomes, console)
-    print_closeness(closeness(outcomes), console)
+    print_closeness(closeness_of(ranked), console)
 
 
-def print_ranked(
-    ranked: list[Ranked], outcomes: pd.DataFrame, arm: str, console: Console, everything: bool = False
-) -> None:
+def print_ranked(ranked: list[Ranked], arm: str, console: Console, everything: bool = False) -> None:
     """Every pool's ranking in one arm, the arms and pools side by side, and how close the synthetic rows are."""
-    from tabgen.results import closeness, gains_side_by_side
+    from tabgen.results import closeness_of, gains_side_by_side
 
     names = list(dict.fromkeys(each.pool.name for each in ranked))
     for name in names:
@@ -181,7 +178,7 @@ def print_ranked(
     if len(names) > 1:
         console.rule(f"median gain in percent by pool, arm '{arm}'", align="left")
         _print_side_by_side(gains_side_by_side([each for each in ranked if each.arm == arm], "pool"), console)
-    print_closeness(closeness(outcomes), console)
+    print_closeness(closeness_of(ranked), console)
 
 
 def print_untrained(outcomes: pd.DataFrame, console: Console) -> None:

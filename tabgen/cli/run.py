@@ -205,7 +205,7 @@ def _show(folder: Path, report: bool, console: Console, part: Shard | None) -> N
 
     outcomes = load_results(folder)
     ranked = rank_pools(outcomes, region=region_of(read_freeze(folder)))
-    print_outcomes(ranked, outcomes, default_arm(outcomes), console)
+    print_outcomes(ranked, default_arm(outcomes), console)
     if report:
         from tabgen.leaderboard.report import write_report
 

@@ -18,7 +18,7 @@ from tabgen.freeze import Freeze, labels_of, read_freeze
 from tabgen.leaderboard.pages import make_environment
 from tabgen.results import (
     answers,
-    closeness,
+    closeness_of,
     default_arm,
     gains_side_by_side,
     load_results,
@@ -120,7 +120,7 @@ def render(outcomes: pd.DataFrame, ranked: Sequence[Ranked], title: str, freeze:
             arms=ARMS,
             use_of=use_of,
             heads=HEADS,
-            closeness=closeness(outcomes),
+            closeness=closeness_of(ranked),
             counts=outcomes["status"].value_counts().to_dict(),
             setting=setting_of(outcomes),
         )

@@ -15,7 +15,7 @@ import pytest
 from leaderboard_rows import PROVENANCE, made_row
 
 from tabgen.leaderboard.report import render
-from tabgen.results import rank_pools
+from tabgen.results import closeness_of, rank_pools
 from tabgen.statistics import summary
 
 EVIL = '<script>alert(1)</script>"><img src=x onerror=alert(2)>'
@@ -125,6 +125,18 @@ def test_methods_whose_rows_teach_nothing_are_marked() -> None:
     assert "'ctgan' is untrained in 4 of 14 cells (table-1, table-2): a forest learns next to nothing" in text
     assert "'independent' is untrained in 4 of 14 cells, as a control should be" in text
     assert text.count("(untrained)</span>") == 2
+
+
+def test_old_and_new_code_under_one_name_are_as_close_as_each_is() -> None:
+    old = outcomes().assign(fidelity_column_shapes=0.5)
+    new = old[old["method"] == "scm"].assign(fidelity_column_shapes=0.9, plugin_version="sha256:abc")
+    both = pd.concat([old, new.assign(key=[f"{n:064x}" for n in range(10**6, 10**6 + len(new))])], ignore_index=True)
+    found = closeness_of(rank_pools(both))["column shapes"]
+    told = sorted(found[name] for name in found.index if name.startswith("scm ("))
+    assert told == [0.5, 0.9]
+    page = render(both, rank_pools(both), "run")
+    close = page.split("How close the synthetic rows are")[1].split("</table>")[0]
+    assert "<td>scm (sha256:abc)</td>" in close
 
 
 @pytest.mark.parametrize("column", ["method", "dataset", "reason"])
