@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from tabgen.errors import EstimatorError
+from tabgen.errors import EstimatorError, Unsupported
 from tabgen.experiment import Method
 from tabgen.generator import FitContext
 from tabgen.host.elsewhere import make_where_it_runs
@@ -86,7 +86,13 @@ def hold_out(table: Table, seed: int) -> tuple[Table, Table]:
     Unsupported
         If validation would not hold two classes.
     """
-    parts = split(table.labels, 0, HOLD_OUT_FOLDS, seed, copies=table.copies)  # whatever splits the table came with
+    try:
+        parts = split(table.labels, 0, HOLD_OUT_FOLDS, seed, copies=table.copies)  # whatever splits the table came with
+    except Unsupported as error:
+        raise Unsupported(
+            f"one row in {HOLD_OUT_FOLDS}, held out, would not hold two classes, which scoring needs;"
+            " take a table with more rows of each class."
+        ) from error
     train = np.sort(np.concatenate([parts.train, parts.validation]))
     return table.take(train).observed(), table.take(parts.test)
 

@@ -11,10 +11,13 @@ class TableWarning(UserWarning):
     """Something in the data was set aside, or is likely another thing than it seems; the message says what."""
 
 
+IN_PYTHON = " In Python, --drop NAME is kinds={'NAME': 'drop'}."
+
+
 def warn_of(messages: Iterable[str]) -> None:
     """Say in Python what the command line says of one's own table, at the line that called whoever calls this."""
     for message in messages:
-        mend = " In Python, --drop NAME is kinds={'NAME': 'drop'}." if "--drop" in message else ""
+        mend = IN_PYTHON if "--drop" in message else ""
         warnings.warn(f"{message}{mend}", TableWarning, stacklevel=3)
 
 

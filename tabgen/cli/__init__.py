@@ -34,7 +34,7 @@ from tabgen.cli import (
     slurm,
 )
 from tabgen.cli.readable import ReadableGroup
-from tabgen.errors import TabgenError, TableWarning
+from tabgen.errors import IN_PYTHON, TabgenError, TableWarning
 from tabgen.text import clean
 
 app = typer.Typer(
@@ -98,7 +98,8 @@ app.add_typer(leaderboard.app, name="leaderboard")
 def _show_warning(message: Warning | str, category: type[Warning], *where: Any, **options: Any) -> None:
     """A warning about the user's table in one line, as an error is; any other as Python has it."""
     if issubclass(category, TableWarning):
-        typer.secho(clean(f"tabgen: warning: {message}"), fg="yellow", err=True)
+        shown = clean(f"tabgen: warning: {str(message).removesuffix(IN_PYTHON)}")
+        typer.secho(shown, fg="yellow", err=True)
     else:
         _python_shows(message, category, *where, **options)
 

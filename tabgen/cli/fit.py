@@ -38,7 +38,6 @@ def fit(
     check_folder(output)
     reading = tables.reading_of(missing, delimiter, decimal, encoding, day_first)
     table, found = file_suite(data, target, tables.kinds_of(kind, drop), reading).datasets[0].read()
-    tables.warn_of(table)
     frame = table.local_frame
     names = np.array(table.schema.classes)
     if names.dtype.kind == "f":  # scikit-learn takes fractions for a regression's target

@@ -434,6 +434,17 @@ def test_new_rows_are_read_as_the_rows_of_fit_were(tmp_path: Path) -> None:
     assert set(answers["new"]["y"]) <= {1.5, -2}
 
 
+def test_fit_says_each_finding_once_and_not_in_words_for_python(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"id": [f"c{n}" for n in range(60)], "x": range(0, 600, 10), "y": ["a", "b", "b"] * 20})
+    frame.assign(x=frame["x"] % 70).to_csv(tmp_path / "t.csv", index=False)
+    words = ["--no-external-plugins", "fit", "--data", "t.csv", "--target", "y", "--model", str(FIXTURE)]
+    words += ["--generator", "jitter", "--arm", "augmented", "-o", "it"]
+    run = [sys.executable, "-m", "tabgen", *words]
+    done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stderr.count("column 'id' has another value in every row") == 1
+    assert "In Python" not in done.stderr
+
+
 def test_a_classifier_is_fitted_saved_and_predicts_from_files(tmp_path: Path) -> None:
     data, target = CORE / "teaching-assistants.parquet", _target("teaching-assistants")
     words: Words = ["--no-external-plugins", "fit", "--data", data, "--target", target, "--model", FIXTURE]
