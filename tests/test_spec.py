@@ -140,3 +140,14 @@ def test_every_field_is_documented() -> None:
         assert f"| `{name}` |" in text, name
         assert field.description is not None
         assert field.description in text, name
+
+
+def test_the_line_that_registers_the_documented_experiment_works(tmp_path: Path) -> None:
+    page = (DOCS / "experiments.md").read_text()
+    (file,) = re.findall(r"```toml\n(# experiment\.toml.*?)```", page, re.DOTALL)
+    (line,) = re.findall(r"tabgen (plan experiment\.toml -o runs/c --freeze .*)", page)
+    (tmp_path / "experiment.toml").write_text(file)
+    places = {"experiment.toml": str(tmp_path / "experiment.toml"), "runs/c": str(tmp_path / "c")}
+    words = [places.get(word, word) for word in line.split()]
+    result = CliRunner().invoke(app, words, catch_exceptions=False)
+    assert "2 contrasts" in " ".join(result.output.split())
