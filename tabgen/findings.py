@@ -72,7 +72,7 @@ def near_numeric(column: pd.Series[Any], name: str) -> NearNumeric | None:
             f" categories; if they are quantities, make them numbers or say --kind {quoted(name)}=numeric.",
             False,
         )
-    bins = len(numbers) <= MANY and all(OPEN_BIN.fullmatch(text) for text in odd)
+    bins = 0 < len(numbers) <= MANY and all(OPEN_BIN.fullmatch(text) for text in odd)
     if odd and rows >= ENOUGH and rows >= total / 2 and len(numbers) > FEW and not bins:
         n_odd = total - rows
         few = sum(text.strip() not in MISSING_WORDS for text in odd) <= max(3, len(kinds) // 20)
@@ -85,7 +85,12 @@ def near_numeric(column: pd.Series[Any], name: str) -> NearNumeric | None:
                 len(numbers) > MANY,
             )
     around = [text for text, kind in kinds.items() if kind == "around"]
-    if around and len({*numbers, *around}) > MANY and int(counts[[*numbers, *around]].sum()) >= 0.9 * total:
+    if (
+        around
+        and not bins
+        and len({*numbers, *around}) > MANY
+        and int(counts[[*numbers, *around]].sum()) >= 0.9 * total
+    ):
         words = [text for text, kind in kinds.items() if kind == "word"]
         besides = f" (and {words[0][:30]!r}: if it means missing, say --missing {quoted(words[0])})" if words else ""
         return NearNumeric(

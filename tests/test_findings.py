@@ -146,8 +146,9 @@ def test_numbers_but_for_what_is_none_are_no_categories(odd: list[str]) -> None:
         ([1, "2"] * 30, "holds numbers and numbers written as text, such as '2', taken as 2 categories"),
         (["1", "2"] * 30, None),
         ([1, 2] * 30, None),
+        (["<1", *map(str, range(1, 21)), ">20"] * 3, None),
     ],
-    ids=["brackets", "minus behind", "codes", "numbers and texts", "texts", "numbers"],
+    ids=["brackets", "minus behind", "codes", "numbers and texts", "texts", "numbers", "open groups"],
 )
 def test_numbers_that_are_written_in_two_ways(values: list[Any], words: str | None) -> None:
     near = near_numeric(pd.Series(values, dtype=object), "x")
