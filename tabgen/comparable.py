@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -12,7 +13,7 @@ import pandas as pd
 from tabgen.arms import ARMS, tunes
 from tabgen.errors import ExperimentError
 from tabgen.made_elsewhere import FILE, MARK
-from tabgen.outcome import CELL_FIELDS, Cell, canonical_json, hash_of, key_of, method_identity
+from tabgen.outcome import CELL_FIELDS, Cell, canonical_json, hash_of, key_of, method_identity, recipe_content
 from tabgen.text import counted
 
 if TYPE_CHECKING:
@@ -193,26 +194,46 @@ def _distinct_datasets(outcomes: pd.DataFrame) -> pd.DataFrame:
     read = outcomes[["kinds", "reading"]].map(lambda told: told if isinstance(told, dict) else {})
     outcomes = outcomes.assign(_read=[hash_of(each)[:6] for each in read.to_numpy().tolist()])
     which = ["dataset", "target", "sha256", "_read"]
+    taken = set(outcomes["dataset"])
     names: dict[tuple[Any, ...], str] = {}
     for name, group in outcomes.drop_duplicates(which).groupby("dataset", sort=False):
         several = [group[each].nunique(dropna=False) > 1 for each in which[1:]]  # noqa: PD101 - few rows
         for _, target, sha256, reading in group[which].itertuples(index=False, name=None):
             parts = (target, str(sha256)[:8], f"read as {reading}")
             told = ", ".join(part for part, differs in zip(parts, several, strict=True) if differs)
-            names[name, target, sha256, reading] = f"{name} ({told})" if told else str(name)
+            names[name, target, sha256, reading] = _other_than(taken, f"{name} ({told})") if told else str(name)
     dataset = [names[row] for row in outcomes[which].itertuples(index=False, name=None)]
     return outcomes.assign(dataset=dataset).drop(columns="_read")
 
 
 def _by_recipe(outcomes: pd.DataFrame) -> list[pd.DataFrame]:
-    """One pool per recipe and number of fine-tunings where the same method had several; what needs none is in each."""
+    """One pool per recipe of the experiment; in each is what needs none, and what has its own by its name."""
+    recipes = outcomes["recipe"].map(lambda recipe: canonical_json(recipe_content(recipe)))
+    in_each = ~_is_tuned(outcomes) | outcomes["method"].map(_names_recipe)
+    found = list(dict.fromkeys(recipes[~in_each]))
+    if len(found) < 2:
+        return _by_tunings(outcomes)
+    return [part for recipe in found for part in _by_tunings(outcomes[in_each | (recipes == recipe)])]
+
+
+def _by_tunings(outcomes: pd.DataFrame) -> list[pd.DataFrame]:
+    """One pool per number of fine-tunings where the same cell had several; what needs none is in each."""
     if not outcomes.duplicated(CELL).any():
         return [outcomes]
-    recipes = outcomes["recipe"].map(canonical_json) + outcomes["tuning_seeds"].map(" {}".format)
-    tuned = (outcomes["mixing"] != "none") & outcomes["arms"].map(tunes)
+    tuned, seeds = _is_tuned(outcomes), outcomes["tuning_seeds"]
     once = ~tuned & _first_of_seeds(outcomes[~tuned]).reindex(outcomes.index, fill_value=False)
-    parts = [outcomes[once | (tuned & (recipes == recipe))] for recipe in dict.fromkeys(recipes[tuned])]
+    parts = [outcomes[once | (tuned & (seeds == number))] for number in dict.fromkeys(seeds[tuned])]
     return parts or [outcomes]
+
+
+def _is_tuned(outcomes: pd.DataFrame) -> pd.Series:
+    """Which outcomes fine-tuned the model."""
+    return (outcomes["mixing"] != "none") & outcomes["arms"].map(tunes)
+
+
+def _names_recipe(method: str) -> bool:
+    """Whether a method has its recipe by its name (`recipe=`), and not by the experiment."""
+    return any(part.startswith("recipe=") for part in method.partition(":")[2].split(","))
 
 
 def _first_of_seeds(untuned: pd.DataFrame) -> pd.Series:
@@ -223,15 +244,16 @@ def _first_of_seeds(untuned: pd.DataFrame) -> pd.Series:
 
 def _distinct_methods(outcomes: pd.DataFrame) -> pd.DataFrame:
     """Method names that tell apart what is different."""
-    identities = [canonical_json(method_identity(Cell.from_dict(row))) for row in _dicts(outcomes)]
+    identities = [canonical_json(_identity(Cell.from_dict(row))) for row in _dicts(outcomes)]
     outcomes = outcomes.assign(_identity=identities)
     variants = outcomes.drop_duplicates(["method", "_identity"])
+    taken = set(outcomes["method"])
     names: dict[tuple[str, str], str] = {}
     for name, group in variants.groupby("method", sort=False):
         by_version = group["plugin_version"].nunique(dropna=False) == len(group)
         for identity, version in group[["_identity", "plugin_version"]].itertuples(index=False):
             which = version if by_version else hash_of(identity)[:6]
-            names[str(name), identity] = f"{name} ({which})" if len(group) > 1 else str(name)
+            names[str(name), identity] = _other_than(taken, f"{name} ({which})") if len(group) > 1 else str(name)
     told = pd.Series(
         [names[row] for row in outcomes[["method", "_identity"]].itertuples(index=False, name=None)], outcomes.index
     )
@@ -245,6 +267,20 @@ def _distinct_methods(outcomes: pd.DataFrame) -> pd.DataFrame:
             " rank fewer folders, or merge them first; tables made elsewhere go by the name of their folder."
         )
     return outcomes
+
+
+def _other_than(taken: set[str], name: str) -> str:
+    """The name, or one like it that nothing else has; it is taken then."""
+    numbered = (f"{name} {number}" for number in itertools.count(2))
+    free = next(each for each in itertools.chain([name], numbered) if each not in taken)
+    taken.add(free)
+    return free
+
+
+def _identity(cell: Cell) -> dict[str, Any]:
+    """What makes a method another one: its recipe too, where its name says that it has its own."""
+    own = {"recipe": recipe_content(cell.recipe)} if _names_recipe(cell.method) else {}
+    return method_identity(cell) | own
 
 
 def _cap(outcomes: pd.DataFrame) -> int | None:
@@ -267,7 +303,7 @@ def _names(parts: Sequence[pd.DataFrame]) -> list[str]:
     told: dict[str, list[str]] = {}
     firsts: list[dict[str, Any]] = []
     for part in parts:
-        tuned = part[(part["mixing"] != "none") & part["arms"].map(tunes)]
+        tuned = part[_is_tuned(part) & ~part["method"].map(_names_recipe)]
         firsts.append({str(k): v for k, v in (part if tuned.empty else tuned).iloc[0].items()})
     tells: tuple[tuple[str, Callable[[dict[str, Any]], str]], ...] = (
         ("model", lambda row: str(row["model"])),

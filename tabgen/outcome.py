@@ -270,9 +270,13 @@ def _tuned(cell: Cell) -> dict[str, Any]:
     return {} if cell.tune is None else {"tune": cell.tune}
 
 
+def recipe_content(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a recipe can change a score."""
+    return {name: value for name, value in recipe.items() if name not in NAMING}
+
+
 def key_of(cell: Cell) -> str:
     """The key of a planned cell: SHA-256 of all that can change its scores."""
-    recipe = {name: value for name, value in cell.recipe.items() if name not in NAMING}
     return hash_of(
         split_identity(cell)
         | {
@@ -280,7 +284,7 @@ def key_of(cell: Cell) -> str:
             "draw": cell.draw,
             "arms": sorted(cell.arms),
             "checkpoint": cell.checkpoint,
-            "recipe": recipe if cell.mixing != "none" and tunes(cell.arms) else None,
+            "recipe": recipe_content(cell.recipe) if cell.mixing != "none" and tunes(cell.arms) else None,
             "tuning_seeds": cell.tuning_seeds,
         }
         | _made_elsewhere(cell)

@@ -58,6 +58,36 @@ def test_two_versions_of_a_plugin_are_two_methods() -> None:
     assert {"jitter (0.1.0)", "jitter (sha256:abc)", "bootstrap"} <= set(pool.outcomes["method"])
 
 
+def test_other_recipes_rank_apart_whatever_methods_they_were_measured_with() -> None:
+    rows = make_rows()
+    longer = {"recipe": rows[0]["recipe"] | {"steps": 300}}
+    others = changed([row for row in rows if row["method"] == "jitter"], **longer, method="a:b=1")
+    found = pools(pd.DataFrame(rows + others))
+    assert [set(pool.outcomes["method"]) for pool in found] == [{row["method"] for row in rows}, {"zero-shot", "a:b=1"}]
+    (same,) = pools(pd.DataFrame(rows + changed(others, recipe=rows[0]["recipe"] | {"name": "mine"})))
+    assert "a:b=1" in set(same.outcomes["method"])
+
+
+def test_a_recipe_of_its_own_by_its_name_ranks_with_the_others_and_two_of_one_name_are_two_methods() -> None:
+    rows = make_rows()
+    jitter = [row for row in rows if row["method"] == "jitter"]
+    own = [changed(jitter, method="jitter:recipe=mine", recipe={"name": "mine", "steps": n}) for n in (3, 5)]
+    (pool,) = pools(pd.DataFrame(rows + own[0]))
+    assert {"jitter", "jitter:recipe=mine"} <= set(pool.outcomes["method"])
+    (pool,) = pools(pd.DataFrame(rows + own[0] + own[1]))
+    assert len({name for name in pool.outcomes["method"] if name.startswith("jitter:recipe=mine (")}) == 2
+    assert len(pool.outcomes) == len(rows) + 2 * len(jitter)
+
+
+def test_no_name_that_is_made_up_is_one_that_was_given() -> None:
+    rows = make_rows(datasets=1)
+    name, told = rows[0]["dataset"], f"{rows[0]['dataset']} ({rows[0]['sha256'][:8]})"
+    other, third = changed(rows, sha256="1" * 64), changed(rows, dataset=told, sha256="2" * 64)
+    (pool,) = pools(pd.DataFrame(rows + other + third))
+    assert set(pool.outcomes["dataset"]) == {told, f"{told} 2", f"{name} (11111111)"}
+    assert len(pool.outcomes) == 3 * len(rows)
+
+
 def test_every_arm_is_ranked_by_the_rows_that_measured_it() -> None:
     """Runs of one folder may measure different arms of the same cells: none loses an outcome to another."""
     rows = [row for row in make_rows() if row["status"] == "ok"]

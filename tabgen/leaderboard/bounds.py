@@ -15,7 +15,7 @@ from tabgen.arms import ARMS, FIRST_ARM
 from tabgen.comparable import COMPARABLE, DRAWS
 from tabgen.errors import DataError
 from tabgen.jsonable import MOST_NUMBER, excess_of
-from tabgen.outcome import NAMING, canonical_json
+from tabgen.outcome import canonical_json, recipe_content
 from tabgen.text import unseen
 
 Row = dict[str, Any]
@@ -184,8 +184,8 @@ def _is_curve(values: list[Any]) -> bool:
 
 
 def _setting(row: Row) -> str:
-    recipe = {name: value for name, value in row["recipe"].items() if name not in NAMING}
-    return canonical_json([*(row[name] for name in COMPARABLE), recipe if row["mixing"] != "none" else None])
+    recipe = recipe_content(row["recipe"]) if row["mixing"] != "none" else None
+    return canonical_json([*(row[name] for name in COMPARABLE), recipe])
 
 
 def _size(value: Any) -> int:

@@ -26,7 +26,8 @@ from tabgen.generator import BASELINES, settings_of
 from tabgen.leaderboard.boards import make_boards
 from tabgen.leaderboard.schema import family_of
 from tabgen.metrics import Metric
-from tabgen.outcome import PROTOCOL_VERSION, Cell, hash_of, key_of
+from tabgen.models.recipes import RECIPES
+from tabgen.outcome import PROTOCOL_VERSION, Cell, canonical_json, hash_of, key_of, recipe_content
 from tabgen.plugins import Plugins, Registry
 from tabgen.results import rank_pools
 from tabgen.text import clean
@@ -40,6 +41,11 @@ PARTS = ("n_train", "n_validation", "n_test")
 """Rows of each part, which follow from the split as its hash does."""
 WORTH = re.compile("worth_(?P<stage>[a-z_]+)_rows")
 BY_SEED = "by_seed_"
+LABELLED = (
+    *("method", "generator", "plugin", "plugin_version", "mixing", "settings", "ratio"),
+    *("recipe", "rows_of", "tune"),
+)
+"""What a method's name has to be true of."""
 ADEQUACY = ("adequacy_tstr", "adequacy_real", "adequacy_within", "adequacy_within_real")
 SLACK = 1e-9
 #: Phases are timed inside the cell, the total outside; clocks of one machine agree to well under this.
@@ -145,8 +151,7 @@ def _mislabelled(rows: list[Row], plugins: Plugins) -> Iterator[Finding]:
     """Methods whose name hides what was run: each distinct one is judged once."""
     seen = set()
     for row in rows:
-        parts = ("method", "generator", "plugin", "plugin_version", "mixing", "settings", "ratio", "rows_of", "tune")
-        told = hash_of([*(row.get(part) for part in parts), row["recipe"].get("name")])
+        told = hash_of([row.get(part) for part in LABELLED])
         if told not in seen:
             seen.add(told)
             yield from _check_label(row, plugins)
@@ -159,6 +164,7 @@ def _check_label(row: Row, plugins: Plugins) -> Iterator[Finding]:
     except TabgenError as error:
         yield Finding("label", str(error))
         return
+    yield from _check_recipe(row)
     recipe, ratio = named.pop("recipe", None), named.pop("ratio", 1.0)
     if recipe is not None and recipe != row["recipe"].get("name"):
         yield Finding("label", f"{name}: its recipe is {row['recipe'].get('name')!r:.60}")
@@ -177,6 +183,18 @@ def _check_label(row: Row, plugins: Plugins) -> Iterator[Finding]:
         yield from _check_defaults(row, named, explicit, plugins)
     elif row["settings"] or row["plugin"] or row.get("rows_of"):
         yield Finding("label", f"{name}: a baseline has no settings and no plugin")
+
+
+def _check_recipe(row: Row) -> Iterator[Finding]:
+    """A recipe under the name of one of ours is that one."""
+    said = str(row["recipe"].get("name"))
+    if row["mixing"] == "none" or said not in RECIPES:
+        return
+    due, given = recipe_content(RECIPES[said].to_dict()), recipe_content(row["recipe"])
+    other = sorted(n for n in due.keys() | given.keys() if canonical_json(due.get(n)) != canonical_json(given.get(n)))
+    if other:
+        told = ", ".join(f"{n[:60]}={given.get(n, 'absent')!r:.60}" for n in other[:EXAMPLES])
+        yield Finding("recipe", f"{row['method']}: its recipe has {told}, which is not that of the name {said!r:.60}")
 
 
 def _check_defaults(row: Row, named: dict[str, Any], explicit: bool, plugins: Plugins) -> Iterator[Finding]:
@@ -343,11 +361,16 @@ class KnownCells:
 
     def __init__(self, rows: Iterable[Row] = ()) -> None:
         self._known: dict[str, dict[str, float]] = {}
+        self._tables: dict[str, str] = {}
         for row in rows:
             self.meet(row)
 
     def meet(self, row: Row) -> str | None:
-        """The first score that is known differently, in words; a row without one is known from now on."""
+        """What is known differently, in words; a row without such a thing is known from now on."""
+        if (sha256 := row.get("rows_sha256")) is not None:
+            place = key_of(replace(Cell.from_dict(row), rows_sha256=None, arms=[], tuning_seeds=1))
+            if self._tables.setdefault(place, sha256) != sha256:
+                return "another table of this name was there; tables made elsewhere go by the name of their folder"
         mine = faces(row) if row["status"] == "ok" else {}
         for key, scores in mine.items():
             known = self._known.get(key, {})

@@ -26,7 +26,7 @@ from tabgen.leaderboard.check import check_rows
 from tabgen.leaderboard.merge import merge
 from tabgen.leaderboard.schema import json_schema, parse_row
 from tabgen.plugins import Plugins
-from tabgen.results import load_results
+from tabgen.results import load_results, rank_pools
 from tabgen.store import Store
 from tabgen.text import unseen
 
@@ -419,6 +419,12 @@ def hidden_settings(rows: list[Row]) -> None:
     rows[2]["key"] = with_key(rows[2])["key"]
 
 
+def hidden_recipe(rows: list[Row]) -> None:
+    """Fine-tuned ten times as long under the name of a recipe that the others have as well."""
+    rows[2]["recipe"] = rows[2]["recipe"] | {"steps": 300}
+    rows[2]["key"] = with_key(rows[2])["key"]
+
+
 def hidden_ratio(rows: list[Row]) -> None:
     rows[2]["ratio"] = 8.0
     rows[2]["key"] = with_key(rows[2])["key"]
@@ -534,6 +540,7 @@ def test_worth_and_adequacy_that_follow_from_what_is_measured_pass(built_in: Plu
         (worse_real_rows, "zero-shot"),
         (to_come, "date"),
         (hidden_settings, "label"),
+        (hidden_recipe, "recipe"),
         (hidden_ratio, "label"),
         (other_value_than_named, "label"),
         (not_the_default, "label"),
@@ -657,6 +664,28 @@ def test_a_cell_that_failed_gives_way_to_one_that_ended_well_and_not_the_reverse
         for place, rows in enumerate(order):
             assert merge([store_rows(rows, tmp_path / f"{number}-{place}")], folder, built_in).conflicts == []
         assert load_results(folder)["status"].tolist() == ["ok"]
+
+
+def made_elsewhere(sha256: str, status: str = "ok") -> Row:
+    """A cell of a table that somebody else wrote into a folder of this name."""
+    row = next(row for row in make_rows() if row["method"] == "bootstrap")
+    row |= {"method": "file:path=folds/mine", "generator": "file", "rows_of": "file", "rows_sha256": sha256}
+    row["settings"] = {"path": "folds/mine"}
+    if status != "ok":
+        fail(row, status)
+    return with_key(row)
+
+
+@pytest.mark.parametrize("status", ["ok", "error"])
+def test_two_tables_made_elsewhere_of_one_name_are_a_conflict(status: str, built_in: Plugins, tmp_path: Path) -> None:
+    """Keys tell them apart, names do not: together they would make no board."""
+    folder = tmp_path / "all"
+    baselines = make_rows(("zero-shot", "real"))
+    sources = [store_rows([*baselines, made_elsewhere("1" * 64)], tmp_path / "one")]
+    sources.append(store_rows([*baselines, made_elsewhere("2" * 64, status)], tmp_path / "other"))
+    (conflict,) = merge(sources, folder, built_in).conflicts
+    assert "another table of this name" in conflict
+    assert len(rank_pools(load_results(folder))) == 1
 
 
 def test_what_check_refuses_merge_refuses_and_writes_nothing(built_in: Plugins, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tabgen.datasets import quick_datasets
+from tabgen.models.recipes import RECIPES
 from tabgen.outcome import CELL_FIELDS, PROTOCOL_VERSION, Cell, Outcome, key_of
 from tabgen.store import Store
 
@@ -97,7 +98,7 @@ def make_row(
         "ratio": float(method.partition("ratio=")[2] or 1.0),
         "model": "tabgen-nano",
         "checkpoint": "0" * 64,
-        "recipe": {"name": "nano", "steps": 30},
+        "recipe": RECIPES["nano"].to_dict(),
         "limits": {"seconds": 600.0, "memory_mb": 6000.0},
         "environment": None,
         "draw": 0,
