@@ -244,7 +244,7 @@ def _first_of_seeds(untuned: pd.DataFrame) -> pd.Series:
 
 def _distinct_methods(outcomes: pd.DataFrame) -> pd.DataFrame:
     """Method names that tell apart what is different."""
-    identities = [canonical_json(_identity(Cell.from_dict(row))) for row in _dicts(outcomes)]
+    identities = [canonical_json(identity_of(Cell.from_dict(row))) for row in _dicts(outcomes)]
     outcomes = outcomes.assign(_identity=identities)
     variants = outcomes.drop_duplicates(["method", "_identity"])
     taken = set(outcomes["method"])
@@ -277,7 +277,7 @@ def _other_than(taken: set[str], name: str) -> str:
     return free
 
 
-def _identity(cell: Cell) -> dict[str, Any]:
+def identity_of(cell: Cell) -> dict[str, Any]:
     """What makes a method another one: its recipe too, where its name says that it has its own."""
     own = {"recipe": recipe_content(cell.recipe)} if _names_recipe(cell.method) else {}
     return method_identity(cell) | own

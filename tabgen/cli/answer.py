@@ -96,7 +96,7 @@ def print_answer(answer: Answer, outcomes: pd.DataFrame, console: Console) -> No
             f"{candidate.after:.3f}",
             f"{test.low:+.3f} .. {test.high:+.3f}" if test else "",
             f"{test.better:.0%}" if test else "",
-            "" if candidate.worth is None else counted(round(candidate.worth), "row"),
+            "" if candidate.worth is None else candidate.worth_beyond + counted(round(candidate.worth), "row"),
         )
     console.print(table)
     left = len(answer.candidates) - SHOWN

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from tabgen.cli.rank import POLICY, PolicyName
+
 if TYPE_CHECKING:
     from tabgen.leaderboard.check import Finding
 
@@ -23,7 +25,7 @@ def build(
         ..., "-o", "--output", help="Folder of the site: a new one, or that of an earlier site."
     ),
     title: str = typer.Option("Leaderboard", "--title", help="Heading of the site."),
-    policy: str = typer.Option("complete", "--policy", help="Missing outcomes: complete, worst or baseline."),
+    policy: PolicyName = POLICY,
     suite: str = typer.Option(
         None, "--suite", help="The suite, or folder, that the board is of: rows of other tables are left out."
     ),
@@ -42,7 +44,7 @@ def build(
         output,
         plugins,
         title=title,
-        policy=policy,  # type: ignore[arg-type]
+        policy=policy,
         suite=declared,
         licence=licence,
         submit=submit,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from tabgen.comparable import Ranked
     from tabgen.statistics import MethodRecord, Ranking
 
+PolicyName = Literal["complete", "worst", "baseline"]
+POLICY = typer.Option("complete", "--policy", help="Missing outcomes: complete, worst or baseline.")
+
 
 def rank(
     context: typer.Context,
@@ -22,7 +25,7 @@ def rank(
     metric: str = typer.Option(
         "roc_auc", "--metric", help="roc_auc, log_loss, accuracy, balanced_accuracy, brier, ..."
     ),
-    policy: str = typer.Option("complete", "--policy", help="Missing outcomes: complete, worst or baseline."),
+    policy: PolicyName = POLICY,
     alpha: float = typer.Option(0.05, "--alpha", min=0.0001, max=0.5, help="Family-wise error of the verdicts."),
     suite: str = typer.Option(None, "--suite", help="Only outcomes of this suite."),
     methods: str = typer.Option("", "--methods", help="Only these methods, comma-separated: the pool shrinks to them."),
@@ -55,7 +58,7 @@ def rank(
     freeze = read_freeze(folders[0]) if len(folders) == 1 else None
     if freeze is not None:  # what was frozen is shown unless another ranking is asked for
         metric = metric if on_command_line(context, "metric") else freeze.metric
-        policy = policy if on_command_line(context, "policy") else freeze.policy
+        policy = policy if on_command_line(context, "policy") else freeze.policy  # type: ignore[assignment]
         alpha = alpha if on_command_line(context, "alpha") else freeze.alpha
         arm = arm or freeze.arm
     outcomes = keep(everything_there, suite, split_methods(methods) or None, max_train_rows)
@@ -69,7 +72,7 @@ def rank(
     higher_better = metrics[metric].higher_is_better if metric in metrics else None
     plain = as_json or as_csv or as_latex
     arms = [shown] if arm or plain else None
-    ranked = rank_pools(outcomes, metric, policy, alpha, arms, higher_better, region_of(freeze))  # type: ignore[arg-type]
+    ranked = rank_pools(outcomes, metric, policy, alpha, arms, higher_better, region_of(freeze))
     filters = {"suite": suite, "methods": methods, "max-train-rows": max_train_rows}
     named = [name for name, value in filters.items() if value]
     looked = count_look(folders, {"arm": arms or "all", "metric": metric, "policy": policy, "alpha": alpha} | filters)

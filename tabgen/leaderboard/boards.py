@@ -27,6 +27,7 @@ from tabgen.statistics import (
     summary,
 )
 from tabgen.statistics.controls import known_bad
+from tabgen.statistics.scores import POLICIES
 from tabgen.statistics.verdicts import REFERENCES
 
 Row = dict[str, Any]
@@ -78,8 +79,10 @@ def make_boards(
     Raises
     ------
     ExperimentError
-        If no board has a metric to rank by.
+        If no board has a metric to rank by, or there is no such policy.
     """
+    if policy not in POLICIES:
+        raise ExperimentError(f"policy '{policy}' for missing outcomes: one of {', '.join(POLICIES)} is due.")
     found = _parts(rows) if ranked is None else [(each.pool.outcomes, each.arm, each.ranking) for each in ranked]
     parts = [(_renamed(rows, outcomes), arm, ranking) for outcomes, arm, ranking in found if len(outcomes)]
     shown_first = first_shown([arm for _, arm, _ in parts] or [FIRST_ARM])

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tabgen.arms import ARMS, FIRST_ARM
-from tabgen.comparable import COMPARABLE, DRAWS
+from tabgen.comparable import COMPARABLE, DRAWS, identity_of
 from tabgen.errors import DataError
 from tabgen.jsonable import MOST_NUMBER, excess_of
-from tabgen.outcome import canonical_json, recipe_content
+from tabgen.outcome import Cell, canonical_json, recipe_content
 from tabgen.text import unseen
 
 Row = dict[str, Any]
@@ -34,6 +34,8 @@ MOST_SETTINGS = 16
 """Sets of outcomes that are ranked apart: each becomes a board for every arm."""
 MOST_METRICS, MOST_RANKINGS = 20, 400
 """Every setting is ranked in every arm by every metric."""
+MOST_PAIRS = 200_000
+"""Pairs of methods in all rankings together: each is tested, at about a millisecond."""
 NAMES = (
     *("suite", "dataset", "target", "method", "generator", "plugin", "plugin_version", "model", "checkpoint"),
     "rows_of",
@@ -50,6 +52,7 @@ class Tally:
     named: dict[str, set[Any]] = field(default_factory=dict)
     _shared: dict[str, Any] = field(default_factory=dict)
     _texts: dict[str, str] = field(default_factory=dict)
+    _methods: dict[str, set[Any]] = field(default_factory=dict)
 
     def take(self, row: Row, line: str) -> Row:
         """The row, with what it has in common with earlier rows kept once.
@@ -65,11 +68,13 @@ class Tally:
         small = self._shared_parts(row)
         if self.values > MOST_VALUES:
             raise DataError(f"{line}: the rows up to here hold more than {MOST_VALUES:,} values; send fewer rows.")
+        setting, method = _setting(row), canonical_json([row["method"], identity_of(Cell.from_dict(row))])
+        dataset = canonical_json([row.get(name) for name in ("dataset", "sha256", "target", "kinds", "reading")])
         for what, key, most in (
-            ("datasets", (row["dataset"], row["sha256"], row["target"]), MOST_DATASETS),
-            ("methods", (row["method"], row["plugin_version"], canonical_json(row["settings"])), MOST_METHODS),
+            ("datasets", dataset, MOST_DATASETS),
+            ("methods", method, MOST_METHODS),
             ("suites", row["suite"], MOST_SUITES),
-            ("settings", _setting(row), MOST_SETTINGS),
+            ("settings", setting, MOST_SETTINGS),
         ):
             found = self.named.setdefault(what, set())
             found.add(key)
@@ -77,11 +82,18 @@ class Tally:
         metrics = self.named["metrics"]
         arms = self.named.setdefault("arms", set())
         arms |= set(row.get("arms", [FIRST_ARM]))
-        settings = len(self.named["settings"])
-        if settings * len(arms) * len(metrics) > MOST_RANKINGS:
+        settings, rankings = len(self.named["settings"]), len(arms) * len(metrics)
+        if settings * rankings > MOST_RANKINGS:
             raise DataError(
                 f"{line}: {settings} settings in {len(arms)} arms by {len(metrics)} metrics make more than"
                 f" {MOST_RANKINGS} rankings; send a bundle for each setting."
+            )
+        self._methods.setdefault(setting, set()).add(method)
+        pairs = sum(len(methods) * (len(methods) - 1) // 2 for methods in self._methods.values())
+        if pairs * rankings > MOST_PAIRS:
+            raise DataError(
+                f"{line}: the methods up to here, each with each, in {len(arms)} arms by {len(metrics)} metrics make"
+                f" more than {MOST_PAIRS:,} pairs; send a bundle for each arm, or fewer methods."
             )
         return small
 

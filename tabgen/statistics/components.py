@@ -124,7 +124,8 @@ def variance_components(
     alpha: float = 0.05,
     power: float = 0.8,
 ) -> Components | None:
-    """The components of a pool; None without `real`, a generator that is no control, or two datasets.
+    """The components of a pool; None without `real`, a generator that is no control, or two datasets, and where every
+    difference is the same: what varies by nothing has no smallest effect.
 
     Parameters
     ----------
@@ -160,6 +161,8 @@ def variance_components(
         return detectable_effect(variance**0.5, counts["dataset"], alpha, power)
 
     middle = np.median(list(found.values()), axis=0)
+    if not middle.any():
+        return None
     variances = {group: float(value) for group, value in zip(groups, middle, strict=True)}
     used = outcomes[outcomes["dataset"].astype(str).isin(set(paired["dataset"]))]
     return Components(

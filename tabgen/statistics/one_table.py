@@ -94,14 +94,19 @@ def correlated_t(
     return CorrelatedT(mean, scale, low, high, p, better, 1 - better - worse, worse)
 
 
+Beyond = Literal["", "<", ">"]
+"""On which side of the learning curve's ends a worth lies."""
+
+
 @dataclass(frozen=True)
 class Candidate:
     """One use of one method's rows on this table.
 
     `before` and `after` are mean scores of the real rows alone and of this use; `test` is None with fewer than three
     splits, of which `test_over_train` is the size of a test part relative to the training rows; `p_holm` is adjusted
-    over all candidates; `worth` is the mean number of real rows that the rows are worth as context, where it was
-    measured; `control` marks what is known to be bad, which is never advised.
+    over all candidates; `worth` is the median number of real rows that the rows are worth as context, where it was
+    measured, and `worth_beyond` says "<" or ">" where more than half of the splits lie beyond an end of the learning
+    curve and count as that end; `control` marks what is known to be bad, which is never advised.
     """
 
     method: str
@@ -113,6 +118,7 @@ class Candidate:
     test: CorrelatedT | None
     p_holm: float | None
     worth: float | None
+    worth_beyond: Beyond
     seconds: float | None
     control: bool
 
@@ -203,7 +209,6 @@ def _candidate(rows: pd.DataFrame, method: str, arm: str, alpha: float, rope: fl
     by_split = rows.groupby(_split_of(rows))[[before_name, after_name]].mean().dropna()
     differences = (by_split[after_name] - by_split[before_name]).to_numpy()
     share = float((rows["n_test"] / rows["n_train"]).mean())
-    worth = f"worth_{ARMS[arm].stage}_rows"
     seconds = pd.to_numeric(rows["seconds_total"]).median() if "seconds_total" in rows.columns else None
     generators = set(rows["generator"]) if "generator" in rows.columns else {method}
     return Candidate(
@@ -215,10 +220,21 @@ def _candidate(rows: pd.DataFrame, method: str, arm: str, alpha: float, rope: fl
         float(by_split[after_name].mean()),
         correlated_t(differences, share, rope=rope, alpha=alpha) if len(by_split) >= FEWEST_SPLITS else None,
         None,
-        float(rows[worth].mean()) if worth in rows.columns and rows[worth].notna().any() else None,
+        *_worth(rows, arm),
         None if seconds is None or pd.isna(seconds) else float(seconds),
         bool(generators & set(KNOWN_BAD)),
     )
+
+
+def _worth(rows: pd.DataFrame, arm: str) -> tuple[float | None, Beyond]:
+    """Median worth of these cells, and the side that most of them lie beyond."""
+    column = f"worth_{ARMS[arm].stage}_rows"
+    if column not in rows.columns or not rows[column].notna().any():
+        return None, ""
+    measured = rows[rows[column].notna()]
+    side = measured[f"worth_{ARMS[arm].stage}_censored"]
+    beyond: Beyond = "<" if (side < 0).mean() > 0.5 else ">" if (side > 0).mean() > 0.5 else ""
+    return float(measured[column].median()), beyond
 
 
 def _judged(

@@ -13,7 +13,7 @@ from tabgen.arms import FIRST_ARM
 from tabgen.clock import PHASES
 from tabgen.metrics import higher_is_better
 from tabgen.statistics.components import kept_start, variance_components
-from tabgen.statistics.controls import gate, judge_controls
+from tabgen.statistics.controls import REFERENCE, gate, judge_controls
 from tabgen.statistics.coverage import LEAST_COVERAGE
 from tabgen.statistics.pairs import Pair, compare_pairs, family, rank_sets, tie_bands, withhold
 from tabgen.statistics.ranks import Duels, bootstrap_intervals, dataset_ranks, duels, spreads
@@ -111,7 +111,7 @@ def summary(
     records = _method_records(
         outcomes, scores, means, counts, sets, alpha=alpha, resamples=resamples, seed=seed, arm=arm
     )
-    pooled = outcomes[in_pool_of(outcomes, matrix)]
+    pooled, compares = outcomes[in_pool_of(outcomes, matrix)], REFERENCE in names
     better = higher_is_better(metric) if higher_better is None else higher_better
     ranked = [record.method for record in records if record.method in sets]
     return Ranking(
@@ -126,7 +126,9 @@ def summary(
             higher_better=better,
             alpha=alpha,
             power=power,
-        ),
+        )
+        if compares
+        else None,
         kept_start=kept_start(pooled) if arm == FIRST_ARM else None,
         metric=metric,
         policy=policy,
@@ -195,14 +197,15 @@ def _missing_verdicts(means: DatasetMeans, references: Sequence[str]) -> list[Ve
         blamed = sorted({i.method for i in means.incomplete if i.action == "dataset dropped"})
         found.append(
             f"{len(means.dropped_datasets)} of {len(means.observed)} datasets are left out, because on them "
-            f"cells are missing or failed ({', '.join(blamed)}); policies 'worst' and 'baseline' keep them."
+            f"cells are missing, failed or have no such score ({', '.join(blamed)});"
+            " policies 'worst' and 'baseline' keep them."
         )
     imputed = [i for i in means.incomplete if i.action in ("ranked last", "scored as zero-shot")]
     if imputed:
         cells = sum(i.expected - i.ok for i in imputed)
         names = ", ".join(sorted({i.method for i in imputed}))
         found.append(
-            f"Policy '{means.policy}': {cells} cells of {names} are missing or failed and are "
+            f"Policy '{means.policy}': {cells} cells of {names} are missing, failed or have no such score and are "
             f"{imputed[0].action}; these values are made up."
         )
     absent = [name for name in references if name not in means.matrix.columns]

@@ -199,13 +199,29 @@ def test_a_member_that_lies_about_its_size_is_refused(tmp_path: Path) -> None:
     "limit",
     [
         *("MOST_PACKED", "MOST_UNPACKED", "MOST_SIDE", "MOST_ROWS", "LONGEST_LINE", "MOST_VALUES", "MOST_COLUMNS"),
-        *("MOST_DATASETS", "MOST_METHODS", "MOST_SUITES", "MOST_SETTINGS", "MOST_METRICS", "MOST_RANKINGS"),
+        *(
+            "MOST_DATASETS",
+            "MOST_METHODS",
+            "MOST_SUITES",
+            "MOST_SETTINGS",
+            "MOST_METRICS",
+            "MOST_RANKINGS",
+            "MOST_PAIRS",
+        ),
     ],
 )
 def test_every_bound_holds(limit: str, whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bounds, limit, 1 if limit in ("MOST_METRICS", "MOST_RANKINGS") else 0)
     with pytest.raises(DataError, match=r"(larger|more|longer) than [01]\b"):
         read_bundle(whole)
+
+
+def test_methods_that_differ_in_what_no_name_says_count_too(tmp_path: Path) -> None:
+    """One label over 300 environments would be 300 methods to rank."""
+    row = next(row for row in make_rows() if row["method"] == "bootstrap")
+    rows = [with_key(row | {"environment": f"{number:064x}"}) for number in range(300)]
+    with pytest.raises(DataError, match="more than 200 methods"):
+        read_bundle(pack(tmp_path / "b.zip", "".join(json.dumps(row) + "\n" for row in rows)))
 
 
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04", b"no zip at all", b"PK\x05\x06" + bytes(18)])

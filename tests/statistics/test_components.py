@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tabgen.statistics import normalised_scores, signed_rank
+from tabgen.statistics import normalised_scores, signed_rank, summary
 from tabgen.statistics.components import (
     Components,
     components_sentence,
@@ -135,6 +135,23 @@ def test_without_a_reference_or_two_datasets_there_are_none() -> None:
     outcomes = simulated(KNOWN, datasets=5)
     for part in (outcomes[outcomes["method"] == "scm"], outcomes[outcomes["dataset"] == "d000"]):
         assert variance_components(part, normalised_scores(part), "roc_auc", "fine-tune") is None
+
+
+def test_where_nothing_varies_no_effect_is_said_to_be_found() -> None:
+    outcomes = simulated(dict.fromkeys(KNOWN, 0.0), datasets=5)
+    assert variance_components(outcomes, normalised_scores(outcomes), "roc_auc", "fine-tune") is None
+
+
+def test_without_real_in_the_pool_there_is_nothing_to_detect() -> None:
+    """Of five datasets `real` ended on three: it stands beside the ranking, and so does what compares with it."""
+    outcomes = simulated(KNOWN, datasets=5, splits=2)
+    other = outcomes[outcomes["method"] == "scm"].assign(method="b", generator="b")
+    outcomes = pd.concat([outcomes, other], ignore_index=True)
+    outcomes.loc[(outcomes["method"] == "real") & outcomes["dataset"].isin(["d000", "d001"]), "status"] = "error"
+    outcomes["best_step"] = 5
+    ranking = summary(outcomes)
+    assert "real" not in ranking.pool.methods
+    assert ranking.components is None
 
 
 def test_the_sentence_names_effect_sources_and_the_cheapest_way() -> None:

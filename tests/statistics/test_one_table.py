@@ -147,3 +147,20 @@ def test_draws_of_a_generator_on_one_split_are_no_splits() -> None:
     assert found is not None
     assert found.splits == alone.splits == FOLDS * SEEDS
     assert found.candidates[0].test == alone.candidates[0].test
+
+
+def test_worth_beyond_the_curve_is_said_to_be() -> None:
+    """What lies beyond an end of the learning curve counts as that end: no mean of such values is a worth."""
+    frame = outcomes({("scm", "context"): spread(0.0, 0.01)})
+    mine = frame["method"] == "scm"
+    for rows, side, told in (
+        ([10.0] * 6 + [50.0] * 3, [-1] * 6 + [0] * 3, (10.0, "<")),
+        ([200.0] * 5 + [50.0] * 4, [1] * 5 + [0] * 4, (200.0, ">")),
+        ([10.0] * 4 + [50.0, 60.0] + [200.0] * 3, [-1] * 4 + [0, 0] + [1] * 3, (50.0, "")),
+    ):
+        frame.loc[mine, "worth_context_rows"] = rows
+        frame.loc[mine, "worth_context_censored"] = side
+        found = answer(frame)
+        assert found is not None
+        (candidate,) = found.candidates
+        assert (candidate.worth, candidate.worth_beyond) == told

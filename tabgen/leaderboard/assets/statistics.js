@@ -452,8 +452,8 @@ const tabgenStatistics = (() => {
       const blamed = new Set(means.incomplete.map((pair) => pair.method));
       means.excluded.forEach((method) => blamed.delete(method));
       found.push(
-        `${means.dropped.length} of ${means.all.length} datasets are left out, because on them cells are missing or ` +
-          `failed (${[...blamed].sort().join(", ")}); policies 'worst' and 'baseline' keep them.`,
+        `${means.dropped.length} of ${means.all.length} datasets are left out, because on them cells are missing, ` +
+          `failed or have no such score (${[...blamed].sort().join(", ")}); policies 'worst' and 'baseline' keep them.`,
       );
     }
     const madeUp = means.incomplete.filter((pair) => !means.excluded.includes(pair.method));
@@ -462,7 +462,7 @@ const tabgenStatistics = (() => {
       const names = [...new Set(madeUp.map((pair) => pair.method))].sort().join(", ");
       const action = policy === "worst" ? "ranked last" : "scored as zero-shot";
       found.push(
-        `Policy '${policy}': ${cells} cells of ${names} are missing or failed and are ${action}; ` +
+        `Policy '${policy}': ${cells} cells of ${names} are missing, failed or have no such score and are ${action}; ` +
           "these values are made up.",
       );
     }
