@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 def compare(
     suite: str | Path | None = None,
-    methods: Sequence[str] | None = None,
+    methods: str | Sequence[str] | None = None,
     output: str | Path = "runs/compare",
     *,
     experiment: str | Path | None = None,
@@ -65,7 +65,7 @@ def compare(
     ----------
     suite : str or Path, optional
         A suite's name or a folder with a ``manifest.json``; ``quick`` unless anything else names the data.
-    methods : list of str, optional
+    methods : str or list of str, optional
         ``generator[@mixing][:setting=value,...]``; all that is installed unless given.
     output : str or Path
         Folder of the run.
@@ -100,6 +100,7 @@ def compare(
         If ``data`` has a column that names rows or tells the target alone, or a class with fewer rows than folds.
     """
     check_folder(Path(output))
+    methods = [methods] if isinstance(methods, str) else methods
     for method in methods or ():
         refuse_live(method)
     choice = plugins or PluginChoice()
@@ -188,7 +189,7 @@ def fit(
     kinds: dict[str, str] | None = None,
     reading: dict[str, Any] | None = None,
     metadata: str | Path | None = None,
-    where: Sequence[str] = (),
+    where: str | Sequence[str] = (),
     fix: Mapping[str, Any] | None = None,
     hold_out: bool = False,
     plugins: PluginChoice | None = None,
@@ -246,7 +247,7 @@ def generate(
     kinds: dict[str, str] | None = None,
     reading: dict[str, Any] | None = None,
     metadata: str | Path | None = None,
-    where: Sequence[str] = (),
+    where: str | Sequence[str] = (),
     fix: Mapping[str, Any] | None = None,
     most_draws: int | None = None,
     report: str | Path | None = None,
@@ -275,7 +276,7 @@ def generate(
     metadata : path, optional
         SDV's metadata as JSON: kinds that ``kinds`` does not give, and the columns that name rows or persons, which
         are left out.
-    where : sequence of str
+    where : str or sequence of str
         Constraints that every row has to meet, ``"age >= 18"`` or ``"18 <= age < 65"``. They are parsed, never run.
     fix : dict, optional
         Columns that have to hold one value.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from tabgen.blame import blamed
 from tabgen.errors import EstimatorError, Unsupported
 from tabgen.experiment import Method
 from tabgen.generator import FitContext
@@ -127,6 +128,8 @@ class Bench:
         ------
         EstimatorError
             For a generator whose every draw is a table of its own: there is no one table to keep.
+        GeneratorFailed
+            For whatever else it raises, with the place.
         """
         assert method.generator is not None
         chosen = self._plugins.generators[method.generator]
@@ -137,8 +140,9 @@ class Bench:
             )
         generator = make_where_it_runs(chosen, method.settings)
         context = FitContext(seed=spawned(self._seed, FIT), load_model=self._load_model)
-        fit_generator(generator, table, context)
-        return draw_sample(generator, table, max(2, round(self._ratio * len(table))), spawned(self._seed, SAMPLE))
+        with blamed(generator):
+            fit_generator(generator, table, context)
+            return draw_sample(generator, table, max(2, round(self._ratio * len(table))), spawned(self._seed, SAMPLE))
 
     def zero_shot(self, real: Table) -> Predictor:
         self.model.module.load_state_dict(self._start)

@@ -104,8 +104,9 @@ def read_fixed(column: str, value: Any, schema: Schema) -> Constraint:
     return Constraint(text, name, (("==", _literal(str(value), _spec(name, schema), "==", text)),))
 
 
-def read_all(where: Sequence[str], fix: Mapping[str, Any], schema: Schema) -> list[Constraint]:
+def read_all(where: str | Sequence[str], fix: Mapping[str, Any], schema: Schema) -> list[Constraint]:
     """All constraints of ``--where`` and ``--fix``."""
+    where = [where] if isinstance(where, str) else where
     fixed = [read_fixed(column, value, schema) for column, value in fix.items()]
     return [*(read_constraint(text, schema) for text in where), *fixed]
 

@@ -8,7 +8,7 @@ import importlib.util
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import metadata
 from os import PathLike
@@ -21,7 +21,7 @@ import pluggy
 from tabgen import hookspecs
 from tabgen.environment import own_version
 from tabgen.errors import PluginError, UnknownNameError, did_you_mean
-from tabgen.generator import BASELINES, MIXINGS, Generator, GeneratorInfo
+from tabgen.generator import BASELINES, MIXINGS, Environment, Generator, GeneratorInfo, Limits
 from tabgen.identity import code_hash
 from tabgen.jsonable import PLAIN, inexact
 from tabgen.marker import PROJECT
@@ -201,27 +201,45 @@ class Registry(Generic[T]):
         return self._entries[name][1]
 
 
+INFO_TYPES: dict[str, type] = {
+    **dict.fromkeys(("summary", "citation", "licence", "weights_licence", "mixing", "same_rows_as", "one_class"), str),
+    **dict.fromkeys(("accepts_missing", "accepts_text", "changes_columns", "redraws"), bool),
+    "preload": tuple,
+    "limits": Limits,
+    "environment": Environment,
+    "search": Mapping,
+}
+"""What the fields of a generator's info are."""
+
+
 def _check_generator(generator: type[Generator]) -> None:
     if not inspect.isclass(generator) or not issubclass(generator, Generator):
         raise PluginError(f"register() of generators takes a subclass of tabgen.Generator, not {generator!r}.")
     if inspect.isabstract(generator):
         lacking = ", ".join(f"{name}()" for name in sorted(generator.__abstractmethods__))
         raise PluginError(f"the generator {generator.__name__} lacks {lacking}.")
-    info = generator.info
-    if info.name in BASELINES:
-        raise PluginError(f"no generator can be called '{info.name}': that is the name of a baseline.")
-    if info.mixing not in MIXINGS:
-        raise PluginError(
-            f"the generator '{info.name}' has mixing={info.mixing!r}; use {' or '.join(map(repr, MIXINGS))}."
-        )
+    _check_info(generator.info)
     for parameter in inspect.signature(generator).parameters.values():
-        setting = f"the setting '{parameter.name}' of the generator '{info.name}'"
+        setting = f"the setting '{parameter.name}' of the generator '{generator.info.name}'"
         if parameter.default is parameter.empty:
             raise PluginError(f"{setting} has no default value.")
         if parameter.name == "ratio":
             raise PluginError(f"{setting} must be called otherwise: a method's ratio is synthetic rows per real row.")
         if fault := inexact(parameter.default):
             raise PluginError(f"{setting} has a default, {parameter.default!r:.60}, that {fault}; use {PLAIN}.")
+
+
+def _check_info(info: GeneratorInfo) -> None:
+    if info.name in BASELINES:
+        raise PluginError(f"no generator can be called '{info.name}': that is the name of a baseline.")
+    for name, due in INFO_TYPES.items():
+        value = getattr(info, name)
+        if not isinstance(value, due) and not (name == "environment" and value is None):
+            raise PluginError(f"the generator '{info.name}' has {name}={value!r:.60}; a {due.__name__} is due.")
+    if info.mixing not in MIXINGS:
+        raise PluginError(
+            f"the generator '{info.name}' has mixing={info.mixing!r}; use {' or '.join(map(repr, MIXINGS))}."
+        )
 
 
 @dataclass
@@ -332,6 +350,8 @@ def _module_of(file: Path) -> str:
 def _import_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise PluginError(f"there is no file {path}.")
+    if not str(path.resolve()).isprintable():  # results name a plugin by its file
+        raise PluginError(f"the path {str(path.resolve())!r} holds characters that cannot be shown; rename it.")
     name = _module_of(path)
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:

@@ -79,7 +79,7 @@ def test_data_that_no_run_can_read_is_said_before_it(
 
 
 def test_a_frame_whose_columns_are_numbers_is_compared_by_the_number_of_its_target(tmp_path: Path) -> None:
-    words: dict[str, Any] = {"methods": ["real"], "arms": ["context"], "folds": 2, "fidelity": False, "workers": 1}
+    words: dict[str, Any] = {"methods": "real", "arms": ["context"], "folds": 2, "fidelity": False, "workers": 1}
     frame = FRAME.set_axis([0, 1, 4], axis=1)
     found = tabgen.compare(data=frame, target=4, model=str(FIXTURE), output=tmp_path / "run", **words)
     assert set(found.to_frame()["target"]) == {"4"}

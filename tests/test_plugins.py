@@ -258,6 +258,8 @@ def test_a_file_that_is_not_there_or_no_python_is_an_error(tmp_path: Path, write
         load(str(tmp_path / "gone.py"))
     with refusal("notes.txt is not a Python file."):
         load(write("hello", "notes.txt"))
+    with refusal("holds characters that cannot be shown; rename it."):
+        load(write("", "caf\udce9.py"))  # in another encoding than the file system's
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
@@ -280,6 +282,16 @@ def test_an_interrupt_is_not_taken_for_a_broken_plugin(
         ('"again"', "7", "a generator cannot be called 7"),
         ('"again"', '"jitter"', "the generator 'jitter' is already registered by the plugin 'tabgen.references'."),
         ('"again"', '"real"', "no generator can be called 'real': that is the name of a baseline."),
+        (
+            '"real rows again"',
+            '"real rows", limits=3',
+            "the generator 'again' has limits=3; a Limits is due.",
+        ),
+        (
+            '"real rows again"',
+            '"real rows", preload="numpy"',
+            "the generator 'again' has preload='numpy'; a tuple is due.",
+        ),
         ("info = ", "other = ", "has no 'info = GeneratorInfo(...)'."),
         (
             '"real rows again"',

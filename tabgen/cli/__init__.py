@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from typing import Any
@@ -107,8 +108,21 @@ def _show_warning(message: Warning | str, category: type[Warning], *where: Any, 
 _python_shows = warnings.showwarning
 
 
+def _open_what_is_closed() -> None:
+    """Standard streams that the shell closed (`2>&-`) lead nowhere: other files would take their numbers."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+            os.set_inheritable(number, True)
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115, PTH123
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115, PTH123
+
+
 def main() -> None:
     """Run the command line; an expected error is one line on standard error and exit code 2."""
+    _open_what_is_closed()
     warnings.showwarning = _show_warning
     try:
         app(prog_name="tabgen")

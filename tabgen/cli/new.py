@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 
 from tabgen.errors import ExperimentError
+from tabgen.generator import BASELINES
 
 PYPROJECT = """\
 [build-system]
@@ -119,6 +120,8 @@ def new(
     """Write an installable plugin: pyproject.toml, one module, tests with the conformance kit, README."""
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
         raise ExperimentError(f"'{name}' cannot be a generator's name: lower-case letters, digits and hyphens only.")
+    if name in BASELINES:
+        raise ExperimentError(f"'{name}' cannot be a generator's name: it is that of a baseline.")
     home = folder or Path(f"tabgen-{name}")
     if home.exists():
         raise ExperimentError(f"{home} is there already; name another folder with -o.")

@@ -168,6 +168,8 @@ def test_a_new_plugin_installs_into_a_fresh_environment_and_joins_a_run(tmp_path
 def test_new_refuses_bad_names_and_folders_that_exist(tmp_path: Path) -> None:
     with pytest.raises(ExperimentError, match="cannot be a generator's name"):
         invoke("new", "My_Method", "-o", tmp_path / "x")
+    with pytest.raises(ExperimentError, match="that of a baseline"):
+        invoke("new", "real", "-o", tmp_path / "x")
     with pytest.raises(ExperimentError, match="is there already"):
         invoke("new", "mine", "-o", tmp_path)
 
@@ -297,3 +299,12 @@ def test_a_frame_that_cannot_be_used_is_said_before_any_cell_runs(tmp_path: Path
     with pytest.raises(TabgenError, match="'z'"):
         tabgen.compare(data=pd.DataFrame({"a": [1, 2], "y": [0, 1]}), target="z", output=tmp_path / "run")
     assert not (tmp_path / "run" / "outcomes.sqlite").exists()
+
+
+def test_a_run_goes_on_where_the_shell_closed_standard_error(heart: Dataset, tmp_path: Path) -> None:
+    words = f"run --data {heart.path} --target {heart.target} --methods real --arms context --folds 2 --seeds 1"
+    words += f" --model {FIXTURE}"
+    line = f"{sys.executable} -m tabgen --no-external-plugins {words} --workers 1 -o {tmp_path / 'run'} 2>&-"
+    done = subprocess.run(line, shell=True, stdout=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "(2 ok)" in done.stdout

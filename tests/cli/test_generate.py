@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from paths import FIXTURE
 from typer.testing import CliRunner
 
 import tabgen
@@ -244,3 +245,22 @@ def test_a_faulty_plugin_is_one_line_with_its_place(
     done = CliRunner().invoke(app, [*words, "--target", "churned", "--rows", "9", "-o", "out.csv"])
     assert isinstance(done.exception, GeneratorFailed)
     assert str(done.exception) == f"generator 'faulty' failed: ValueError: two lines at faulty.py:{line}, {where}()"
+
+
+def test_a_faulty_plugin_is_one_line_in_fit_too(
+    customers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "faulty.py").write_text(FAULTY.replace("WHERE", "sample"))
+    monkeypatch.chdir(tmp_path)
+    words = ["--no-external-plugins", "--plugin", "faulty.py", "fit", "--generator", "faulty", "--arm", "context"]
+    words += ["--data", str(customers), "--target", "churned", "--drop", "customer", "--model", str(FIXTURE)]
+    done = CliRunner().invoke(app, [*words, "-o", "it"])
+    assert isinstance(done.exception, GeneratorFailed)
+    assert str(done.exception) == "generator 'faulty' failed: ValueError: two lines at faulty.py:12, sample()"
+
+
+def test_one_constraint_may_be_a_text(customers: Path) -> None:
+    frame = tabgen.generate(
+        "bootstrap", customers, "churned", 20, where="age > 40", kinds={"customer": "drop"}, plugins=BUILT_IN
+    )
+    assert frame["age"].min() > 40
