@@ -36,13 +36,15 @@ PLUGIN_ROWS = {
 """Generator of plugins/ -> version of its distribution and hash of 50 rows. Other rows need another version."""
 
 DIFFER_BY_PROCESSOR = {
+    **dict.fromkeys(
+        ("arf", "cdtd", "mst", "privbayes", "tabddpm", "tabdiff", "tabsyn"),
+        "in an environment of its own, whose versions are part of the key",
+    ),
     "causalmix": "rows of scm",
     "ctgan": "training steps",
     "gaussian-copula": "fitted distributions and a matrix factorised by the linear algebra library",
     "in-context": "predictions of the foundation model, drawn from",
     "mixed-model": "rounds of expectation maximisation and a trained teacher",
-    "mst": "in an environment of its own, whose versions are part of the key",
-    "privbayes": "in an environment of its own, whose versions are part of the key",
     "scm": "p-values at a threshold, fitted mechanisms",
     "seq-trees": "splits of equal gain",
     "tabebm": "gradients of the foundation model",
@@ -50,7 +52,7 @@ DIFFER_BY_PROCESSOR = {
 }
 """Not pinned, and why: on six tables their rows changed with the instruction set of the kernels (``OLD_KERNELS`` of
 benchmarks/reproducibility.py), those of the pinned ones did not;
-the two in environments of their own, `in-context` and `seq-trees` were not tried.
+those in environments of their own, `in-context` and `seq-trees` were not tried.
 """
 
 

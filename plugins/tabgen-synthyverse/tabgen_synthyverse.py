@@ -309,7 +309,7 @@ class TabDiff(_Synthyverse):
         preload=SLOW_IMPORTS,
         limits=LIMITS,
         environment=SYNTHYVERSE,
-        search={"steps": Search(500, 8000, log=True), "lr": Search(3e-4, 5e-3, log=True)},
+        search={"steps": Search(100, 4000, log=True), "lr": Search(3e-4, 5e-3, log=True)},
     )
 
     def __init__(
