@@ -42,7 +42,7 @@ class _Synthyverse(Generator):
         self._columns = [_Column(column, table.frame[column.name]) for column in table.schema.columns]
         with _quietly(context.seed) as rng:
             frame, discrete = self._frame(table, rng)
-            self._model = self._make(len(table), context)
+            self._model = self._make(len(table), context.seed % 2**32)
             self._model.fit(frame, discrete)
 
     def _frame(self, table: Table, rng: np.random.Generator) -> tuple[pd.DataFrame, list[str]]:
@@ -63,7 +63,7 @@ class _Synthyverse(Generator):
             data[NOISE] = rng.standard_normal(len(table))
         return pd.DataFrame(data | {TARGET: table.labels}), [*discrete, TARGET]
 
-    def _make(self, n_rows: int, context: FitContext) -> Any:
+    def _make(self, n_rows: int, seed: int) -> Any:
         raise NotImplementedError
 
     def sample(self, n_rows: int, seed: int) -> pd.DataFrame:
@@ -90,7 +90,6 @@ class _Column:
         import numpy as np
 
         self.of = column
-        self.has_missing = bool(values.isna().any())
         if column.is_discrete:
             self.codes = np.unique(values.cat.codes.to_numpy())  # -1 is missing
             self.varies = len(self.codes) > 1
@@ -199,7 +198,7 @@ class TabDDPM(_Synthyverse):
         self.timesteps = timesteps
         self.lr = lr
 
-    def _make(self, n_rows: int, context: FitContext) -> Any:
+    def _make(self, n_rows: int, seed: int) -> Any:
         from synthyverse.generators import TabDDPMGenerator
 
         return TabDDPMGenerator(
@@ -210,7 +209,7 @@ class TabDDPM(_Synthyverse):
             scheduler="linear",
             lr=self.lr,
             model_params={"n_layers_hidden": self.layers, "n_units_hidden": self.width, "dropout": 0.0},
-            random_state=context.seed % 2**32,
+            random_state=seed,
         )
 
 
@@ -262,7 +261,7 @@ class CDTD(_Synthyverse):
         self.timesteps = timesteps
         self.lr = lr
 
-    def _make(self, n_rows: int, context: FitContext) -> Any:
+    def _make(self, n_rows: int, seed: int) -> Any:
         from synthyverse.generators import CDTDGenerator
 
         return CDTDGenerator(
@@ -274,7 +273,7 @@ class CDTD(_Synthyverse):
             embedding_dim=self.width,
             num_timesteps=self.timesteps,
             lr=self.lr,
-            random_state=context.seed % 2**32,
+            random_state=seed,
         )
 
 
@@ -321,7 +320,7 @@ class TabDiff(_Synthyverse):
         self.timesteps = timesteps
         self.lr = lr
 
-    def _make(self, n_rows: int, context: FitContext) -> Any:
+    def _make(self, n_rows: int, seed: int) -> Any:
         from synthyverse.generators import TabDiffGenerator
 
         batch_size = _batch(n_rows, self.batch_size)
@@ -334,7 +333,7 @@ class TabDiff(_Synthyverse):
             mlp_dim=self.width,
             num_timesteps=self.timesteps,
             lr=self.lr,
-            random_state=context.seed % 2**32,
+            random_state=seed,
         )
 
 
@@ -389,7 +388,7 @@ class TabSyn(_Synthyverse):
         self.timesteps = timesteps
         self.lr = lr
 
-    def _make(self, n_rows: int, context: FitContext) -> Any:
+    def _make(self, n_rows: int, seed: int) -> Any:
         from synthyverse.generators.tabsyn_generator import tabsyn
 
         _mend(tabsyn)
@@ -403,7 +402,7 @@ class TabSyn(_Synthyverse):
             mlp_dim=self.width,
             num_timesteps=self.timesteps,
             lr=self.lr,
-            random_state=context.seed % 2**32,
+            random_state=seed,
         )
 
 
@@ -476,7 +475,7 @@ class ARF(_Synthyverse):
         self.min_leaf = min_leaf
         self.rounds = rounds
 
-    def _make(self, n_rows: int, context: FitContext) -> Any:  # noqa: ARG002 - nothing here depends on the rows
+    def _make(self, n_rows: int, seed: int) -> Any:  # noqa: ARG002 - nothing here depends on the rows
         from synthyverse.generators import ARFGenerator
 
         return ARFGenerator(
@@ -485,7 +484,7 @@ class ARF(_Synthyverse):
             max_iters=self.rounds,
             verbose=False,
             retain_value_ranges=True,
-            random_state=context.seed % 2**32,
+            random_state=seed,
         )
 
 

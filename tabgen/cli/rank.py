@@ -383,8 +383,7 @@ def _worth(record: MethodRecord) -> str:
     """Rows, and the share of the real rows, that a method's rows are worth."""
     if record.worth is None:
         return ""
-    beyond = "<" if record.worth.below > 0.5 else ">" if record.worth.above > 0.5 else ""
-    return f"{beyond}{record.worth.rows:.0f} ({record.worth.share:.0%})"
+    return f"{record.worth.beyond}{record.worth.rows:.0f} ({record.worth.share:.0%})"
 
 
 def resolution_line(ranking: Ranking) -> str:

@@ -24,9 +24,8 @@ def worth_of_rows(ranking: Ranking) -> Figure:
     figure, axes = new_figure(7.5, 1.2 + 0.34 * len(records))
     for place, (name, worth) in enumerate(records):
         low, high = worth.interval
-        beyond = max(worth.below, worth.above) > 0.5
         if np.isfinite(low):
-            line = "--" if beyond else "-"
+            line = "--" if worth.beyond else "-"
             axes.hlines(place, low, high, color=styles[name].colour, linewidth=1.6, linestyle=line, zorder=1)
         axes.plot([worth.share], [place], **dots(styles[name]), markersize=8, zorder=2)
         axes.annotate(

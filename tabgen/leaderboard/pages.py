@@ -51,8 +51,8 @@ def worth(record: WorthRecord | None) -> str:
     """Worth in percent of the real rows, marked where most cells lie beyond an end of the learning curve."""
     if record is None or pd.isna(record.share):
         return "–"
-    beyond = "≤ " if record.below > 0.5 else "≥ " if record.above > 0.5 else ""
-    return f"{beyond}{100 * record.share:.0f}"
+    side = {"": "", "<": "≤ ", ">": "≥ "}[record.beyond]
+    return f"{side}{100 * record.share:.0f}"
 
 
 def prose(text: str) -> Markup:

@@ -21,7 +21,7 @@ from scipy import stats
 
 from tabgen.arms import ARMS
 from tabgen.statistics.controls import KNOWN_BAD
-from tabgen.statistics.records import plain
+from tabgen.statistics.records import Beyond, beyond, plain
 from tabgen.statistics.scores import StatisticsError
 from tabgen.statistics.significance import holm
 
@@ -92,10 +92,6 @@ def correlated_t(
     worse, better = float(t.cdf(-rope)), float(t.sf(rope))
     low, high = float(t.ppf(alpha / 2)), float(t.ppf(1 - alpha / 2))
     return CorrelatedT(mean, scale, low, high, p, better, 1 - better - worse, worse)
-
-
-Beyond = Literal["", "<", ">"]
-"""On which side of the learning curve's ends a worth lies."""
 
 
 @dataclass(frozen=True)
@@ -233,8 +229,7 @@ def _worth(rows: pd.DataFrame, arm: str) -> tuple[float | None, Beyond]:
         return None, ""
     measured = rows[rows[column].notna()]
     side = measured[f"worth_{ARMS[arm].stage}_censored"]
-    beyond: Beyond = "<" if (side < 0).mean() > 0.5 else ">" if (side > 0).mean() > 0.5 else ""
-    return float(measured[column].median()), beyond
+    return float(measured[column].median()), beyond((side < 0).mean(), (side > 0).mean())
 
 
 def _judged(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,14 @@ from tabgen.statistics.verdicts import Comparison, Verdict
 MACHINE_FIELDS = ("seconds", "seconds_total", "peak_memory_mb")
 
 
+Beyond = Literal["", "<", ">"]
+
+
+def beyond(below: float, above: float) -> Beyond:
+    """On which side of the learning curve's ends a worth lies, by the shares of its cells beyond each end."""
+    return "<" if below > 0.5 else ">" if above > 0.5 else ""
+
+
 @dataclass(frozen=True)
 class WorthRecord:
     """What a method's rows are worth as context, in real rows: medians over datasets, folds averaged first.
@@ -35,6 +43,11 @@ class WorthRecord:
     interval: Interval
     below: float
     above: float
+
+    @property
+    def beyond(self) -> Beyond:
+        """On which side of the curve's ends most cells lie."""
+        return beyond(self.below, self.above)
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,17 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
 from tabgen.cli import app
+from tabgen.cli.rank import PolicyName
 from tabgen.errors import PluginError
 from tabgen.plugins import PluginChoice, load_plugins
+from tabgen.statistics.scores import POLICIES
 
 
 def commands() -> list[tuple[str, ...]]:
@@ -66,3 +69,7 @@ def test_a_hook_that_is_nearly_one_is_named(tmp_path: Path) -> None:
         PluginError, match="no hook 'tabgen_register_generator'; did you mean 'tabgen_register_generators'"
     ):
         load_plugins(PluginChoice((str(path),), external=False))
+
+
+def test_the_command_line_takes_the_policies_that_there_are() -> None:
+    assert get_args(PolicyName) == POLICIES

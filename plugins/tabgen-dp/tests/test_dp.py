@@ -1,20 +1,18 @@
 """PrivBayes and MST in their own environment, which is built if it is not there."""
 
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from tabgen_dp import DPMM, MST, PrivBayes, _Coder
+from own_environments import built
+from tabgen_dp import MST, PrivBayes, _Coder
 
 from tabgen import FitContext, Generator, Table
-from tabgen.errors import PluginError, Unsupported
+from tabgen.errors import Unsupported
 from tabgen.host import environments
 from tabgen.host.elsewhere import make_where_it_runs
-from tabgen.plugins import PluginChoice, get_plugins
 from tabgen.sampling import draw_sample, fit_generator
 from tabgen.testing import HARD_TABLES, Check, conformance_checks, easy_table
 
@@ -24,21 +22,7 @@ QUICK = {"epsilon": 50.0, "iterations": 10}
 
 @pytest.fixture(scope="session")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> environments.Installed:
-    """The environment, built if need be; without an index there is none, and nothing to test."""
-    origin = get_plugins(PluginChoice()).generators.plugin_of("mst").origin
-    assert origin is not None
-    if not environments.is_built(origin.name, DPMM):
-        try:
-            environments.install(origin, DPMM)
-        except PluginError as error:
-            folder = str(tmp_path_factory.mktemp("probe"))
-            probe = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", folder, "pluggy"]
-            if subprocess.run(probe, capture_output=True, check=False).returncode == 0:
-                raise  # an index is there: it is the environment that cannot be built
-            pytest.skip(f"pip reaches no index: {error}")
-    state = environments.state_of(origin.name, DPMM)
-    assert state is not None
-    return state
+    return built("mst", tmp_path_factory.mktemp("probe"))
 
 
 @pytest.mark.parametrize("check", conformance_checks(PrivBayes, QUICK), ids=str)

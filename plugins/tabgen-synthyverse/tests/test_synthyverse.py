@@ -1,19 +1,17 @@
 """Diffusion models and adversarial forests in their own environment, which is built if it is not there."""
 
-import subprocess
-import sys
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from tabgen_synthyverse import ARF, CDTD, SYNTHYVERSE, TabDDPM, TabDiff, TabSyn, _Column, _kept_apart
+from own_environments import built
+from tabgen_synthyverse import ARF, CDTD, TabDDPM, TabDiff, TabSyn, _Column, _kept_apart
 
 from tabgen import FitContext, Generator, Table
-from tabgen.errors import InvalidOutput, PluginError
+from tabgen.errors import InvalidOutput
 from tabgen.host import environments
 from tabgen.host.elsewhere import make_where_it_runs
-from tabgen.plugins import PluginChoice, get_plugins
 from tabgen.sampling import draw_sample, fit_generator
 from tabgen.testing import HARD_TABLES, Check, conformance_checks, easy_table
 
@@ -28,21 +26,7 @@ QUICK: tuple[tuple[type[Generator], dict[str, Any]], ...] = (
 
 @pytest.fixture(scope="session")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> environments.Installed:
-    """The environment, built if need be; without an index there is none, and nothing to test."""
-    origin = get_plugins(PluginChoice()).generators.plugin_of("arf").origin
-    assert origin is not None
-    if not environments.is_built(origin.name, SYNTHYVERSE):
-        try:
-            environments.install(origin, SYNTHYVERSE)
-        except PluginError as error:
-            folder = str(tmp_path_factory.mktemp("probe"))
-            probe = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", folder, "pluggy"]
-            if subprocess.run(probe, capture_output=True, check=False).returncode == 0:
-                raise  # an index is there: it is the environment that cannot be built
-            pytest.skip(f"pip reaches no index: {error}")
-    state = environments.state_of(origin.name, SYNTHYVERSE)
-    assert state is not None
-    return state
+    return built("arf", tmp_path_factory.mktemp("probe"))
 
 
 @pytest.mark.parametrize(
