@@ -13,7 +13,7 @@ from tabgen.arms import FIRST_ARM
 from tabgen.clock import PHASES
 from tabgen.metrics import higher_is_better
 from tabgen.statistics.components import kept_start, variance_components
-from tabgen.statistics.controls import REFERENCE, gate, judge_controls
+from tabgen.statistics.controls import gate, judge_controls
 from tabgen.statistics.coverage import LEAST_COVERAGE
 from tabgen.statistics.pairs import Pair, compare_pairs, family, rank_sets, tie_bands, withhold
 from tabgen.statistics.ranks import Duels, bootstrap_intervals, dataset_ranks, duels, spreads
@@ -111,25 +111,15 @@ def summary(
     records = _method_records(
         outcomes, scores, means, counts, sets, alpha=alpha, resamples=resamples, seed=seed, arm=arm
     )
-    pooled, compares = outcomes[in_pool_of(outcomes, matrix)], REFERENCE in names
+    pooled = [rows[in_pool_of(rows, matrix) & rows["method"].isin(names)] for rows in (outcomes, scores)]
     better = higher_is_better(metric) if higher_better is None else higher_better
     ranked = [record.method for record in records if record.method in sets]
     return Ranking(
         arm=arm,
         controls=controls,
         resolution=ruler,
-        components=variance_components(
-            pooled,
-            scores[in_pool_of(scores, matrix)],
-            metric,
-            arm,
-            higher_better=better,
-            alpha=alpha,
-            power=power,
-        )
-        if compares
-        else None,
-        kept_start=kept_start(pooled) if arm == FIRST_ARM else None,
+        components=variance_components(*pooled, metric, arm, higher_better=better, alpha=alpha, power=power),
+        kept_start=kept_start(pooled[0]) if arm == FIRST_ARM else None,
         metric=metric,
         policy=policy,
         alpha=alpha,

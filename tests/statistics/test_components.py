@@ -154,6 +154,16 @@ def test_without_real_in_the_pool_there_is_nothing_to_detect() -> None:
     assert ranking.components is None
 
 
+def test_a_method_beside_the_ranking_counts_for_nothing() -> None:
+    outcomes = simulated(KNOWN, datasets=6, splits=2)
+    wild = simulated({name: 50 * value for name, value in KNOWN.items()}, datasets=6, splits=2, seed=1)
+    wild = wild[wild["method"] == "scm"].assign(method="wild", generator="wild")
+    wild.loc[wild["dataset"].isin(["d000", "d001"]), "status"] = "error"
+    alone, beside = (summary(part.assign(best_step=5)) for part in (outcomes, pd.concat([outcomes, wild])))
+    assert "wild" in beside.pool.excluded_methods
+    assert beside.components == alone.components is not None
+
+
 def test_the_sentence_names_effect_sources_and_the_cheapest_way() -> None:
     said = components_sentence(components(simulated(KNOWN | {"dataset": 0.1}, 40, 3, 1, 2)))
     assert "Minimum detectable effect of one comparison with real: " in said
