@@ -59,6 +59,10 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from tabgen.environment import own_version
+
+        return own_version()
     if name not in _HOMES:
         raise AttributeError(f"module 'tabgen' has no attribute '{name}'")
     return getattr(import_module(_HOMES[name]), name)

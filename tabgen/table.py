@@ -31,7 +31,7 @@ from tabgen.column import (
     to_numbers,
     warn_of_doubt,
 )
-from tabgen.errors import InvalidOutput, TableError, TableWarning
+from tabgen.errors import InvalidOutput, TableError, TableWarning, did_you_mean
 from tabgen.plain import as_scalar, by_clock, with_plain_type, zone_of
 
 __all__ = ["Column", "OwnSplits", "Schema", "Table"]
@@ -407,7 +407,10 @@ def _without_dropped(
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The frame without the columns whose kind is "drop", and the kinds that are left."""
     for unknown in sorted(set(kinds) - set(frame.columns)):
-        raise TableError(f"kinds name the column '{unknown}', which {name} does not have.")
+        raise TableError(
+            f"{name} has no column '{unknown}', which a kind (--kind, --drop or the metadata) is said of;"
+            f" {did_you_mean(unknown, frame.columns)}"
+        )
     dropped = [column for column, kind in kinds.items() if kind == "drop"]
     if target in dropped:
         raise TableError(f"{name}: the target '{target}' cannot be dropped.")

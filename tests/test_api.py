@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from importlib import import_module
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,7 @@ def test_every_hook_is_listed() -> None:
 
 def test_the_lazy_names_have_homes() -> None:
     assert set(tabgen._HOMES) == set(tabgen.__all__)
+    assert tabgen.__version__ == metadata.version("tabgen-bench")
     with pytest.raises(AttributeError, match="has no attribute 'no_such_name'"):
         _ = tabgen.no_such_name
 

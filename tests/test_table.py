@@ -196,7 +196,8 @@ def test_kinds_that_do_not_fit_are_refused(values: Any, kind: Any, message: str)
 
 
 def test_kinds_of_a_column_that_is_not_there_are_refused() -> None:
-    with refusal("kinds name the column 'z', which table does not have."):
+    said = "table has no column 'z', which a kind (--kind, --drop or the metadata) is said of; there are: n, x, y."
+    with refusal(said):
         read([1, 2, 3, 4], kinds={"z": "numeric"})
 
 

@@ -93,7 +93,10 @@ def about(value: float, interval: Interval | None, digits: int = 2) -> str:
 
 def worth_of(worth: WorthRecord | None) -> str:
     """The share of the real rows that rows are worth, with its interval; empty if it was not measured."""
-    return f"{worth.share:.0%} ({worth.interval.low:.0%} to {worth.interval.high:.0%})" if worth else ""
+    if worth is None:
+        return ""
+    ends = "" if worth.interval is None else f" ({worth.interval.low:.0%} to {worth.interval.high:.0%})"
+    return f"{worth.share:.0%}{ends}"
 
 
 def worth_table(outcomes: pd.DataFrame, ranking: Ranking, pairs: list[Pair]) -> str:
@@ -376,7 +379,9 @@ def draw_worth(ranking: Ranking) -> None:
     styles = method_styles([r.method for r in shown])
     for place, r in enumerate(shown):
         assert r.worth is not None
-        axes.hlines(place, 100 * r.worth.interval.low, 100 * r.worth.interval.high, color=styles[r.method].colour)
+        if r.worth.interval:
+            low, high = r.worth.interval
+            axes.hlines(place, 100 * low, 100 * high, color=styles[r.method].colour)
         axes.plot([100 * r.worth.share], [place], **dots(styles[r.method]), markersize=7)
     axes.set_yticks(range(len(shown)), [r.method for r in shown], fontsize=8)
     axes.set_xlim(0, 102)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 import typer
 
+from tabgen.text import counted
+
 if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
@@ -322,7 +324,7 @@ def print_ranking(ranking: Ranking, console: Console, everything: bool = False) 
     pool = ranking.pool
     console.print(
         f"Arm '{ranking.arm}': {ARMS[ranking.arm].summary}. Gain in {ranking.metric} over zero-shot, in percent of it:"
-        f" median over {len(pool.datasets)} datasets (folds averaged first), policy '{ranking.policy}'.",
+        f" median over {counted(len(pool.datasets), 'dataset')} (folds averaged first), policy '{ranking.policy}'.",
         highlight=False,
     )
     tunes = ARMS[ranking.arm].tunes
@@ -392,8 +394,8 @@ def resolution_line(ranking: Ranking) -> str:
     assert ruler is not None
     seen = "no dose was detected" if ruler.detected is None else f"{ruler.detected:.0%} broken was detected"
     return (
-        f"Resolution on the ruler of real rows with broken {ruler.what}, at {ruler.datasets} datasets: {seen};"
-        f" {ruler.right_order:.0%} of neighbouring doses stand in the right order."
+        f"Resolution on the ruler of real rows with broken {ruler.what}, at {counted(ruler.datasets, 'dataset')}:"
+        f" {seen}; {ruler.right_order:.0%} of neighbouring doses stand in the right order."
     )
 
 

@@ -123,7 +123,7 @@ def score_against_seconds(ranking: Ranking) -> Figure:
     axes.step(seconds[front], gains[front], where="post", color="#404040", linewidth=1, zorder=1, gid="pareto-front")
     for record, x, y in zip(records, seconds, gains, strict=True):
         interval = record.median_gain_interval
-        if interval is not None and np.isfinite(interval.low):
+        if interval is not None:
             axes.vlines(x, interval.low, interval.high, color=styles[record.method].colour, linewidth=1, zorder=2)
         axes.plot([x], [y], **dots(styles[record.method]), markersize=8, zorder=3, label=short(record.method))
     if seconds.min() > 0 and seconds.max() > 5 * seconds.min():
@@ -159,7 +159,7 @@ def gain_against_fidelity(ranking: Ranking, closeness: pd.DataFrame, width: floa
     for record in records:
         x, y, interval = float(auc[record.method]), record.median_gain, record.median_gain_interval
         assert y is not None  # for the type checker: chosen above
-        if interval is not None and np.isfinite(interval.low):
+        if interval is not None:
             axes.vlines(x, interval.low, interval.high, color=styles[record.method].colour, linewidth=1, zorder=2)
         axes.plot([x], [y], **dots(styles[record.method]), markersize=8, label=short(record.method))
     axes.axhline(0, color="black", linewidth=0.6, linestyle=":", zorder=0)
@@ -210,7 +210,7 @@ def gain_against_ratio(
             axes.plot(ratios, gains, color=styles[name].colour, linewidth=1)
         axes.plot(np.array(ratios) * aside, gains, **dots(styles[name]), markersize=7, label=short(name))
         for ratio, record in points:
-            if record.median_gain_interval is not None and np.isfinite(record.median_gain_interval.low):
+            if record.median_gain_interval is not None:
                 axes.vlines(ratio * aside, *record.median_gain_interval, color=styles[name].colour, linewidth=1)
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter(PLAIN_NUMBERS)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from tabgen.figures.style import dots, method_styles, new_figure, nothing_to_draw, short
 from tabgen.statistics import Ranking
+from tabgen.text import counted
 
 
 def worth_of_rows(ranking: Ranking) -> Figure:
@@ -23,8 +23,8 @@ def worth_of_rows(ranking: Ranking) -> Figure:
     styles = method_styles(record.method for record in ranking.methods)
     figure, axes = new_figure(7.5, 1.2 + 0.34 * len(records))
     for place, (name, worth) in enumerate(records):
-        low, high = worth.interval
-        if np.isfinite(low):
+        low, high = worth.interval or (worth.share, worth.share)
+        if worth.interval:
             line = "--" if worth.beyond else "-"
             axes.hlines(place, low, high, color=styles[name].colour, linewidth=1.6, linestyle=line, zorder=1)
         axes.plot([worth.share], [place], **dots(styles[name]), markersize=8, zorder=2)
@@ -37,6 +37,8 @@ def worth_of_rows(ranking: Ranking) -> Figure:
     axes.set_xlim(left=0)
     axes.margins(x=0.12)
     axes.xaxis.set_major_formatter(PercentFormatter(1.0))
-    axes.set_xlabel(f"worth as share of the real training rows, median over {len(ranking.pool.datasets)} datasets")
+    axes.set_xlabel(
+        f"worth as share of the real training rows, median over {counted(len(ranking.pool.datasets), 'dataset')}"
+    )
     axes.set_title(f"Worth of synthetic rows in the arm '{ranking.arm}'", fontsize=10)
     return figure

@@ -77,6 +77,7 @@ def bootstrap_intervals(
     Returns
     -------
     dict of method to Interval
+        Empty below two datasets, which resample to themselves.
 
     References
     ----------
@@ -86,7 +87,7 @@ def bootstrap_intervals(
     values = matrix.to_numpy(dtype=float)
     datasets = len(values)
     if datasets < 2:
-        return {str(name): Interval(float("nan"), float("nan")) for name in matrix.columns}
+        return {}
     picks = np.random.default_rng(seed).integers(0, datasets, size=(resamples, datasets))
     replicates = np.empty((resamples, values.shape[1]))
     rows = max(1, BLOCK // datasets)

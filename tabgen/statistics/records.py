@@ -40,7 +40,7 @@ class WorthRecord:
 
     rows: float
     share: float
-    interval: Interval
+    interval: Interval | None
     below: float
     above: float
 

@@ -111,15 +111,17 @@ def summary(
     records = _method_records(
         outcomes, scores, means, counts, sets, alpha=alpha, resamples=resamples, seed=seed, arm=arm
     )
-    pooled = [rows[in_pool_of(rows, matrix) & rows["method"].isin(names)] for rows in (outcomes, scores)]
+    pooled, their_scores = (rows[in_pool_of(rows, matrix) & rows["method"].isin(names)] for rows in (outcomes, scores))
     better = higher_is_better(metric) if higher_better is None else higher_better
     ranked = [record.method for record in records if record.method in sets]
     return Ranking(
         arm=arm,
         controls=controls,
         resolution=ruler,
-        components=variance_components(*pooled, metric, arm, higher_better=better, alpha=alpha, power=power),
-        kept_start=kept_start(pooled[0]) if arm == FIRST_ARM else None,
+        components=variance_components(
+            pooled, their_scores, metric, arm, higher_better=better, alpha=alpha, power=power
+        ),
+        kept_start=kept_start(pooled) if arm == FIRST_ARM else None,
         metric=metric,
         policy=policy,
         alpha=alpha,
@@ -245,9 +247,9 @@ def _method_records(
         MethodRecord(
             method=name,
             mean_rank=mean_rank.get(name),
-            mean_rank_interval=rank_intervals[name] if name in mean_rank else None,
+            mean_rank_interval=rank_intervals.get(name),
             median_gain=median_gain.get(name),
-            median_gain_interval=gain_intervals[name] if name in mean_rank else None,
+            median_gain_interval=gain_intervals.get(name),
             spread_iqr=iqr.get(name),
             spread_sd=sd.get(name),
             wins=against_real.get("wins", {}).get(name),
@@ -292,7 +294,7 @@ def _worths(outcomes: pd.DataFrame, arm: str, settings: dict[str, Any]) -> dict[
         found[str(name)] = WorthRecord(
             rows=float(by_rows[name].median()),
             share=float(mine[name].median()),
-            interval=bootstrap_intervals(mine, "median", **settings)[str(name)],
+            interval=bootstrap_intervals(mine, "median", **settings).get(str(name)),
             below=float((side < 0).mean()),
             above=float((side > 0).mean()),
         )

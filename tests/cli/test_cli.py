@@ -380,7 +380,7 @@ def test_reading_a_table_can_be_told(tmp_path: Path) -> None:
     assert drawn.read_text().startswith("a,y\n")
     assert "?" not in drawn.read_text()
     told = tabgen(*words, "--missing", "?", "--kind", "a=text=x", "-o", tmp_path / "c", ok=False)
-    assert "kinds name the column 'a=text'" in told.stderr
+    assert "has no column 'a=text', which a kind" in told.stderr
 
 
 def test_rank_folds_what_is_undecided_and_all_unfolds_it(finished: Path) -> None:

@@ -212,6 +212,9 @@ class TestRanks:
         assert ours == statistics.bootstrap_intervals(matrix, "mean", seed=3, resamples=4000)
         assert ours != statistics.bootstrap_intervals(matrix, "mean", seed=4, resamples=4000)
 
+    def test_one_dataset_has_no_interval(self) -> None:
+        assert statistics.bootstrap_intervals(gains(1, 4), "median") == {}
+
     def test_spreads(self) -> None:
         spread = statistics.spreads(DEMSAR)
         assert spread["sd"].tolist() == pytest.approx(DEMSAR.std().tolist())
@@ -522,7 +525,8 @@ class TestSummary:
         assert ranking.verdicts[0].kind == "refused"
         assert ranking.methods[0].mean_rank == 1.0
         assert ranking.methods[0].spread_sd is None
-        assert ranking.to_dict()["methods"][0]["mean_rank_interval"] == {"low": None, "high": None}
+        assert ranking.to_dict()["methods"][0]["mean_rank_interval"] is None
+        assert ranking.methods[0].median_gain_interval is None
 
     def test_one_method(self) -> None:
         ranking = statistics.summary(outcomes_of(gains(8, 2)[["real"]]))
