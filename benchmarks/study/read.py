@@ -128,16 +128,18 @@ MEASURES = {
     "fidelity_pair_trends": "pair trends",
     "fidelity_detection_auc": "detection AUC",
 }
+PREDICTORS = MEASURES | {"privacy_closer_to_train": "rows closer to train"}
+"""Exact copies are none of them: nearly all generators have none, and so no order."""
 
 
 def predictors(outcomes: pd.DataFrame, generators: list[str]) -> str:
     """Spearman's correlation over generators of worth with each measure, medians over tables; tables resampled."""
     ok = outcomes[(outcomes["status"] == "ok") & outcomes["method"].isin(generators)].copy()
     ok["worth"] = ok["worth_context_rows"] / ok["n_train"]
-    by_table = ok.pivot_table(index="dataset", columns="method", values=["worth", *MEASURES])
+    by_table = ok.pivot_table(index="dataset", columns="method", values=["worth", *PREDICTORS])
     rng = np.random.default_rng(0)
     lines = []
-    for measure, name in MEASURES.items():
+    for measure, name in PREDICTORS.items():
 
         def correlation(tables: pd.DataFrame, measure: str = measure) -> float:
             medians = tables.median()
