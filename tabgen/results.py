@@ -290,23 +290,30 @@ def untrained(outcomes: pd.DataFrame) -> list[Untrained]:
     return found
 
 
-def load_results(*folders: str | Path) -> pd.DataFrame:
-    """All outcomes of these run folders, one row per cell.
+def load_results(*sources: str | Path) -> pd.DataFrame:
+    """All outcomes of these run folders, bundles (``.zip``) or boards' downloads (``results.jsonl``), one row per cell.
 
     Columns: ``dataset``, ``fold``, ``seed``, ``method``, ``status``, ``reason``; scores named
     ``{zero_shot|tuned}_{validation|test}_{metric}``; ``seconds_<phase>``, ``peak_memory_mb``; hashes and
-    provenance. A key that several folders hold counts once.
+    provenance. A key that several sources hold counts once.
 
     Raises
     ------
     StoreError
         If a folder holds no run, or nothing was stored yet.
+    DataError
+        If a file is not to be trusted.
     """
+    from tabgen.leaderboard.bundle import read_rows
+
     found = []
-    for folder in folders:
-        with Store(Path(folder)) as store:
-            found.append(list(store.outcomes()))
+    for source in map(Path, sources):
+        if source.is_file():
+            found.append(read_rows(source))
+        else:
+            with Store(source) as store:
+                found.append(list(store.outcomes()))
     rows = joined(*found)
     if not rows:
-        raise StoreError(f"no cell has ended yet in {', '.join(map(str, folders))}.")
+        raise StoreError(f"no cell has ended yet in {', '.join(map(str, sources))}.")
     return pd.DataFrame(list(rows.values()))

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from tabgen.leaderboard.check import Finding
 
 app = typer.Typer(help="Publish runs as a site, and exchange them as bundles.", no_args_is_help=True)
-BUNDLE = typer.Argument(..., help="A bundle (.zip), or a run folder.")
-SOURCES = typer.Argument(..., help="Run folders and bundles.")
+BUNDLE = typer.Argument(..., help="A bundle (.zip), a board's results.jsonl, or a run folder.")
+SOURCES = typer.Argument(..., help="Run folders, bundles, and boards' results.jsonl.")
 
 
 @app.command()

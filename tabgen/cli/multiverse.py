@@ -10,7 +10,9 @@ import typer
 
 def multiverse(
     context: typer.Context,
-    folders: list[Path] = typer.Argument(..., help="Run folders; several count as one store."),
+    folders: list[Path] = typer.Argument(
+        ..., metavar="RUN...", help="Run folders, bundles or a board's results.jsonl; several count as one store."
+    ),
     contrasts: str = typer.Option("", "--contrasts", help="More pairs: scm/bootstrap,ctgan/bootstrap."),
     alpha: float = typer.Option(0.05, "--alpha", min=0.0001, max=0.5, help="Level of each test."),
     region: float | None = typer.Option(

@@ -23,7 +23,11 @@ POLICY = typer.Option("complete", "--policy", help="Missing outcomes: complete, 
 
 def rank(
     context: typer.Context,
-    folders: list[Path] = typer.Argument(..., help="Run folders; several are ranked as one pool."),
+    folders: list[Path] = typer.Argument(
+        ...,
+        metavar="RUN...",
+        help="Run folders, bundles (.zip) or a board's results.jsonl; several are ranked as one pool.",
+    ),
     metric: str = typer.Option(
         "roc_auc", "--metric", help="roc_auc, log_loss, accuracy, balanced_accuracy, brier, ..."
     ),

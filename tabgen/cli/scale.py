@@ -53,7 +53,9 @@ def scale_pretrain(
 @app.command("rows")
 def scale_rows(
     context: typer.Context,
-    folders: list[Path] = typer.Argument(..., metavar="RUN...", help="Run folders; several count as one store."),
+    folders: list[Path] = typer.Argument(
+        ..., metavar="RUN...", help="Run folders, bundles or a board's results.jsonl; several count as one store."
+    ),
     arm: str = typer.Option("", "--arm", help="Use of the rows. Default: all that were measured."),
     metric: str = typer.Option("roc_auc", "--metric", help="Which score."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tabgen.leaderboard.bundle import read_bundle, write_bundle
+from tabgen.leaderboard.bundle import read_bundle, read_rows, write_bundle
 from tabgen.plugins import Plugins
 
 
 def public_rows(sources: Sequence[Path], plugins: Plugins) -> list[dict[str, Any]]:
-    """The rows of run folders and bundles as a bundle would publish them; a key that several hold counts once.
+    """The rows of run folders, bundles and boards' JSON lines as a bundle would publish them, each key once.
 
     Raises
     ------
@@ -22,7 +22,7 @@ def public_rows(sources: Sequence[Path], plugins: Plugins) -> list[dict[str, Any
     rows: dict[str, dict[str, Any]] = {}
     for source in sources:
         if source.is_file():
-            found = read_bundle(source)
+            found = read_rows(source)
         else:
             with tempfile.TemporaryDirectory() as scratch:
                 bundle = Path(scratch) / "rows.zip"

@@ -16,7 +16,7 @@ import stat
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -140,20 +140,36 @@ def _generators(rows: list[dict[str, Any]], plugins: Plugins) -> list[dict[str, 
 
 
 def load_rows(path: Path) -> list[dict[str, Any]]:
-    """The published rows of a run folder or of a bundle.
+    """The published rows of a run folder, of a bundle, or of the JSON lines that a board offers.
 
     Raises
     ------
     StoreError, DataError
-        If there is no run, no row, or the bundle is not to be trusted.
+        If there is no run, no row, or the file is not to be trusted.
     """
     if path.is_file():
-        return read_bundle(path)
+        return read_rows(path)
     with Store(path) as store:
         rows = [published(outcome) for outcome in store.outcomes()]
     if not rows:
         raise DataError(f"no cell has ended yet in {path}.")
     return rows
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of a bundle, or of JSON lines (``.jsonl``), each checked against the schema.
+
+    Raises
+    ------
+    DataError
+        If the file is not to be trusted, or holds no row.
+    """
+    if path.suffix.lower() != ".jsonl":
+        return read_bundle(path)
+    if path.stat().st_size > bounds.MOST_UNPACKED:
+        raise DataError(f"{path} is larger than {bounds.MOST_UNPACKED:,} bytes.")
+    with path.open("rb") as file:
+        return _parsed(_cut(iter(lambda: file.read(PIECE), b""), str(path)), str(path))
 
 
 def read_bundle(path: Path, called: Path | None = None) -> list[dict[str, Any]]:
@@ -188,13 +204,7 @@ def _read(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], path: s
         raise DataError(f"{path} has schema {told}; this tabgen reads schema {SCHEMA_VERSION}.")
     strict_json(_text(small[ENVIRONMENT], f"{path}: {ENVIRONMENT}"), f"{path}: {ENVIRONMENT}")
     digest = hashlib.sha256()
-    tally = bounds.Tally()
-    rows = []
-    for number, line in enumerate(_lines(archive, entries[ROWS], digest, path), 1):
-        if number > bounds.MOST_ROWS:
-            raise DataError(f"{path} holds more than {bounds.MOST_ROWS:,} rows.")
-        where = f"{path}: row {number}"
-        rows.append(tally.take(parse_row(_text(line, where), where), where))
+    rows = _parsed(_cut(_hashed(_pieces(archive, entries[ROWS], path), digest), path), path)
     expected = {ROWS: digest.hexdigest(), ENVIRONMENT: hashlib.sha256(small[ENVIRONMENT]).hexdigest()}
     if manifest.get("sha256") != expected:
         raise DataError(f"{path}: the hashes in {MANIFEST} are not those of {ROWS} and {ENVIRONMENT}; bundle it anew.")
@@ -247,14 +257,32 @@ def _pieces(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: str) -> Iter
         raise DataError(f"{path}: {entry.filename} is not as long as it claims to be.")
 
 
-def _lines(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, digest: Any, path: str) -> Iterator[bytes]:
-    """The lines of a member, which is hashed on the way; an end of line at its end begins no other."""
-    rest = b""
-    for piece in _pieces(archive, entry, path):
+def _hashed(pieces: Iterator[bytes], digest: Any) -> Iterator[bytes]:
+    for piece in pieces:
         digest.update(piece)
+        yield piece
+
+
+def _cut(pieces: Iterator[bytes], path: str) -> Generator[bytes]:
+    """The lines of these pieces; an end of line at their end begins no other."""
+    rest, empty = b"", True
+    for piece in pieces:
+        empty = False
         *lines, rest = (rest + piece).split(b"\n")
         if max(map(len, [*lines, rest])) > bounds.LONGEST_LINE:
             raise DataError(f"{path}: a row is longer than {bounds.LONGEST_LINE:,} bytes.")
         yield from lines
-    if rest or not entry.file_size:
+    if rest or empty:
         yield rest
+
+
+def _parsed(lines: Generator[bytes], path: str) -> list[dict[str, Any]]:
+    tally = bounds.Tally()
+    rows = []
+    with contextlib.closing(lines):
+        for number, line in enumerate(lines, 1):
+            if number > bounds.MOST_ROWS:
+                raise DataError(f"{path} holds more than {bounds.MOST_ROWS:,} rows.")
+            where = f"{path}: row {number}"
+            rows.append(tally.take(parse_row(_text(line, where), where), where))
+    return rows

@@ -23,6 +23,7 @@ from tabgen.leaderboard import bounds
 from tabgen.leaderboard import bundle as bundles
 from tabgen.leaderboard.bundle import ENVIRONMENT, MANIFEST, MEMBERS, ROWS, read_bundle, write_bundle
 from tabgen.leaderboard.check import check_rows
+from tabgen.leaderboard.downloads import write_downloads
 from tabgen.leaderboard.merge import merge
 from tabgen.leaderboard.schema import json_schema, parse_row
 from tabgen.plugins import Plugins
@@ -67,6 +68,40 @@ def test_a_run_goes_through_a_bundle_unchanged_but_for_its_path(whole: Path) -> 
     source = Path(bundles.__file__).parents[1] / "references.py"
     assert (jitter["plugin"], jitter["version"]) == ("tabgen.references", "0.1.0")
     assert jitter["source_sha256"] == hashlib.sha256(source.read_bytes()).hexdigest()
+
+
+def test_a_bundle_and_a_board_s_download_rank_as_the_run_does(whole: Path, tmp_path: Path) -> None:
+    run, rows = store_rows(make_rows(), tmp_path / "run"), read_bundle(whole)
+    write_downloads(rows, tmp_path, "title")
+    rankings = [
+        [each.ranking.to_dict(times=False) for each in rank_pools(load_results(source)) if each.ranking]
+        for source in (run, whole, tmp_path / "results.jsonl")
+    ]
+    assert rankings[0]
+    assert rankings == [rankings[0]] * 3
+    assert len(load_results(whole, tmp_path / "results.jsonl")) == len(rows)
+    told = CliRunner().invoke(app, ["--no-external-plugins", "rank", str(tmp_path / "results.jsonl"), "--json"])
+    assert told.exit_code == 0, told.output
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+        ["run", "results.jsonl", "results.csv", "results.parquet", "schema.json", "CITATION.cff"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "row 1"),
+        ("{}\n", "row 1"),
+        ("[" * 100_000 + "\n", "row 1"),
+        ("\xff", "row 1"),
+        ("x" * (bounds.LONGEST_LINE + 1), "a row is longer"),
+    ],
+)
+def test_json_lines_are_judged_as_strictly(text: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+    path.write_text(text, encoding="latin-1")
+    with pytest.raises(DataError, match=said):
+        load_results(path)
 
 
 def test_a_bundle_says_nothing_of_the_machine_s_folders(built_in: Plugins, tmp_path: Path) -> None:
