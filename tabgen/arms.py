@@ -49,6 +49,9 @@ def tunes(names: Iterable[str]) -> bool:
     return any(name in ARMS and ARMS[name].tunes for name in names)
 
 
+OPTIMISER = "torch._dynamo"
+"""What the first optimiser of a process imports, which takes some 2 s: once, then, before the first cell that tunes."""
+
 FIXED_STEPS, PRIMARY_STEP = (5, 10, 20), 10
 """Steps whose weights are scored as they are (``fixed_5_test_roc_auc``); those of the primary one are ``fixed``."""
 

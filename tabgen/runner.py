@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Any, Protocol
 
 from tabgen import fidelity
+from tabgen.arms import OPTIMISER, tunes
 from tabgen.cache import CacheSettings
 from tabgen.engines import EngineSettings
 from tabgen.environment import provenance
@@ -131,7 +132,7 @@ def run_experiment(
                 workers=workers,
                 threads=threads,
                 gpus=gpus,
-                preload=tuple(fidelity.PRELOAD) if experiment.fidelity and fidelity.available() else (),
+                preload=imports_of(experiment),
                 cache=CacheSettings(str((folder / "cache").resolve()), cache_limit_mb) if cache else None,
             )
         )
@@ -163,6 +164,12 @@ def run_experiment(
         result.seconds = time.monotonic() - began
         watcher.end()
         return result
+
+
+def imports_of(experiment: Experiment) -> tuple[str, ...]:
+    """What evaluators import before the first cell, for what these cells measure."""
+    quality = fidelity.PRELOAD if experiment.fidelity and fidelity.available() else ()
+    return (*quality, OPTIMISER) if tunes(experiment.arms) else tuple(quality)
 
 
 def _as_result(answer: Any) -> Result:

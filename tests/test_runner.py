@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from paths import FIXTURE, SUPPORT, importing
 
+from tabgen.arms import OPTIMISER
 from tabgen.datasets import Dataset, Suite
 from tabgen.errors import StoreError
 from tabgen.experiment import Experiment, parse_methods
@@ -24,7 +25,7 @@ from tabgen.models.recipes import get_recipe
 from tabgen.outcome import Cell, Outcome
 from tabgen.plugins import PluginChoice, Plugins, load_plugins
 from tabgen.results import load_results
-from tabgen.runner import RunSummary, run_experiment
+from tabgen.runner import RunSummary, imports_of, run_experiment
 from tabgen.store import Store
 
 CHOICE = PluginChoice(external=False)
@@ -174,6 +175,12 @@ def test_observers_are_told_and_cannot_stop_the_run(teaching: Dataset, tmp_path:
     assert sorted(told) == [("finished", "ok")] * 2 + [("started", "zero-shot")] * 2
     assert told[0] == ("started", "zero-shot")  # the next may start before an outcome is stored and told
     assert any("an observer's own fault" in line for line in watcher.said)
+
+
+def test_what_no_cell_needs_is_not_imported_before_the_first(built_in: Plugins, teaching: Dataset) -> None:
+    work = experiment(built_in, teaching, ["zero-shot"])
+    assert OPTIMISER in imports_of(replace(work, arms=("fixed-steps", "context")))
+    assert imports_of(replace(work, arms=("context", "augmented"), fidelity=False)) == ()
 
 
 def test_the_final_line_counts_cells() -> None:

@@ -24,8 +24,8 @@ from typing import Any
 from tabgen.host.forks import close_all_but, log_to, serve
 from tabgen.variables import GPUS, THREAD_VARIABLES
 
-PRELOAD = ("pyarrow.parquet", "sklearn.metrics", "torch._dynamo", "tabgen.cell", "tabgen.models.checkpoints")
-"""Imported once, so that no cell has to. (The first optimiser of a process imports torch._dynamo: 2.3 s.)"""
+PRELOAD = ("pyarrow.parquet", "sklearn.metrics", "tabgen.cell", "tabgen.models.checkpoints")
+"""Imported once, so that no cell has to."""
 
 
 def main() -> None:
