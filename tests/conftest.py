@@ -30,8 +30,11 @@ SLOW = (
     "test_cache.py",
     "test_cell.py",
     "test_estimator.py",
+    "test_faults.py",
     "test_made_elsewhere.py",
     "test_runner.py",
+    "test_schedule.py::test_neither_order_nor_shards_change_a_row",
+    "test_store.py::test_kill_9",
     "test_testing.py",
 )
 """What starts servers, clusters, browsers or other interpreters, or trains; `make fast` leaves it out."""
