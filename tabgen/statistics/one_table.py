@@ -240,15 +240,20 @@ def _judged(
     tested = [candidate for candidate in candidates if candidate.test and not candidate.control]
     if not tested:
         return "undecided", None, None, False, f"Fewer than {FEWEST_SPLITS} splits have ended for any use of rows."
-    best = tested[0]
+    # best first: a use whose mean is the largest by chance hides none that is decided
+    better = [c for c in tested if c.p_holm is not None and c.p_holm <= alpha and c.test and c.test.mean > 0]
+    best = (better or tested)[0]
     test = best.test
     assert test is not None
     shown = f"{best.before:.3f} -> {best.after:.3f} ROC-AUC"
-    if best.p_holm is not None and best.p_holm <= alpha and test.mean > 0:
+    if better:
         reason = (
             f"{use_of(best)} raises the score on {best.splits} splits: {shown} ({test.low:+.3f} .. {test.high:+.3f},"
             f" corrected p = {best.p_holm:.3g} over {uses} uses)."
         )
+        if best is not tested[0]:
+            first = tested[0]
+            reason += f" ({use_of(first)} stands higher, {first.before:.3f} -> {first.after:.3f}, as chance can do.)"
         return "use", best.method, best.arm, True, reason
     hopeful = [c for c in tested if c.test and c.test.better > 1 - CONFIDENT]
     if not hopeful:

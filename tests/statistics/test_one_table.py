@@ -91,6 +91,13 @@ def test_clear_help_is_recommended() -> None:
     assert found.candidates[0].after - found.candidates[0].before == pytest.approx(0.03)
 
 
+def test_what_is_decided_is_not_hidden_by_a_larger_mean_that_is_not() -> None:
+    found = answer(outcomes({("ctgan", "augmented"): spread(0.021, 0.03), ("smote", "augmented"): spread(0.02, 0.004)}))
+    assert found is not None
+    assert (found.recommendation, found.method, found.decided) == ("use", "smote", True)
+    assert "('ctgan' beside the real rows stands higher, 0.810 -> 0.831, as chance can do.)" in found.reason
+
+
 def test_clear_harm_keeps_the_real_rows() -> None:
     found = answer(outcomes({("scm", "augmented"): spread(-0.03, 0.005), ("real", "fine-tune"): spread(-0.02, 0.004)}))
     assert found is not None
