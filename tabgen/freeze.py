@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tabgen.arms import ARMS
+from tabgen.arms import ARMS, first_shown
+from tabgen.comparable import arms_of
 from tabgen.errors import ExperimentError, StoreError, UnknownNameError
 from tabgen.generator import BASELINES
 from tabgen.outcome import hash_of
@@ -189,6 +190,18 @@ def read_freeze(folder: Path) -> Freeze | None:
 def region_of(freeze: Freeze | None) -> float:
     """The region of practical equality that an analysis has."""
     return REGION if freeze is None else freeze.region
+
+
+def as_frozen(freeze: Freeze | None) -> dict[str, Any]:
+    """What :func:`tabgen.results.rank_pools` has to be told to rank as it was frozen; nothing without an analysis."""
+    told = ("metric", "policy", "alpha", "region")
+    return {} if freeze is None else {name: getattr(freeze, name) for name in told}
+
+
+def arm_shown(freeze: Freeze | None, outcomes: pd.DataFrame) -> str:
+    """The arm that is shown first: the frozen one, if it was measured."""
+    measured = arms_of(outcomes)
+    return freeze.arm if freeze is not None and freeze.arm in measured else first_shown(measured)
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,10 @@ from typer.testing import CliRunner
 
 from tabgen.cli import app
 from tabgen.errors import ExperimentError, StoreError, UnknownNameError
-from tabgen.freeze import FILE, LOOKS, Freeze, make_freeze, read_freeze
+from tabgen.freeze import FILE, LOOKS, Freeze, as_frozen, make_freeze, read_freeze
+from tabgen.leaderboard.report import render
 from tabgen.outcome import Cell, key_of
+from tabgen.results import load_results, rank_pools
 from tabgen.statistics import holm
 
 METHODS = ("zero-shot", "real", "bootstrap", "jitter")
@@ -88,6 +90,15 @@ def test_the_frozen_ranking_is_confirmatory_and_every_other_exploratory(run: tup
         label = rank(folder, *words)["registration"]
         assert (label["status"], label["why"]) == ("exploratory", [why])
         assert label["contrasts"] == []
+
+
+def test_the_report_shows_what_was_frozen(run: tuple[Path, list[str]]) -> None:
+    folder, keys = run
+    frozen(keys, metric="log_loss", policy="worst", alpha=0.1, contrasts=[("jitter", "real")]).write(folder)
+    freeze, outcomes = read_freeze(folder), load_results(folder)
+    page = render(outcomes, rank_pools(outcomes, **as_frozen(freeze)), "run", freeze)
+    assert page.count("Confirmatory: ") == 1
+    assert "jitter against real: " in page
 
 
 def test_a_single_contrast_is_tested_as_the_signed_rank_test_does(run: tuple[Path, list[str]]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
@@ -57,37 +57,36 @@ def rank(
     from tabgen.cli.listings import load
     from tabgen.comparable import arms_of, whole_pools
     from tabgen.errors import ExperimentError, UnknownNameError
-    from tabgen.freeze import count_look, labels_of, read_freeze, region_of
-    from tabgen.results import answers, default_arm, keep, load_results, rank_pools, reasons, untrained
+    from tabgen.freeze import arm_shown, as_frozen, count_look, labels_of, read_freeze
+    from tabgen.results import answers, keep, load_results, rank_pools, reasons, untrained
 
     everything_there = load_results(*folders)
     freeze = read_freeze(folders[0]) if len(folders) == 1 else None
-    if freeze is not None:  # what was frozen is shown unless another ranking is asked for
-        metric = metric if on_command_line(context, "metric") else freeze.metric
-        policy = policy if on_command_line(context, "policy") else freeze.policy  # type: ignore[assignment]
-        alpha = alpha if on_command_line(context, "alpha") else freeze.alpha
-        arm = arm or freeze.arm
+    asked: dict[str, Any] = {"metric": metric, "policy": policy, "alpha": alpha}
+    # what was frozen is shown unless another ranking is asked for
+    settings = asked | as_frozen(freeze) | {name: asked[name] for name in asked if on_command_line(context, name)}
+    metric = settings["metric"]
     outcomes = keep(everything_there, suite, split_methods(methods) or None, max_train_rows)
     if arm and arm not in ARMS:
         raise UnknownNameError("arm", arm, ARMS)
     if arm and arm not in arms_of(outcomes):
         raise ExperimentError(f"no cell here measured the arm '{arm}'; measured were: {', '.join(arms_of(outcomes))}.")
-    shown = arm or default_arm(outcomes)
+    shown = arm or arm_shown(freeze, outcomes)
     metrics = load(context).metrics
     check_metric(metric, outcomes)
     higher_better = metrics[metric].higher_is_better if metric in metrics else None
     plain = as_json or as_csv or as_latex
-    arms = [shown] if arm or plain else None
-    ranked = rank_pools(outcomes, metric, policy, alpha, arms, higher_better, region_of(freeze))
+    arms = [shown] if arm or plain or freeze else None
+    ranked = rank_pools(outcomes, arms=arms, higher_better=higher_better, **settings)
     filters = {"suite": suite, "methods": methods, "max-train-rows": max_train_rows}
     named = [name for name, value in filters.items() if value]
-    looked = count_look(folders, {"arm": arms or "all", "metric": metric, "policy": policy, "alpha": alpha} | filters)
+    looked = count_look(folders, {"arm": arms or "all"} | {name: settings[name] for name in asked} | filters)
     if plain and not any(each.ranking for each in ranked):
         raise ExperimentError(f"no cell has a score to rank: {reasons(outcomes)['reason'].iloc[0]}")
     scored = [(each, each.ranking) for each in ranked if each.ranking]
     labels = labels_of(freeze, [ranking for _, ranking in scored], everything_there, named)
     if as_json:
-        of_pool = {pool.name: answer.to_dict() for pool, answer in answers(whole_pools(ranked), alpha)}
+        of_pool = {pool.name: answer.to_dict() for pool, answer in answers(whole_pools(ranked), settings["alpha"])}
         data = [
             {"name": each.pool.name, "max_train_rows": each.pool.max_train_rows}
             | ranking.to_dict(times=False)
@@ -104,7 +103,7 @@ def rank(
         typer.echo(latex_table(pools_frame(ranked)), nl=False)
     else:
         console = Console(markup=False)
-        print_outcomes(ranked, shown, console, alpha, everything)
+        print_outcomes(ranked, shown, console, settings["alpha"], everything)
         for label in [label for (each, _), label in zip(scored, labels, strict=True) if each.arm == shown]:
             for sentence in label.sentences():
                 console.print(sentence, highlight=False)

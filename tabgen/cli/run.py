@@ -169,7 +169,7 @@ def run(
         shard=part,
     )
     if sum(summary.ran.values()) + summary.done_before and not quiet:
-        _show(output, report, console, part)
+        _show(output, report, console, part, plugins)
     console.print(summary.sentence(), highlight=False, soft_wrap=True)
     if summary.stopped:
         raise typer.Exit(130)
@@ -192,7 +192,7 @@ def _watcher(
     return AnsweringWatcher(watcher, stored_outcomes(folder))
 
 
-def _show(folder: Path, report: bool, console: Console, part: Shard | None) -> None:
+def _show(folder: Path, report: bool, console: Console, part: Shard | None, plugins: Plugins) -> None:
     """What the outcomes of a folder say, and its report; of a shard, how to join it to the others."""
     if part:
         join = "`tabgen leaderboard merge SHARD... -o ALL`, then `tabgen rank ALL`"
@@ -200,12 +200,14 @@ def _show(folder: Path, report: bool, console: Console, part: Shard | None) -> N
         console.print(text, highlight=False, soft_wrap=True)
         return
     from tabgen.cli.rank import print_outcomes
-    from tabgen.freeze import read_freeze, region_of
-    from tabgen.results import default_arm, load_results, rank_pools
+    from tabgen.freeze import arm_shown, as_frozen, read_freeze
+    from tabgen.results import load_results, rank_pools
 
-    outcomes = load_results(folder)
-    ranked = rank_pools(outcomes, region=region_of(read_freeze(folder)))
-    print_outcomes(ranked, default_arm(outcomes), console)
+    outcomes, freeze = load_results(folder), read_freeze(folder)
+    higher_better = plugins.metrics[freeze.metric].higher_is_better if freeze else None
+    ranked = rank_pools(outcomes, higher_better=higher_better, **as_frozen(freeze))
+    alpha = freeze.alpha if freeze else 0.05
+    print_outcomes(ranked, arm_shown(freeze, outcomes), console, alpha)
     if report:
         from tabgen.leaderboard.report import write_report
 

@@ -14,12 +14,11 @@ from tabgen.arms import ARMS, FIRST_ARM
 from tabgen.comparable import Ranked, whole_pools
 from tabgen.environment import PACKAGES
 from tabgen.errors import StoreError
-from tabgen.freeze import Freeze, labels_of, read_freeze
+from tabgen.freeze import Freeze, arm_shown, labels_of, read_freeze
 from tabgen.leaderboard.pages import make_environment
 from tabgen.results import (
     answers,
     closeness_of,
-    default_arm,
     gains_side_by_side,
     load_results,
     next_line,
@@ -82,8 +81,11 @@ def write_report(folder: Path, ranked: Sequence[Ranked]) -> Path:
 
 
 def render(outcomes: pd.DataFrame, ranked: Sequence[Ranked], title: str, freeze: Freeze | None = None) -> str:
-    """The page as text: everything inside, nothing fetched. The arm that tells most apart comes first."""
-    first = default_arm(outcomes)
+    """The page as text: everything inside, nothing fetched.
+
+    The arm that was frozen comes first, or else the one that tells most apart.
+    """
+    first = arm_shown(freeze, outcomes)
     ordered = sorted(ranked, key=lambda each: each.arm != first)
     scored = [each for each in ordered if each.ranking]
     pools = list(dict.fromkeys(each.pool.name for each in ordered))
@@ -109,7 +111,7 @@ def render(outcomes: pd.DataFrame, ranked: Sequence[Ranked], title: str, freeze:
                     "next": next_line(answer, pool.outcomes),
                     "untrained": untrained(pool.outcomes),
                 }
-                for pool, answer in answers(whole_pools(ranked))
+                for pool, answer in answers(whole_pools(ranked), freeze.alpha if freeze else 0.05)
             ],
             by_arm=[
                 (name, gains_side_by_side([each for each in scored if each.pool.name == name], "arm"))
