@@ -28,8 +28,11 @@ class Places:
             c.name: np.unique(_numbers(train.frame[c.name].dropna())) for c in self.columns if not c.is_discrete
         }
 
-    def __call__(self, table: Table) -> Array:
-        """Places in the training rows' distribution, positions of levels (-1: unknown); NaN where missing."""
+    def __call__(self, table: Table, beyond: bool = False) -> Array:
+        """Places in the training rows' distribution, positions of levels (-1: unknown); NaN where missing.
+
+        Numbers outside of the training rows' range take its ends; with ``beyond``, places up to 1 below 0 or above 1.
+        """
         columns = []
         for column in self.columns:
             values = table.frame[column.name]
@@ -39,8 +42,17 @@ class Places:
                 columns.append(known.map(place).fillna(-1.0).where(known.notna()).to_numpy(dtype=np.float64))
                 continue
             numbers, knots = _numbers(values), self.known[column.name]
-            columns.append(np.interp(numbers, knots, np.linspace(0, 1, len(knots))) if len(knots) else 0 * numbers)
+            places = np.interp(numbers, knots, np.linspace(0, 1, len(knots))) if len(knots) else 0 * numbers
+            columns.append(places + _outside(numbers, knots) if beyond and len(knots) else places)
         return np.column_stack(columns) if columns else np.zeros((len(table), 1))
+
+
+def _outside(numbers: Array, knots: Array) -> Array:
+    """How far numbers are below (negative) or above the range of these: 1/2 at its own width, always less than 1."""
+    away = numbers - np.clip(numbers, knots[0], knots[-1])
+    width = np.abs(away) + (knots[-1] - knots[0])
+    found: Array = np.divide(away, width, out=np.zeros_like(away), where=width > 0)
+    return found
 
 
 def _numbers(values: pd.Series[Any]) -> Array:
@@ -56,14 +68,14 @@ def distances(places: Places, left: Table, right: Table) -> Array:
     """How far each row is from each: (left rows, right rows), 0 for equal rows to 1.
 
     The mean over the columns and the class: of numbers the difference of their places, of levels and classes whether
-    they differ (Gower 1971, with ranks, so that no outlier decides the scale). A missing value is like another, and
-    unlike any other.
+    they differ (Gower 1971, with ranks, so that no outlier decides the scale; 1 at most). A missing value is like
+    another, and unlike any other.
     """
-    ours, theirs = (places(table) for table in (left, right))
+    ours, theirs = (places(table, beyond=True) for table in (left, right))
     away = (left.labels[:, None] != right.labels[None, :]).astype(np.float32)
     for number, column in enumerate(places.columns):
         a, b = ours[:, number].astype(np.float32)[:, None], theirs[:, number].astype(np.float32)[None, :]
-        apart = (a != b).astype(np.float32) if column.is_discrete else np.abs(a - b)
+        apart = (a != b).astype(np.float32) if column.is_discrete else np.minimum(np.abs(a - b), 1)
         missing = np.isnan(a).astype(np.int8) + np.isnan(b)
         away += np.where(missing == 0, apart, np.where(missing == 1, 1.0, 0.0)).astype(np.float32)
     found: Array = away / (len(places.columns) + 1)

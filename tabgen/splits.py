@@ -137,12 +137,12 @@ def split(
     if max_test_rows is not None:
         parts["test"] = _thin(parts["test"], max_test_rows, "test")
     done = {name: np.sort(np.concatenate(rows)).astype(np.intp) for name, rows in parts.items()}
-    unseen = np.setdiff1d(labels[done["test"]], labels[done["train"]])
-    if test is not None and len(unseen):  # the folds that are dealt here have a row of each class in train
-        raise Unsupported(
-            f"fold {fold} of {n_folds}: the given test part holds classes of which no row is left for train."
-        )
     for name in ("validation", "test"):
+        if len(np.setdiff1d(labels[done[name]], labels[done["train"]])):
+            raise Unsupported(
+                f"fold {fold} of {n_folds}: the {name} part holds classes of which no row is left for train"
+                + ("." if test is not None else ": all of them are copies, but for the class, of rows there.")
+            )
         found = len(np.unique(labels[done[name]]))
         if found < 2:
             raise Unsupported(

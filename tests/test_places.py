@@ -31,6 +31,16 @@ def test_distances_by_hand() -> None:
     np.testing.assert_allclose(found[3, 4], (0.25 + 1 + 0 + 0) / 4)
 
 
+def test_numbers_beyond_the_training_rows_are_no_copies_of_the_outermost() -> None:
+    places = Places(TABLE, ["wage"])
+    far = TABLE.like(TABLE.frame.assign(wage=[1e12, 1.01e9, -1e7, 1.0, 1e9], y=list("bbaab")))
+    found = distances(places, far, TABLE).min(axis=1)
+    assert found[0] > 0.49  # the same class, and nearly as far as can be
+    assert 0 < found[1] < 0.01
+    assert 0 < found[2] < 0.01
+    assert found[3:].tolist() == [0.0, 0.0]
+
+
 def test_columns_that_are_lacking_and_free_text_are_passed_over() -> None:
     places = Places(TABLE, ["sex"])
     assert distances(places, TABLE, TABLE)[0, 2] == 0.5  # the class alone differs

@@ -153,6 +153,16 @@ def test_the_hash_tells_which_part_a_row_is_in() -> None:
     assert a.hash == Split(np.array([0, 1], dtype=np.int32), np.array([2]), np.array([3])).hash
 
 
+def test_a_class_whose_rows_are_all_copies_of_other_classes_is_never_tested_unseen() -> None:
+    labels = np.array([0, 0, 0, 1, 0, 0, 1, 1, 1, 0, 1, 0, 2])
+    copies = np.array([0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0])
+    for fold in (1, 2):
+        found = split(labels, fold, 3, 0, copies=copies)
+        assert set(labels[found.test]) | set(labels[found.validation]) <= set(labels[found.train])
+    with pytest.raises(Unsupported, match="no row is left for train: all of them are copies"):
+        split(labels, 0, 3, 0, copies=copies)
+
+
 def test_a_class_of_one_row_is_in_train_of_every_fold() -> None:
     labels = np.array([0] * 20 + [1] * 20 + [2])
     assert all(40 in split(labels, fold, 5, 0).train for fold in range(5))
