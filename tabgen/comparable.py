@@ -123,33 +123,46 @@ def in_arm(outcomes: pd.DataFrame, arm: str) -> pd.DataFrame:
     """The outcomes of one pool that measured this arm, one for each cell: of several one that ended well, and then the
     one that measured most.
 
-    Where the model is not fine-tuned, methods that draw the same rows are one method, under the shortest of their
-    names, and so are the two baselines: real rows as context are zero-shot prediction.
+    Where the model is not fine-tuned, methods that draw the same rows are one method, the one of them with the shortest
+    name, whichever of them has a cell; of several its own outcome is taken before others'. So are the baselines: real
+    rows as context are zero-shot prediction.
     """
-    outcomes = _once(outcomes[outcomes["arms"].map(lambda arms: arm in arms)])
+    outcomes = outcomes[outcomes["arms"].map(lambda arms: arm in arms)]
     if ARMS[arm].tunes or outcomes.empty:
-        return outcomes
-    baseline = outcomes["generator"].isna()
-    if (outcomes.loc[baseline, "method"] == "real").any():
-        outcomes = outcomes[~(baseline & (outcomes["method"] == "zero-shot"))]
-    else:
-        outcomes = outcomes.assign(method=outcomes["method"].where(~baseline, "real"))
-    rows = outcomes[outcomes["generator"].notna()].drop_duplicates("method")
-    same: dict[str, list[str]] = {}
-    for row in _dicts(rows):
+        return _once(outcomes, pd.Series(False, outcomes.index))
+    named = _by_rows(outcomes)
+    return _once(named, named["method"] != outcomes["method"])
+
+
+def _by_rows(outcomes: pd.DataFrame) -> pd.DataFrame:
+    """Every outcome as one of the method that stands for all with its rows; `real` stands for the baselines."""
+    same: dict[str, list[Cell]] = {}
+    for row in _dicts(outcomes[outcomes["generator"].notna()].drop_duplicates("method")):
         cell = Cell.from_dict(row)
         identity = method_identity(cell) | {"generator": cell.rows_of, "mixing": None}
-        same.setdefault(canonical_json(identity), []).append(cell.method)
-    first = {name for names in same.values() for name in sorted(names, key=lambda n: (len(n), n))[:1]}
-    return outcomes[outcomes["generator"].isna() | outcomes["method"].isin(first)]
+        same.setdefault(canonical_json(identity), []).append(cell)
+    for cells in same.values():
+        first = min(cells, key=lambda cell: (len(cell.method), cell.method))
+        theirs = outcomes["method"].isin([cell.method for cell in cells if cell is not first])
+        if theirs.any():
+            stands = {name: getattr(first, name) for name in ("method", "generator", "mixing")}
+            outcomes = outcomes.assign(**{name: outcomes[name].mask(theirs, told) for name, told in stands.items()})
+    baseline = outcomes["generator"].isna()
+    mixing = "real" if (outcomes.loc[baseline, "mixing"] == "real").any() else "none"
+    return outcomes.assign(
+        method=outcomes["method"].mask(baseline, "real"), mixing=outcomes["mixing"].mask(baseline, mixing)
+    )
 
 
-def _once(outcomes: pd.DataFrame) -> pd.DataFrame:
-    """One outcome of each cell, where runs that measured different arms lie together."""
+def _once(outcomes: pd.DataFrame, others: pd.Series[bool]) -> pd.DataFrame:
+    """One outcome of each cell, where runs that measured different arms lie together, or methods with the same rows.
+
+    ``others``: which are of a method by another name, and come after that method's own.
+    """
     if not outcomes.duplicated(CELL).any():
         return outcomes
-    order = outcomes.assign(_failed=outcomes["status"] != "ok", _fewer=-outcomes["arms"].map(len))
-    order = order.sort_values(["_failed", "_fewer"], kind="stable")
+    order = outcomes.assign(_failed=outcomes["status"] != "ok", _other=others, _fewer=-outcomes["arms"].map(len))
+    order = order.sort_values(["_failed", "_other", "_fewer"], kind="stable")
     return outcomes.loc[order.index].drop_duplicates(CELL).sort_index()
 
 

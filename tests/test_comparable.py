@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from leaderboard_rows import make_rows, with_key
+from pandas.testing import assert_frame_equal
 
 from tabgen.comparable import arms_of, in_arm, pools
 from tabgen.errors import ExperimentError
@@ -154,6 +155,58 @@ def test_methods_with_the_same_rows_are_one_where_nothing_is_tuned() -> None:
         "zero-shot", "real", "bootstrap", "jitter", "jitter@augment"
     }  # fmt: skip
     assert set(in_arm(pool.outcomes, "context")["method"]) == {"real", "bootstrap", "jitter"}
+
+
+def test_a_method_of_few_cells_takes_none_from_another_with_its_rows() -> None:
+    """Of `jitter` two tables and of `real` one are there, of `jitter@augment` and `zero-shot` all."""
+    outcomes = with_arms()
+    tables = sorted(outcomes["dataset"].unique())
+    few = {"jitter": tables[:2], "real": tables[:1]}
+    kept = [d in few.get(m, tables) for m, d in zip(outcomes["method"], outcomes["dataset"], strict=True)]
+    (whole,), (part,) = pools(outcomes), pools(outcomes[kept])
+    wanted, found = (in_arm(pool.outcomes, "context") for pool in (whole, part))
+    cell = ["dataset", "fold", "seed", "method", "generator"]
+    assert_frame_equal(
+        found[cell].sort_values(cell, ignore_index=True), wanted[cell].sort_values(cell, ignore_index=True)
+    )
+    mixing = found[found["method"] == "jitter"].drop_duplicates(["method", "generator", "mixing"])["mixing"]
+    assert list(mixing) == ["replace"]  # as jitter's own, though most of its outcomes are jitter@augment's
+    own = found[found["method"].isin(few)]
+    took = outcomes.loc[own.index, "method"]
+    assert (took[own["dataset"].isin(tables[:1])] == own.loc[own["dataset"].isin(tables[:1]), "method"]).all()
+
+
+def test_the_real_rows_of_few_tables_leave_controls_and_comparisons_as_they_are() -> None:
+    outcomes = with_arms()
+    outcomes.loc[outcomes["generator"] == "bootstrap", ["generator", "rows_of"]] = "noise"
+    few = (outcomes["method"] != "real") | (outcomes["dataset"] == outcomes["dataset"].min())
+    whole, part = (rank_pools(each, arms=["context"])[0].ranking for each in (outcomes, outcomes[few]))
+    assert whole is not None
+    assert part is not None
+    assert whole.controls is not None
+    assert (part.pool, part.controls, part.tests.comparisons) == (whole.pool, whole.controls, whole.tests.comparisons)
+
+
+def test_a_failed_cell_is_told_by_another_method_with_its_rows() -> None:
+    outcomes = with_arms()
+    failed = outcomes["method"].isin(["jitter", "real"]) & (outcomes["fold"] == 1)
+    outcomes.loc[failed, "status"] = "timeout"
+    found = in_arm(pools(outcomes)[0].outcomes, "context")
+    assert len(found) == 3 * 12
+    assert set(found["status"]) == {"ok"}
+
+
+def test_the_real_rows_under_several_recipes_are_one_method_where_nothing_is_tuned() -> None:
+    rows: list[Any] = with_arms().to_dict("records")
+    mine = {"recipe": rows[0]["recipe"] | {"name": "mine", "steps": 3}}
+    tuned = [row for row in rows if row["method"] in ("real", "jitter")]
+    rows += [with_key(row | mine | {"method": f"{row['method']}:recipe=mine"}) for row in tuned]
+    outcomes = pd.DataFrame(rows)
+    for part in (outcomes, outcomes[outcomes["method"] != "real"]):
+        (pool,) = pools(part)
+        found = in_arm(pool.outcomes, "context")
+        assert set(found["method"]) == {"real", "bootstrap", "jitter"}
+        assert len(found) == 3 * 12
 
 
 def test_zero_shot_stands_for_the_real_rows_where_they_were_not_run() -> None:

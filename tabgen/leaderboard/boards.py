@@ -106,8 +106,12 @@ def _parts(rows: Sequence[Row]) -> list[Part]:
 
 
 def _renamed(rows: Sequence[Row], outcomes: pd.DataFrame) -> list[Row]:
-    """The rows of a part, with what tells apart there what is different: names, and seeds where there are draws."""
-    names = [name for name in ("dataset", "method", "seed", "split_seed") if name in outcomes.columns]
+    """The rows of a part, with what tells apart there what is different: names, and seeds where there are draws.
+
+    Where a method stands for others with its rows, theirs are its own (:func:`tabgen.comparable.in_arm`).
+    """
+    names = ["dataset", "method", "generator", "mixing", "seed", "split_seed"]
+    names = [name for name in names if name in outcomes.columns]
     told = outcomes[names].to_dict("records")
     return [rows[at] | each for at, each in zip(outcomes.index, told, strict=True)]
 
