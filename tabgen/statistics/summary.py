@@ -101,6 +101,7 @@ def summary(
     pairs = len(names) * (len(names) - 1) // 2
     counts = duels(matrix)
     on_grid = scores[means.grid.holds(scores)]
+    in_pool = on_grid[on_grid["dataset"].isin(matrix.index)]
     low, high = _fold_range(on_grid, matrix)
     controls = judge_controls(outcomes, matrix)
     ruler = read_ruler(outcomes, matrix, alpha)
@@ -109,9 +110,10 @@ def summary(
         compared = withhold(compared)
     sets = rank_sets(names, compared) if compared else {}
     records = _method_records(
-        outcomes, scores, means, counts, sets, alpha=alpha, resamples=resamples, seed=seed, arm=arm
+        outcomes, scores, on_grid, in_pool, means, counts, sets, alpha=alpha, resamples=resamples, seed=seed, arm=arm
     )
-    pooled, their_scores = (rows[in_pool_of(rows, matrix) & rows["method"].isin(names)] for rows in (outcomes, scores))
+    their_scores = in_pool[in_pool["method"].isin(names)]
+    pooled = outcomes.loc[their_scores.index.sort_values()]
     better = higher_is_better(metric) if higher_better is None else higher_better
     ranked = [record.method for record in records if record.method in sets]
     return Ranking(
@@ -209,6 +211,8 @@ def _missing_verdicts(means: DatasetMeans, references: Sequence[str]) -> list[Ve
 def _method_records(
     outcomes: pd.DataFrame,
     scores: pd.DataFrame,
+    on_grid: pd.DataFrame,
+    in_pool: pd.DataFrame,
     means: DatasetMeans,
     counts: Duels,
     sets: dict[str, tuple[int, int]],
@@ -218,6 +222,7 @@ def _method_records(
     seed: int,
     arm: str,
 ) -> list[MethodRecord]:
+    """One record a method; `on_grid` are the scores that count, `in_pool` those on the pool's datasets."""
     matrix = means.matrix
     ranks = dataset_ranks(matrix)
     settings: dict[str, Any] = {"level": 1.0 - alpha, "resamples": resamples, "seed": seed}
@@ -226,15 +231,13 @@ def _method_records(
     mean_rank, median_gain = _values(ranks.mean(axis=0)), _values(matrix.median(axis=0))
     spread = spreads(matrix)
     iqr, sd = _values(spread["iqr"]), _values(spread["sd"])
-    on_grid = means.grid.holds(scores).to_numpy()
-    in_pool = scores["dataset"].isin(matrix.index).to_numpy() & on_grid
     # Without a pool there is still something to say about the cells that ran.
-    pooled = scores[in_pool] if in_pool.any() else scores[on_grid]
+    pooled = in_pool if len(in_pool) else on_grid
     optimism = _values(observed_means(pooled, "optimism").median(axis=0))
     disagreement = _values(observed_means(pooled, "disagreement").median(axis=0))
     machine = _machine_medians(outcomes.loc[pooled.index[(pooled["status"] == "ok").to_numpy()]])
     statuses = _status_counts(scores, means)
-    worths = _worths(outcomes[in_pool_of(outcomes, matrix)], arm, settings)
+    worths = _worths(outcomes.loc[in_pool.index], arm, settings)
     against_real: dict[str, dict[str, int]] = {}
     if "real" in matrix.columns and len(matrix):
         for outcome, counted in zip(counts._fields, counts, strict=True):
@@ -270,27 +273,20 @@ def _method_records(
     ]
 
 
-def in_pool_of(outcomes: pd.DataFrame, matrix: pd.DataFrame) -> pd.Series[bool]:
-    return outcomes["dataset"].astype(str).isin([str(name) for name in matrix.index])
-
-
 def _worths(outcomes: pd.DataFrame, arm: str, settings: dict[str, Any]) -> dict[str, WorthRecord]:
-    """What each method's rows are worth in this arm; nothing where that was not measured."""
+    """What each method's rows are worth in this arm by these cells; nothing where that was not measured."""
     column = f"worth_{arm}_rows"
     if column not in outcomes.columns:
         return {}
-    measured = outcomes[outcomes[column].notna()]
-    places = [measured["dataset"].astype(str), measured["method"].astype(str)]
+    measured = outcomes[outcomes[column].notna()].astype({"dataset": str, "method": str})
     rows = pd.to_numeric(measured[column]).astype(float)
-    share = rows / measured["n_train"].astype(float)
-    shares, by_rows = (
-        as_matrix(values.groupby(places).mean().rename_axis(["dataset", "method"])) for values in (share, rows)
-    )
+    measured = measured.assign(_rows=rows, _share=rows / measured["n_train"].astype(float))
+    by_rows, shares = (observed_means(measured, name) for name in ("_rows", "_share"))
     censored = measured[f"worth_{arm}_censored"]
     found = {}
     for name in shares.columns:
         mine = shares[[name]].dropna()
-        side = censored[places[1] == name]
+        side = censored[measured["method"] == name]
         found[str(name)] = WorthRecord(
             rows=float(by_rows[name].median()),
             share=float(mine[name].median()),

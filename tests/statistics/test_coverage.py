@@ -60,6 +60,37 @@ def test_a_partial_contributor_changes_nothing_for_the_others(strangers: list[An
             assert of[record.method].median_gain_interval == record.median_gain_interval
 
 
+def with_worth(rows: list[dict[str, Any]], worth: float, step: int) -> list[dict[str, Any]]:
+    """Rows as context: what those of a generator are worth, and the step that was kept."""
+    told = {"worth_fine-tune_rows": worth, "worth_fine-tune_censored": 0.0}
+    return [row | {"best_step": step, "n_train": 200} | (told if row["generator"] else {}) for row in rows]
+
+
+def test_a_method_s_own_folds_and_seeds_count_in_none_of_its_figures() -> None:
+    ours, mine = with_worth(board(), 100.0, 5), [row for row in board(seed=3) if row["method"] == "jitter"]
+    extra = [row | {"fold": 7 + row["fold"]} for row in mine] + [row | {"seed": 1} for row in mine[:4]]
+    alone, beside = (statistics.summary(frame_of(rows)) for rows in (ours, ours + with_worth(extra, 10.0, 0)))
+    assert beside.pool == alone.pool
+    assert alone.components is not None
+    assert (beside.components, beside.kept_start) == (alone.components, alone.kept_start)
+    worths = [{r.method: r.worth for r in ranking.methods} for ranking in (alone, beside)]
+    assert worths[1] == worths[0]
+    assert worths[0]["jitter"] is not None
+    assert (worths[0]["jitter"].rows, worths[0]["jitter"].share) == (100.0, 0.5)
+
+
+def test_worth_averages_the_seeds_of_a_fold_before_the_folds() -> None:
+    """Fold 0 is worth 10 rows by both seeds, fold 1 is worth 100 by the one of them that was measured."""
+    rows = [row | {"seed": seed} for row in board() for seed in (0, 1)]
+    told = [with_worth([row], (10.0, 100.0)[row["fold"]], 5)[0] for row in rows]
+    for row in told:
+        if row["fold"] == row["seed"] == 1:
+            row["worth_fine-tune_rows"] = None
+    worth = next(r.worth for r in statistics.summary(frame_of(told)).methods if r.method == "jitter")
+    assert worth is not None
+    assert worth.rows == pytest.approx(55.0)
+
+
 def test_what_is_beside_the_ranking_is_said_with_its_coverage() -> None:
     ranking = statistics.summary(frame_of(board() + private(("zero-shot", "real", "mixup"), 1)))
     assert ranking.pool.excluded_methods == ["mixup"]

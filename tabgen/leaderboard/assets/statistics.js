@@ -624,7 +624,7 @@ const tabgenStatistics = (() => {
         cells: own.length + means.incomplete.reduce((sum, i) => sum + (i.method === method ? i.absent : 0), 0),
         cells_ok: own.filter((cell) => cell.ok).length,
         imputed: policy === "complete" || position < 0 ? 0 : means.incomplete.filter((i) => i.method === method).length,
-        worth: means.datasets.length ? worthOf(own.filter((cell) => inPool.has(cell.dataset)), constants) : null,
+        worth: means.datasets.length ? worthOf(pooled, constants) : null,
         seconds: median(pooled.filter((cell) => cell.ok && cell.seconds !== null).map((cell) => cell.seconds)),
       };
     });
@@ -639,13 +639,16 @@ const tabgenStatistics = (() => {
     return { records, sentences, test, comparisons, claims, controls, duels: contests, ...means, grid: null };
   }
 
-  // Worth of a method's rows: means of the cells of a dataset, medians over datasets, and a bootstrap interval.
+  // Worth of a method's rows: means over seeds, then folds of a dataset, medians over datasets, a bootstrap interval.
   function worthOf(cells, constants) {
     const byDataset = new Map();
-    for (const cell of cells) if (cell.worth) entry(byDataset, cell.dataset, () => []).push(cell.worth);
+    for (const cell of cells) {
+      if (cell.worth) entry(entry(byDataset, cell.dataset, () => new Map()), cell.fold, () => []).push(cell.worth);
+    }
     if (!byDataset.size) return null;
-    const each = [...byDataset.keys()].sort().map((name) => byDataset.get(name)), all = each.flat();
-    const means = (part) => each.map((worths) => mean(worths.map((worth) => worth[part])));
+    const each = [...byDataset.keys()].sort().map((name) => [...byDataset.get(name).values()]), all = each.flat(2);
+    const ofFold = (worths, part) => mean(worths.map((worth) => worth[part]));
+    const means = (part) => each.map((folds) => mean(folds.map((worths) => ofFold(worths, part))));
     const shares = means(1), counts = each.length > 1 ? resampleCounts(each.length, constants.generator) : null;
     return {
       rows: median(means(0)),
