@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from functools import lru_cache
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -294,6 +295,19 @@ def identity_of(cell: Cell) -> dict[str, Any]:
     """What makes a method another one: its recipe too, where its name says that it has its own."""
     own = {"recipe": recipe_content(cell.recipe)} if _names_recipe(cell.method) else {}
     return method_identity(cell) | own
+
+
+def cell_of(row: Mapping[Any, Any]) -> Cell:
+    """The cell of a row of a frame; what the frame lacks is nothing, or as it is by default."""
+    told = {name: row[name] for name in CELL_FIELDS if name in row and not _is_nan(row[name])}
+    return Cell.from_dict(dict.fromkeys(DUE) | {"recipe": {}, "settings": {}} | told)
+
+
+DUE = tuple(f.name for f in fields(Cell) if f.default is MISSING and f.default_factory is MISSING)
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and isnan(value)
 
 
 def _cap(outcomes: pd.DataFrame) -> int | None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.isotonic import IsotonicRegression
 
+from tabgen.comparable import cell_of, identity_of
+from tabgen.outcome import Cell, canonical_json
 from tabgen.statistics.controls import REFERENCE
 from tabgen.statistics.significance import holm, signed_rank
 
@@ -54,38 +56,58 @@ def read_ruler(outcomes: pd.DataFrame, matrix: pd.DataFrame, alpha: float) -> Re
     Parameters
     ----------
     outcomes : DataFrame
-        With `method`, `generator` and `settings`.
+        With `method`, `generator` and `settings`, and whatever else of a cell may differ.
     matrix : DataFrame
         Shape (datasets, methods), mean gains in points.
     """
     if not {"generator", "settings"} <= set(outcomes.columns) or not len(matrix):
         return None
-    doses: dict[str, dict[float, str]] = {}
-    for row in outcomes[outcomes["generator"] == RULER].drop_duplicates("method").to_dict("records"):
-        if row["method"] in matrix.columns:
-            settings: dict[str, Any] = row["settings"]
-            doses.setdefault(str(settings.get("what")), {})[float(settings.get("share", 0.0))] = row["method"]
-    long_enough = {what: found for what, found in doses.items() if len(found) >= 3}
-    if not long_enough:
+    ruler = _longest(outcomes[(outcomes["generator"] == RULER) & outcomes["method"].isin(matrix.columns)])
+    if len(ruler) < 3:
         return None
-    what = "labels" if "labels" in long_enough else sorted(long_enough)[0]
+    doses = {share: cell.method for share, cell in ruler.items()}
     if REFERENCE in matrix.columns:
-        long_enough[what].setdefault(0.0, REFERENCE)
-    shares = sorted(long_enough[what])
-    gains = matrix[[long_enough[what][share] for share in shares]].to_numpy(dtype=float)
+        doses.setdefault(0.0, REFERENCE)
+    shares = sorted(doses)
+    gains = matrix[[doses[share] for share in shares]].to_numpy(dtype=float)
     p = holm([signed_rank(gains[:, column] - gains[:, 0]).p for column in range(1, len(shares))])
     lower = np.median(gains[:, 1:] - gains[:, :1], axis=0) < 0
     detected = [share for share, each, below in zip(shares[1:], p, lower, strict=True) if each <= alpha and below]
     medians = np.median(gains, axis=0)
     return Resolution(
-        what=what,
+        what=_broken(next(iter(ruler.values()))),
         datasets=len(matrix),
         doses=shares,
         gains=[float(value) for value in medians],
         right_order=float((np.diff(gains, axis=1) < 0).mean()),
         detected=min(detected, default=None),
-        places=_places(shares, medians, matrix.drop(columns=list(long_enough[what].values()))),
+        places=_places(shares, medians, matrix.drop(columns=list(doses.values()))),
     )
+
+
+def _longest(corrupted: pd.DataFrame) -> dict[float, Cell]:
+    """The doses of one ruler: methods that differ in nothing else.
+
+    Of several such rulers with three doses one of broken labels is taken, then one with the most doses, in place of the
+    real rows, with as many rows as these.
+    """
+    rulers: dict[str, dict[float, Cell]] = {}
+    for row in corrupted.drop_duplicates("method").to_dict("records"):
+        cell = cell_of(row)
+        identity = identity_of(replace(cell, settings=cell.settings | {"share": None}))
+        rulers.setdefault(canonical_json(identity), {})[float(cell.settings.get("share", 0.0))] = cell
+
+    def order(ruler: dict[float, Cell]) -> tuple[Any, ...]:
+        first = next(iter(ruler.values()))
+        what, far = _broken(first), abs(np.log(first.ratio or 1.0))
+        return len(ruler) < 3, what != "labels", what, -len(ruler), first.mixing == "augment", far
+
+    return min(rulers.values(), key=order, default={})
+
+
+def _broken(cell: Cell) -> str:
+    """What of its rows is broken."""
+    return str(cell.settings.get("what"))
 
 
 def _places(shares: list[float], medians: np.ndarray[Any, Any], others: pd.DataFrame) -> dict[str, float]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from tabgen.comparable import cell_of, identity_of
+from tabgen.outcome import Cell, canonical_json, hash_of
 from tabgen.power_law import nearest
 from tabgen.statistics.pairs import pseudo_median
 from tabgen.statistics.ranks import Interval
@@ -29,7 +32,7 @@ class Saturation:
     Attributes
     ----------
     name : str
-        The generator, with the mixing and the settings that set it apart from others of its name.
+        The generator, with the mixing, settings, recipe and version that set it apart from others of its name.
     ratios : list of float
         Synthetic rows per real row, fewest first.
     gains : list of float
@@ -70,22 +73,54 @@ class Saturation:
 
 
 def lines_of(outcomes: pd.DataFrame, fewest: int = 2) -> dict[str, dict[float, str]]:
-    """Methods that differ in nothing but their ratio, at so many of them or more: name -> ratio -> method."""
-    lines: dict[tuple[str, str, str], dict[float, str]] = {}
-    generated = outcomes[outcomes["generator"].notna()].drop_duplicates("method")
-    for row in generated.to_dict("records"):
-        settings = "" if not row["settings"] else f" {sorted(row['settings'].items())}"
-        if isinstance(row.get("tune"), dict):
-            settings += f" tuned by {sorted(row['tune'].items())}"
-        lines.setdefault((row["generator"], row["mixing"], settings), {})[float(row["ratio"])] = row["method"]
-    kept = {line: dict(sorted(methods.items())) for line, methods in lines.items() if len(methods) >= fewest}
-    settings_of = Counter((generator, mixing) for generator, mixing, _ in kept)
-    mixings_of = Counter(generator for generator, _ in settings_of)
+    """Methods that differ in nothing but their ratio, at so many of them or more: name -> ratio -> method.
+
+    What tells two lines apart is in their names where they would be alike without it.
+    """
+    lines: dict[tuple[str, int], dict[float, Cell]] = {}
+    for row in outcomes[outcomes["generator"].notna()].drop_duplicates("method").to_dict("records"):
+        cell = cell_of(row)
+        line, ratio = _line(cell), float(cell.ratio)
+        free = next(number for number in count() if ratio not in lines.get((line, number), {}))
+        lines.setdefault((line, free), {})[ratio] = cell
+    kept = [dict(sorted(cells.items())) for cells in lines.values() if len(cells) >= fewest]
+    names = _names([next(iter(cells.values())) for cells in kept])
     return {
-        f"{generator}{f'@{mixing}' if mixings_of[generator] > 1 else ''}"
-        f"{settings if settings_of[generator, mixing] > 1 else ''}": methods
-        for (generator, mixing, settings), methods in kept.items()
+        name: {ratio: cell.method for ratio, cell in cells.items()} for name, cells in zip(names, kept, strict=True)
     }
+
+
+def _names(cells: Sequence[Cell]) -> list[str]:
+    """Of a cell of each line: its generator, and what tells it from other lines of that."""
+    names = [str(cell.generator) for cell in cells]
+    for tell in TELLS:
+        words = [tell(cell) for cell in cells]
+        of: dict[str, set[str]] = {}
+        for name, word in zip(names, words, strict=True):
+            of.setdefault(name, set()).add(word)
+        names = [name + word if len(of[name]) > 1 else name for name, word in zip(names, words, strict=True)]
+    return names
+
+
+def _line(cell: Cell) -> str:
+    """What the methods of a line have in common."""
+    return canonical_json({name: value for name, value in identity_of(cell).items() if name != "ratio"})
+
+
+def _settings(cell: Cell) -> str:
+    tuned = f" tuned by {sorted(cell.tune.items())}" if cell.tune else ""
+    return (f" {sorted(cell.settings.items())}" if cell.settings else "") + tuned
+
+
+TELLS: tuple[Callable[[Cell], str], ...] = (
+    lambda cell: f"@{cell.mixing}",
+    _settings,
+    lambda cell: f" recipe={cell.recipe.get('name')}" if "recipe" in identity_of(cell) else "",
+    lambda cell: f" ({cell.plugin_version})",
+    lambda cell: f" ({hash_of(_line(cell))[:6]})",
+    lambda cell: f" ({cell.method})",
+)
+"""What may tell lines of one generator apart, in the order in which it is said."""
 
 
 def saturations(ranking: Ranking, outcomes: pd.DataFrame, seed: int = 0) -> list[Saturation]:
@@ -96,7 +131,8 @@ def saturations(ranking: Ranking, outcomes: pd.DataFrame, seed: int = 0) -> list
     ranking : Ranking
         Its ``gains`` are used: (datasets, methods), in points.
     outcomes : DataFrame
-        Of the same pool and arm, with ``method``, ``generator``, ``mixing``, ``settings`` and ``ratio``.
+        Of the same pool and arm, with ``method``, ``generator``, ``mixing``, ``settings`` and ``ratio``, and whatever
+        else of a cell may differ.
     """
     ranked = {
         name: {ratio: method for ratio, method in line.items() if method in ranking.gains.columns}

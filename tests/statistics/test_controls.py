@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,7 +21,7 @@ def pool_of(gains: dict[str, float], spread: float = 0.1, datasets: int = 20) ->
         {
             "method": name,
             "generator": name.partition(":")[0],
-            "settings": {"share": float(name.partition("=")[2] or 0), "what": "labels"},
+            "settings": {"share": float(name.rpartition("share=")[2] if "=" in name else 0), "what": "labels"},
         }
         for name in gains
     ]
@@ -84,3 +86,21 @@ def test_a_blunt_arm_detects_large_doses_only() -> None:
 
 def test_two_doses_are_no_ruler() -> None:
     assert read_ruler(*pool_of({"corrupted:share=0.0": 0.0, "corrupted:share=1.0": -9.0}), alpha=0.05) is None
+
+
+@pytest.mark.parametrize(
+    "other", [{"mixing": "augment"}, {"ratio": 8.0}, {"plugin_version": "0.2"}], ids=["mixing", "ratio", "version"]
+)
+def test_doses_that_differ_in_more_than_the_share_make_no_ruler_together(other: dict[str, Any]) -> None:
+    """As many doses of others lie behind: of two rulers one is read, the others are methods beside it."""
+    beside = {name.replace("share=", "x=1,share="): gain / 4 + 1 for name, gain in DOSES.items()}
+    rows, matrix = pool_of({"real": 0.5, **DOSES, **beside})
+    rows = rows.assign(mixing="replace", ratio=1.0, plugin_version="0.1")
+    for name, value in other.items():
+        rows.loc[rows["method"].isin(beside), name] = value
+    ruler = read_ruler(rows, matrix, alpha=0.05)
+    assert ruler is not None
+    assert ruler.gains == pytest.approx(list(DOSES.values()), abs=0.2)
+    assert set(ruler.places) == {"real", *beside}
+    few = rows[~rows["method"].isin([*list(DOSES)[2:], *list(beside)[:3]])]
+    assert read_ruler(few, matrix[few["method"]], alpha=0.05) is None  # two doses of each, four in all

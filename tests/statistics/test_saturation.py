@@ -108,3 +108,38 @@ def test_settings_and_mixing_make_lines_and_one_ratio_makes_none() -> None:
         "g@replace [('a', 1)] tuned by [('trials', 5)]",
         "g@augment",
     }
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        ({"method": "g:ratio={:g},recipe=mine", "recipe": {"name": "mine", "steps": 3}}, ("", " recipe=mine")),
+        ({"method": "g:ratio={:g} (0.2)", "plugin_version": "0.2"}, (" (0.1)", " (0.2)")),
+        ({"method": "g:ratio={:g} (left out)", "text": "leave-out"}, None),
+        ({"method": "g:ratio={:g} (locked)", "environment": "1" * 64}, None),
+    ],
+)
+def test_what_differs_in_more_than_the_ratio_is_a_line_of_its_own(
+    other: dict[str, Any], told: tuple[str, str] | None
+) -> None:
+    own: dict[str, Any] = {
+        "method": "g:ratio={:g}",
+        "generator": "g",
+        "mixing": "replace",
+        "settings": {},
+        "plugin_version": "0.1",
+    }
+    own |= {"recipe": {"name": "nano", "steps": 10}, "text": "nearest", "environment": None}
+    rows = [each | {"method": each["method"].format(r), "ratio": r} for r in (1.0, 4.0) for each in (own, own | other)]
+    found = lines_of(pd.DataFrame(rows))
+    names = {each: {r: each.format(r) for r in (1.0, 4.0)} for each in (own["method"], other["method"])}
+    assert list(found.values()) == list(names.values())
+    if told is not None:
+        assert tuple(found) == tuple(f"g{word}" for word in told)
+
+
+def test_two_methods_at_one_ratio_are_never_one() -> None:
+    rows: list[dict[str, Any]] = [
+        {"method": m, "generator": "g", "mixing": "replace", "settings": {}, "ratio": 2.0} for m in ("a", "b")
+    ]
+    assert sorted(method for line in lines_of(pd.DataFrame(rows), 1).values() for method in line.values()) == ["a", "b"]
