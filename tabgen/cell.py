@@ -432,19 +432,24 @@ class SyntheticRows:
             # columns may differ from draw to draw, so real and synthetic tables take turns instead of being stacked
             return self.real if self.augment and step % 2 == 0 else self._draw(step)
         if self._table is None:
-            drawn = self._encoded(self.sample)[0]
-            self._table = self.real.stacked(drawn) if self.augment else drawn
+            drawn, encoder = self._encoded(self.sample)
+            self._table = self._real_by(encoder).stacked(drawn) if self.augment else drawn
         return self._table
 
     def as_context(self, stage: str, with_real: bool) -> dict[str, Any]:
         """Scores with the rows as the pre-trained model's context, alone or beside the real ones."""
         drawn, encoder = self._encoded(self.sample)
-        real, held_out = self.real, self.scorer.x
+        held_out = self.scorer.x
         if encoder is not self.encoder:  # the draw has other columns: everything is seen through them
-            real = Encoded(encoder.encode(self.synthesis.train), self.real.y, encoder.levels)
             held_out = {part: encoder.encode(rows) for part, rows in self.scorer.held_out.items()}
-        context = (real.stacked(drawn) if with_real else drawn).as_context()
+        context = (self._real_by(encoder).stacked(drawn) if with_real else drawn).as_context()
         return self.scorer.scores(stage, context, held_out) | {f"n_{stage}": len(context.y)}
+
+    def _real_by(self, encoder: Encoder) -> Encoded:
+        """The real rows as this encoder reads them: that of a draw which lacks columns is another than their own."""
+        if encoder is self.encoder:
+            return self.real
+        return Encoded(encoder.encode(self.synthesis.train), self.real.y, encoder.levels)
 
     def _draw(self, step: int) -> Encoded:
         return self._encoded(self.synthesis.redraw(self.n_rows, step))[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +18,9 @@ from tabgen.clock import Clock
 from tabgen.datasets import Dataset, Suite
 from tabgen.errors import InvalidOutput, Unsupported, status_of
 from tabgen.experiment import Experiment, parse_methods, plan
+from tabgen.models.base import Encoded
+from tabgen.models.checkpoints import load_directory
+from tabgen.models.finetune import fine_tune
 from tabgen.outcome import Cell
 from tabgen.plugins import Plugin, PluginChoice, Plugins, load_plugins
 from tabgen.splits import split
@@ -177,24 +181,58 @@ def test_a_generator_that_redraws_is_drawn_at_every_step(
     assert draws[0][1] != draws[1][1]
 
 
+def without_age(sample: Callable[..., Any]) -> Callable[..., pd.DataFrame]:
+    """A generator's ``sample`` that leaves a column out."""
+
+    def narrower(self: Generator, n_rows: int, seed: int) -> pd.DataFrame:
+        rows = sample(self, n_rows, seed)
+        assert isinstance(rows, pd.DataFrame)
+        return rows.drop(columns="age")
+
+    return narrower
+
+
 def test_a_generator_may_return_fewer_columns_if_it_says_so(
     spied: tuple[Plugins, list[Any]], heart: Dataset, two_steps: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plugins, _ = spied
     spy = plugins.generators["spy"]
-    full = spy.sample
-
-    def without_age(self: Generator, n_rows: int, seed: int) -> pd.DataFrame:
-        rows = full(self, n_rows, seed)
-        assert isinstance(rows, pd.DataFrame)
-        return rows.drop(columns="age")
-
-    monkeypatch.setattr(spy, "sample", without_age)
+    monkeypatch.setattr(spy, "sample", without_age(spy.sample))
     cell = cells_of(plugins, heart, ["spy"], two_steps)[0]
     with pytest.raises(InvalidOutput, match=r"missing \['age'\]"):
         run_cell(cell, plugins)
     monkeypatch.setattr(spy, "info", GeneratorInfo("spy", "", accepts_missing=True, changes_columns=True, redraws=True))
     assert run_cell(cell, plugins)["status"] == "ok"
+
+
+@pytest.mark.parametrize("arms", [("fine-tune",), ("augmented", "fine-tune")])
+def test_rows_without_a_column_stand_beside_real_rows_that_are_read_without_it(
+    spied: tuple[Plugins, list[Any]],
+    heart: Dataset,
+    two_steps: dict[str, Any],
+    arms: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plugins, _ = spied
+    spy = plugins.generators["spy"]
+    monkeypatch.setattr(spy, "sample", without_age(spy.sample))
+    monkeypatch.setattr(spy, "info", GeneratorInfo("spy", "", accepts_missing=True, changes_columns=True))
+    pools: list[Encoded] = []
+
+    def watched(model: Any, pool: Any, *args: Any, **more: Any) -> Any:
+        pools.append(pool(0))
+        return fine_tune(model, pool, *args, **more)
+
+    monkeypatch.setattr("tabgen.cell.fine_tune", watched)
+    cell = cells_of(plugins, heart, ["spy@augment"], two_steps, fidelity=False, arms=arms)[0]
+    assert run_cell(cell, plugins)["status"] == "ok"
+    table = heart.load()
+    train = table.take(split(table.labels, 0, 2, 0, 1000, 1000).train).observed()
+    rows = Table.from_frame(train.frame.drop(columns="age"), train.schema.target)
+    (pool,) = pools
+    assert len(pool.x) == 2 * len(train)
+    assert pool.x.shape[1] == load_directory(FIXTURE).encoder(rows).encode(rows).shape[1]
+    np.testing.assert_array_equal(pool.y[: len(train)].numpy(), train.labels)
 
 
 def test_eleven_classes_are_unsupported(built_in: Plugins, two_steps: dict[str, Any], tmp_path: Any) -> None:
