@@ -18,7 +18,7 @@ from tabgen.cache import Cache
 from tabgen.clock import Clock, Phase
 from tabgen.datasets import Dataset
 from tabgen.environment import package_versions, peak_memory_mb
-from tabgen.errors import InvalidOutput, ModelError
+from tabgen.errors import InvalidOutput
 from tabgen.generator import make_generator
 from tabgen.host.client import Host, HostHere
 from tabgen.made_elsewhere import FILE, FileHost
@@ -26,7 +26,7 @@ from tabgen.metrics import Labels, Metric, Probabilities, roc_auc
 from tabgen.models.base import Encoded, Encoder, FoundationModel
 from tabgen.models.finetune import DrawTable, FineTuned, fine_tune, weights_of
 from tabgen.models.recipes import Recipe
-from tabgen.outcome import Cell, Result, hash_of, split_identity
+from tabgen.outcome import Cell, Result, hash_of, model_identity, split_identity
 from tabgen.plugins import Plugins
 from tabgen.randomness import same_start, spawned
 from tabgen.splits import Split, split_table
@@ -121,14 +121,14 @@ def run_cell(
         host = host or _host_here(cell, plugins, model)
         origin = plugins.models.plugin_of(cell.model).origin if cell.model in plugins.models else None
         source = asdict(origin) if origin and origin.kind != "built in" else None
-        own_model = {"name": cell.model, "checkpoint": cell.checkpoint, "source": source}
+        own_model = {"name": cell.model, "version": cell.model_plugin_version, "checkpoint": cell.checkpoint}
         synthesis = Synthesis(
             cell,
             host,
             train,
             seeds,
             device,
-            own_model,
+            own_model | {"source": source},
             clock,
             cache if cell.generator != FILE else None,
             scorer.validation_score,
@@ -236,14 +236,8 @@ RESULT_FIELDS = ("cached_synthetic", "synthetic_hash")
 
 
 def _load_model(cell: Cell, plugins: Plugins, device: str) -> FoundationModel:
-    """The model, with the weights that were planned: they decide under which key the scores are kept."""
-    model = plugins.model(cell.model).load(device)
-    if model.checkpoint_hash != cell.checkpoint:
-        raise ModelError(
-            f"the model '{cell.model}' is not the one that was planned: its checkpoint was changed since"
-            f" ({cell.checkpoint[:12]} then, {model.checkpoint_hash[:12]} now); run the same line again."
-        )
-    return model
+    """The model that was planned, or an error that says what of it is another."""
+    return plugins.planned_model(cell.model, cell.model_plugin_version, cell.checkpoint, device)
 
 
 def _host_here(cell: Cell, plugins: Plugins, model: FoundationModel) -> Host:
@@ -276,7 +270,7 @@ def _zero_shot(
     key = hash_of(
         {
             **split_identity(cell),
-            "checkpoint": cell.checkpoint,
+            **model_identity(cell),
             "metrics": {name: plugins.metrics.plugin_of(name).version for name in sorted(plugins.metrics)},
             "device": scorer.model.device,
             "packages": package_versions(),
@@ -303,7 +297,7 @@ def _worth(
     key = hash_of(
         {
             **split_identity(cell),
-            "checkpoint": cell.checkpoint,
+            **model_identity(cell),
             "device": scorer.model.device,
             "packages": package_versions(),
             "learning curve": [SIZES, ORDERS, seed],

@@ -224,6 +224,7 @@ def plan(experiment: Experiment, plugins: Plugins) -> list[Cell]:
         "max_test_rows": experiment.max_test_rows,
         "model": experiment.model,
         "checkpoint": plugins.model(experiment.model).fingerprint(),
+        "model_plugin_version": plugins.model_version(experiment.model),
         "limits": asdict(experiment.limits),
         "protocol": PROTOCOL_VERSION,
         "fidelity": experiment.fidelity,

@@ -89,6 +89,10 @@ class Cell:
         dict[str, Any] | None,
         Field(description="How the generator's settings were searched: trials, seconds (0: no limit), space."),
     ] = None
+    model_plugin_version: Annotated[
+        Name | None,
+        Field(description="As `plugin_version`, of the plugin that the model comes from; null: none, or not told."),
+    ] = None
     path: Annotated[str, Field(description="Where the dataset's file lies; never published.")] = ""
     rows_path: Annotated[str, Field(description="Where the file with the synthetic rows lies; never published.")] = ""
 
@@ -219,6 +223,18 @@ def split_identity(cell: Cell) -> dict[str, Any]:
     }
 
 
+def model_identity(cell: Cell) -> dict[str, Any]:
+    """What decides how the model predicts as it comes: its weights, and the code of the plugin it comes from."""
+    return {"checkpoint": cell.checkpoint} | model_code(cell)
+
+
+def model_code(cell: Cell) -> dict[str, Any]:
+    """Which code a model of a plugin consists of; for models of tabgen the protocol stands for that."""
+    if cell.model_plugin_version is None:
+        return {}
+    return {"model": cell.model, "model_plugin_version": cell.model_plugin_version}
+
+
 def rows_identity(cell: Cell) -> dict[str, Any]:
     """What decides, for one training table and seed, which synthetic rows a cell draws: all but how many."""
     return (
@@ -283,9 +299,9 @@ def key_of(cell: Cell) -> str:
             "method": method_identity(cell),
             "draw": cell.draw,
             "arms": sorted(cell.arms),
-            "checkpoint": cell.checkpoint,
             "recipe": recipe_content(cell.recipe) if cell.mixing != "none" and tunes(cell.arms) else None,
             "tuning_seeds": cell.tuning_seeds,
         }
+        | model_identity(cell)
         | _made_elsewhere(cell)
     )

@@ -20,7 +20,7 @@ import pluggy
 
 from tabgen import hookspecs
 from tabgen.environment import own_version
-from tabgen.errors import PluginError, UnknownNameError, did_you_mean
+from tabgen.errors import ModelError, PluginError, UnknownNameError, did_you_mean
 from tabgen.generator import BASELINES, MIXINGS, Environment, Generator, GeneratorInfo, Limits
 from tabgen.identity import code_hash
 from tabgen.jsonable import PLAIN, inexact
@@ -30,7 +30,7 @@ from tabgen.undisturbed import undisturbed
 if TYPE_CHECKING:
     from tabgen.datasets import Suite
     from tabgen.metrics import Metric
-    from tabgen.models.base import ModelInfo
+    from tabgen.models.base import FoundationModel, ModelInfo
 
 BUILT_IN = (
     "tabgen.references",
@@ -321,6 +321,35 @@ class Plugins:
 
             return directory_model(name, Path(name), f"the checkpoint in {name}")
         return self.models[name]
+
+    def model_version(self, name: str) -> str | None:
+        """The version of the plugin that a model comes from; None for tabgen's own models and for folders."""
+        if name not in self.models:
+            return None
+        plugin = self.models.plugin_of(name)
+        return None if plugin.origin is not None and plugin.origin.kind == "built in" else plugin.version
+
+    def planned_model(self, name: str, version: str | None, checkpoint: str, device: str) -> FoundationModel:
+        """Load a model, with the code and the weights that were planned: they decide under which key scores are kept.
+
+        Raises
+        ------
+        ModelError
+            If one of them is another now.
+        """
+        other, here = f"the model '{name}' is not the one that was planned:", self.model_version(name)
+        if here != version:
+            raise ModelError(
+                f"{other} planned {version or 'none'} of its plugin, loaded {here or 'none'}."
+                " Its code was changed since; run the same line again."
+            )
+        model = self.model(name).load(device)
+        if model.checkpoint_hash != checkpoint:
+            raise ModelError(
+                f"{other} its checkpoint was changed since ({checkpoint[:12]} then, {model.checkpoint_hash[:12]} now);"
+                " run the same line again."
+            )
+        return model
 
     @property
     def broken(self) -> list[Plugin]:

@@ -19,11 +19,14 @@ from tabgen.clock import Clock
 from tabgen.environment import package_versions
 from tabgen.host.client import FitOrder, Host
 from tabgen.made_elsewhere import FILE
-from tabgen.outcome import Cell, hash_of, rows_identity, split_identity
+from tabgen.outcome import Cell, hash_of, model_code, model_identity, rows_identity, split_identity
 from tabgen.randomness import spawned
 from tabgen.sampling import check_classes
 from tabgen.table import Table
 from tabgen.tuning import choose_settings
+
+NO_MODEL: dict[str, Any] = {"checkpoint": None}
+"""Of a generator that did not use the foundation model."""
 
 
 class Synthesis:
@@ -52,7 +55,7 @@ class Synthesis:
         self.host, self.train, self.seeds = host, train, seeds
         self.facts: dict[str, Any] = {"cached_synthetic": False}
         self.notes: dict[str, Any] = {}
-        self.clock, self._cache, self._checkpoint = clock, cache, cell.checkpoint
+        self.clock, self._cache, self._model = clock, cache, model_identity(cell)
         self._decides = {
             **rows_identity(cell),
             "train": train.content_hash,
@@ -73,7 +76,7 @@ class Synthesis:
         )
         self._tune, self._score, self._found = cell.tune, score, dict[str, Any]()
         if cell.tune is not None:  # by the model's scores on the validation rows of this split
-            self._decides |= {"tuned_for": cell.checkpoint, "split": split_identity(cell)}
+            self._decides |= {"tuned_for": cell.checkpoint, "split": split_identity(cell)} | model_code(cell)
         self._fitted = False
         self._cached: list[Rows] = []
 
@@ -132,8 +135,8 @@ class Synthesis:
         decides = self._decides | {"block": number, "rows": size}
         if self._cache:
             with self.clock.phase("cache"):
-                # a generator that used the foundation model wrote its rows under the checkpoint, any other did not
-                found = self._cache.rows(_key(decides, None)) or self._cache.rows(_key(decides, self._checkpoint))
+                # a generator that used the foundation model wrote its rows under the model, any other did not
+                found = self._cache.rows(_key(decides, NO_MODEL)) or self._cache.rows(_key(decides, self._model))
             if found:
                 self._cached.append(found)
                 self.notes |= found.notes
@@ -148,7 +151,7 @@ class Synthesis:
             with self.clock.phase("cache"):
                 seconds = self.clock.seconds["fit"], self.clock.seconds["sample"] - began
                 rows = Rows(sample, *seconds, self.host.spent.peak_mb, dict(self.notes))
-                key = _key(decides, self._checkpoint if self.host.spent.used_model else None)
+                key = _key(decides, self._model if self.host.spent.used_model else NO_MODEL)
                 self._cache.add_rows(key, rows)
         return sample
 
@@ -166,5 +169,5 @@ class Synthesis:
         self.facts["cached_synthetic"] = len(self._cached) == n_blocks
 
 
-def _key(decides: dict[str, Any], checkpoint: str | None) -> str:
-    return hash_of(decides | {"checkpoint": checkpoint, "packages": package_versions()})
+def _key(decides: dict[str, Any], model: dict[str, Any]) -> str:
+    return hash_of(decides | model | {"packages": package_versions()})

@@ -21,6 +21,7 @@ from tabgen.models.checkpoints import load_directory
 from tabgen.outcome import rows_key
 from tabgen.plugins import Plugin, PluginChoice, Plugins, load_plugins
 from tabgen.table import Table
+from tabgen.worth import LearningCurve, learning_curve
 
 KEY = "a" * 64
 
@@ -246,6 +247,34 @@ def test_rows_made_with_the_foundation_model_belong_to_its_checkpoint(
         run_cell(replace(cell, checkpoint="another"), plugins, cache=cache_in(tmp_path))
         run_cell(cell, plugins, cache=cache_in(tmp_path))
         assert calls.count("fit") == fits, method
+
+
+def test_another_version_of_the_model_s_plugin_takes_nothing_that_the_model_decided(
+    counted: tuple[Plugins, list[str]],
+    heart: Dataset,
+    two_steps: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plugins, calls = counted
+    curves: list[int] = []
+
+    def counting(*args: Any) -> LearningCurve:
+        curves.append(1)
+        return learning_curve(*args)
+
+    monkeypatch.setattr("tabgen.cell.learning_curve", counting)
+    monkeypatch.setattr("tabgen.cell._load_model", lambda cell, plugins, device: load_directory(FIXTURE))
+    for method, fits in (("noisy", 1), ("asking", 2)):
+        cell = cells_of(plugins, heart, [method], two_steps, fidelity=False, arms=("context",))[0]
+        calls.clear()
+        curves.clear()
+        outcomes = [
+            run_cell(replace(cell, model_plugin_version=version), plugins, cache=cache_in(tmp_path / method))
+            for version in (None, "2", None, "2")
+        ]
+        assert [outcome["cached_zero_shot"] for outcome in outcomes] == [False, False, True, True]
+        assert (calls.count("fit"), len(curves)) == (fits, 2), method
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -16,10 +17,12 @@ from tabgen.cell import run_cell as compute
 from tabgen.cell import seeds_of
 from tabgen.clock import Clock
 from tabgen.datasets import Dataset, Suite
-from tabgen.errors import InvalidOutput, Unsupported, status_of
+from tabgen.errors import InvalidOutput, ModelError, Unsupported, status_of
 from tabgen.experiment import Experiment, parse_methods, plan
-from tabgen.models.base import Encoded
+from tabgen.host.answers import Answers
+from tabgen.models.base import Encoded, ModelInfo
 from tabgen.models.checkpoints import load_directory
+from tabgen.models.files import checkpoint_hash
 from tabgen.models.finetune import fine_tune
 from tabgen.outcome import Cell
 from tabgen.plugins import Plugin, PluginChoice, Plugins, load_plugins
@@ -179,6 +182,42 @@ def test_a_generator_that_redraws_is_drawn_at_every_step(
     draws = [entry for entry in seen if isinstance(entry[0], int)]
     assert len(draws) == 2
     assert draws[0][1] != draws[1][1]
+
+
+@pytest.fixture
+def brought() -> Plugins:
+    """The built-ins, and a model that a plugin brings."""
+    plugins = load_plugins(PluginChoice(external=False))
+    info = ModelInfo("brought", "", "MIT", lambda device: load_directory(FIXTURE), lambda: checkpoint_hash(FIXTURE))
+    plugins.models.add("brought", info, Plugin("models", "1.0+abc", "test"))
+    return plugins
+
+
+def test_a_model_whose_plugin_is_not_the_planned_one_is_an_error(
+    brought: Plugins, heart: Dataset, two_steps: dict[str, Any]
+) -> None:
+    suite = Suite("test", "one table", "1", lambda: [heart])
+    chosen = Experiment(suite, parse_methods(["zero-shot"], brought), folds=2, model="brought", recipe=two_steps)
+    cell = plan(chosen, brought)[0]
+    assert run_cell(cell, brought)["status"] == "ok"
+    for version, told in (("1.0+old", "1.0+old"), (None, "none")):
+        wanted = f"the model 'brought' is not the one that was planned: planned {told} of its plugin, loaded 1.0+abc."
+        with pytest.raises(ModelError, match=re.escape(wanted)):
+            run_cell(replace(cell, model_plugin_version=version), brought)
+    with pytest.raises(ModelError, match="its checkpoint was changed since"):
+        run_cell(replace(cell, checkpoint="0" * 64), brought)
+    own = cells_of(brought, heart, ["zero-shot"], two_steps)[0]
+    with pytest.raises(ModelError, match=re.escape("planned 1.0+abc of its plugin, loaded none")):
+        run_cell(replace(own, model_plugin_version="1.0+abc"), brought)
+
+
+def test_a_generator_s_process_refuses_a_model_that_was_not_planned(brought: Plugins) -> None:
+    planned = {"name": "brought", "version": "1.0+abc", "checkpoint": checkpoint_hash(FIXTURE), "source": None}
+    answers = Answers(brought)
+    assert answers._load_model(planned, "cpu").checkpoint_hash == planned["checkpoint"]
+    for other in ({"version": "1.0+old"}, {"version": None}, {"checkpoint": "0" * 64}):
+        with pytest.raises(ModelError, match="'brought' is not the one that was planned"):
+            answers._load_model(planned | other, "cpu")
 
 
 def without_age(sample: Callable[..., Any]) -> Callable[..., pd.DataFrame]:

@@ -31,7 +31,7 @@ from tabgen.generator import GeneratorInfo, make_generator
 from tabgen.marker import hookimpl
 from tabgen.models.base import ModelInfo
 from tabgen.outcome import Cell, canonical_json
-from tabgen.plugins import Plugin, PluginChoice, Plugins, find_model, load_plugins
+from tabgen.plugins import Plugin, PluginChoice, Plugins, find_model, get_plugins, load_plugins
 from tabgen.references import Bootstrap
 
 
@@ -309,11 +309,11 @@ def test_every_cell_of_a_plan_has_its_own_key(experiment: Experiment, plugins: P
 def test_the_key_depends_on_plugin_version_model_weights_and_protocol(
     experiment: Experiment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def keys_with(version: str, weights: str = "w", plugin: str = "mine") -> dict[str, str]:
+    def keys_with(version: str, weights: str = "w", plugin: str = "mine", code: str = "1") -> dict[str, str]:
         plugins = load_plugins(PluginChoice(external=False))
         own = Plugin(plugin, version, "here")
         plugins.generators.add("mine", Many, own)
-        plugins.models.add("one", ModelInfo("one", "", "", _never, lambda: weights), own)
+        plugins.models.add("one", ModelInfo("one", "", "", _never, lambda: weights), Plugin("models", code, "here"))
         method = Method("mine", "mine", "replace", {})
         return keys(replace(experiment, methods=(*experiment.methods, method)), plugins)
 
@@ -322,8 +322,40 @@ def test_the_key_depends_on_plugin_version_model_weights_and_protocol(
     assert {m for m, key in keys_with("2").items() if key != before[m]} == {"mine"}
     assert {m for m, key in keys_with("1", plugin="other").items() if key != before[m]} == {"mine"}
     assert {m for m, key in keys_with("1", "v").items() if key != before[m]} == {*ALL, "mine"}
+    assert {m for m, key in keys_with("1", code="2").items() if key != before[m]} == {*ALL, "mine"}
     monkeypatch.setattr("tabgen.experiment.PROTOCOL_VERSION", 999)
     assert {m for m, key in keys_with("1").items() if key != before[m]} == {*ALL, "mine"}
+
+
+MODEL = """
+from tabgen.marker import hookimpl
+from tabgen.models.base import ModelInfo
+TEMPERATURE = {}
+def load(device): raise NotImplementedError
+@hookimpl
+def tabgen_register_models(register):
+    register(ModelInfo("warm", "", "MIT", load, lambda: "a" * 64))
+"""
+
+
+def test_an_edit_of_a_model_s_plugin_makes_other_cells(experiment: Experiment, tmp_path: Path) -> None:
+    file = tmp_path / "warm.py"
+    found = []
+    for temperature in (1.0, 3.0, 1.0):
+        file.write_text(MODEL.format(temperature))
+        plugins = get_plugins(PluginChoice((str(file),), external=False))
+        cell = plan(replace(experiment, model="warm"), plugins)[0]
+        assert cell.model_plugin_version == plugins.models.plugin_of("warm").version
+        found.append((cell.key, cell.model_plugin_version))
+    assert found[0] == found[2] != found[1]
+    assert found[0][0] != found[1][0]
+
+
+def test_models_of_tabgen_and_of_folders_have_no_version_of_a_plugin(
+    experiment: Experiment, plugins: Plugins, tiny_checkpoint: Path
+) -> None:
+    for model in ("tabgen-nano", str(tiny_checkpoint)):
+        assert {cell.model_plugin_version for cell in plan(replace(experiment, model=model), plugins)} == {None}
 
 
 def test_a_file_without_a_known_hash_is_hashed_and_the_cell_says_so(

@@ -11,7 +11,7 @@ import pytest
 from leaderboard_rows import made_row, make_rows
 
 from tabgen.leaderboard import bounds
-from tabgen.outcome import CELL_FIELDS, STATUSES, Cell, Outcome, Result, key_of
+from tabgen.outcome import CELL_FIELDS, STATUSES, Cell, Outcome, Result, hash_of, key_of
 from tabgen.results import load_results, rank_pools
 from tabgen.store import Store
 from tabgen.text import MOST_NOTES
@@ -77,8 +77,16 @@ def test_a_key_follows_every_field_that_decides() -> None:
         "environment": "e" * 64,
         "text": "leave-out",
     }
-    other |= {"reading": {"decimal": ","}, "plugin_version": "2", "protocol": 9}
-    assert len({key_of(replace(cell, **{name: value})) for name, value in other.items()} | {key_of(cell)}) == 9
+    other |= {"reading": {"decimal": ","}, "plugin_version": "2", "protocol": 9, "model_plugin_version": "2"}
+    assert len({key_of(replace(cell, **{name: value})) for name, value in other.items()} | {key_of(cell)}) == 10
+
+
+def test_cells_without_a_model_of_a_plugin_keep_their_keys() -> None:
+    with Store(EARLIER) as store:
+        cells = [Cell.from_dict(row) for row in store.outcomes()]
+    assert {cell.model_plugin_version for cell in cells} == {None}
+    known = "2e8d662c1a81778c1b29f82dd617b998763c562e22151050c33fe87d9cb3553c"
+    assert hash_of([key_of(cell) for cell in cells]) == known
 
 
 def test_the_recipe_decides_only_where_something_is_tuned() -> None:

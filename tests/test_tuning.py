@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tabgen.cache import Cache, CacheSettings
 from tabgen.cell import run_cell
 from tabgen.clock import Phase
 from tabgen.datasets import Dataset, Suite
@@ -224,6 +226,17 @@ def test_tuning_is_part_of_a_key_and_its_absence_is_not(plugins: Plugins, heart:
     assert key_of(replace(cell, tune=None)) == keys[0]
     row = {name: value for name, value in cell_of(plugins, heart, "doses").to_dict().items() if name != "tune"}
     assert key_of(Cell.from_dict(row)) == keys[0]
+
+
+def test_settings_are_chosen_anew_for_another_version_of_the_model_s_plugin(
+    plugins: Plugins, heart: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = plugins.model(cell_of(plugins, heart, "doses").model)
+    monkeypatch.setattr("tabgen.cell._load_model", lambda cell, plugins, device: model.load(device))
+    cell, cache = cell_of(plugins, heart, "doses:tune=1"), Cache(CacheSettings(str(tmp_path)))
+    versions = (None, "2", None, "2")
+    found = [run_cell(replace(cell, model_plugin_version=version), plugins, cache=cache) for version in versions]
+    assert [result.cached_synthetic for result in found] == [False, False, True, True]
 
 
 def test_a_name_that_hides_tuning_is_found(plugins: Plugins, heart: Dataset) -> None:

@@ -92,10 +92,7 @@ class Answers:
             raise Unsupported("a generator with its own environment has the foundation model at hand in a run only.")
         if model["source"] is not None:
             self.plugins.load(Source(**model["source"]), required=True)
-        loaded = self.plugins.model(model["name"]).load(device)
-        if loaded.checkpoint_hash != model["checkpoint"]:
-            raise TabgenError(f"the model '{model['name']}' is not the one that was planned: its checkpoint differs.")
-        return loaded
+        return self.plugins.planned_model(model["name"], model["version"], model["checkpoint"], device)
 
     def notes(self) -> dict[str, Any]:
         try:

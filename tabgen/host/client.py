@@ -38,8 +38,8 @@ class FitOrder:
     device : str
     threads : int
     model : dict
-        ``name``, ``checkpoint`` and ``source`` (of the plugin it comes from) of the foundation model, which the host
-        loads for itself if the generator asks for it.
+        ``name``, ``version`` and ``source`` (of the plugin it comes from) and ``checkpoint`` of the foundation model,
+        which the host loads for itself if the generator asks for it.
     """
 
     generator: str

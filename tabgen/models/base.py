@@ -32,7 +32,8 @@ class ModelInfo:
     load : callable
         ``load(device)``, called in the process that needs the model.
     fingerprint : callable
-        SHA-256 of the weights, without loading them: part of every cell's key.
+        SHA-256 of the weights, without loading them: part of every cell's key, as is the version of the plugin that
+        the model comes from, with the hash of its code.
     weights_licence : str
         SPDX identifier of the weights; empty: not known here.
     """

@@ -177,13 +177,68 @@ def test_every_cell_gets_a_gpu_of_its_own_before_cuda_is_touched(
     cells: dict[str, Cell], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,GPU-abc")
-    chosen = [replace(cells[name], model="blind") for name in ("zero-shot", "real")]
+    version = load_plugins(CHOICE).model_version("blind")
+    chosen = [replace(cells[name], model="blind", model_plugin_version=version) for name in ("zero-shot", "real")]
     engine = LocalEngine(EngineSettings(CHOICE, tmp_path, gpus=2))
     assert engine.workers == 2
     reasons = sorted(result.reason for _, result in engine.run(chosen))
     assert reasons == [f"RuntimeError: asked for cuda, sees {gpu}, initialised: False" for gpu in ("5", "GPU-abc")]
     with pytest.raises(TabgenError, match="3 GPUs were asked for; CUDA_VISIBLE_DEVICES=5,GPU-abc names 2"):
         list(LocalEngine(EngineSettings(CHOICE, tmp_path, gpus=3)).run(chosen))
+
+
+BROUGHT = """
+from pathlib import Path
+from tabgen import hookimpl
+from tabgen.models import directory_model
+
+EDIT = {edit}
+
+@hookimpl
+def tabgen_register_models(register):
+    register(directory_model("brought", Path({folder!r}), "from a plugin"))
+"""
+ASKING = """
+from tabgen import Generator, GeneratorInfo, hookimpl
+
+class Asking(Generator):
+    info = GeneratorInfo("asking", "asks for the model in its own process", accepts_missing=True)
+
+    def fit(self, table, context):
+        context.notes["columns"] = context.foundation_model.encoder(table).encode(table).shape[1]
+        self.table = table
+
+    def sample(self, n_rows, seed):
+        return self.table.frame.sample(n_rows, replace=True, random_state=seed)
+
+@hookimpl
+def tabgen_register_generators(register):
+    register(Asking)
+"""
+
+
+def test_a_model_of_a_plugin_is_the_planned_one_in_both_processes_or_an_error(
+    teaching: Dataset, two_steps: dict[str, Any], tmp_path: Path
+) -> None:
+    model, generator = tmp_path / "brought.py", tmp_path / "asks.py"
+    model.write_text(BROUGHT.format(edit=1, folder=str(FIXTURE)))
+    generator.write_text(ASKING)
+    choice = PluginChoice((str(model), str(generator)), external=False)
+    plugins = load_plugins(choice)
+    suite = Suite("test", "one table", "1", lambda: [teaching])
+    methods = parse_methods(["asking"], plugins)
+    cell = plan(Experiment(suite, methods, folds=2, model="brought", recipe=two_steps, fidelity=False), plugins)[0]
+
+    def result() -> tuple[str, str]:
+        ((_, found),) = LocalEngine(EngineSettings(choice, tmp_path / "run", workers=1)).run([cell])
+        return found.status, found.reason
+
+    (tmp_path / "run").mkdir()
+    assert result() == ("ok", "")
+    model.write_text(BROUGHT.format(edit=2, folder=str(FIXTURE)))
+    status, reason = result()
+    assert status == "error"
+    assert f"'brought' is not the one that was planned: planned {cell.model_plugin_version} of its plugin" in reason
 
 
 def test_scores_do_not_depend_on_the_cache(cells: dict[str, Cell], tmp_path: Path) -> None:

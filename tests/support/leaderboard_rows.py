@@ -98,6 +98,7 @@ def make_row(
         "ratio": float(method.partition("ratio=")[2] or 1.0),
         "model": "tabgen-nano",
         "checkpoint": "0" * 64,
+        "model_plugin_version": None,
         "recipe": RECIPES["nano"].to_dict(),
         "limits": {"seconds": 600.0, "memory_mb": 6000.0},
         "environment": None,
