@@ -20,7 +20,10 @@ from tabgen.text import counted
 if TYPE_CHECKING:
     from tabgen.statistics import Ranking
 
-COMPARABLE = ("model", "checkpoint", "n_folds", "max_train_rows", "max_test_rows", "protocol")
+COMPARABLE = (
+    *("model", "checkpoint", "model_plugin_version"),
+    *("n_folds", "max_train_rows", "max_test_rows", "protocol"),
+)
 """Outcomes that differ in one of these are not ranked together."""
 DRAWS = 1000
 """Draws of a seed at most: each counts as a seed of its own."""
@@ -170,7 +173,7 @@ def _once(outcomes: pd.DataFrame, others: pd.Series[bool]) -> pd.DataFrame:
 def _with_defaults(outcomes: pd.DataFrame) -> pd.DataFrame:
     """What rows of earlier stores lack, and each draw as a seed of its own."""
     fields: dict[str, Any] = {"kinds": {}, "reading": {}, "text": "nearest", "environment": None, "rows_of": None}
-    fields["tuning_seeds"] = 1
+    fields |= {"tuning_seeds": 1, "model_plugin_version": None}
     absent: dict[str, Any] = {
         name: [value] * len(outcomes) for name, value in fields.items() if name not in outcomes.columns
     }
@@ -186,7 +189,7 @@ def _with_defaults(outcomes: pd.DataFrame) -> pd.DataFrame:
 
 def _none_for_nan(outcomes: pd.DataFrame) -> pd.DataFrame:
     names = ["max_train_rows", "max_test_rows", "sha256", "generator", "plugin", "plugin_version", "rows_of"]
-    names += ["environment"]
+    names += ["environment", "model_plugin_version"]
     found = {name: outcomes[name].astype(object).where(outcomes[name].notna(), None) for name in names}
     for name in ("max_train_rows", "max_test_rows"):
         found[name] = found[name].map(lambda value: None if value is None else int(value)).astype(object)
@@ -335,6 +338,7 @@ def _names(parts: Sequence[pd.DataFrame]) -> list[str]:
     tells: tuple[tuple[str, Callable[[dict[str, Any]], str]], ...] = (
         ("model", lambda row: str(row["model"])),
         ("checkpoint", lambda row: f"checkpoint {str(row['checkpoint'])[:8]}"),
+        ("model_plugin_version", lambda row: f"model plugin {row['model_plugin_version'] or 'not told'}"),
         ("n_folds", lambda row: f"{row['n_folds']} folds"),
         ("max_test_rows", lambda row: f"at most {row['max_test_rows']} test rows"),
         ("recipe", lambda row: f"recipe {row['recipe'].get('name', 'unnamed')}"),

@@ -31,6 +31,7 @@ def test_outcomes_of_one_setting_are_one_pool() -> None:
     [
         ({"model": "other"}, "other"),
         ({"checkpoint": "1" * 64}, "checkpoint 11111111"),
+        ({"model_plugin_version": "0.1.0+abc"}, "model plugin 0.1.0+abc"),
         ({"max_test_rows": 50}, "at most 50 test rows"),
         ({"protocol": 4}, "protocol 4"),
         ({"max_train_rows": 50}, "at most 50 training rows"),
@@ -43,6 +44,15 @@ def test_what_differs_in_the_setting_ranks_apart_and_says_so(change: dict[str, A
     assert [len(pool.outcomes) for pool in found] == [60, 60]
     assert any(word in pool.name for pool in found)
     assert len({pool.name for pool in found}) == 2
+
+
+def test_rows_of_before_do_not_tell_the_plugin_of_their_model_and_rank_as_one_pool() -> None:
+    rows = make_rows()
+    before = [{name: value for name, value in row.items() if name != "model_plugin_version"} for row in rows]
+    assert [pool.name for pool in pools(pd.DataFrame(before[:30] + rows[30:]))] == ["at most 1,000 training rows"]
+    told = changed(rows, model_plugin_version="0.1.0+abc")
+    for old in (before, rows):
+        assert [len(pool.outcomes) for pool in pools(pd.DataFrame(old + told))] == [60, 60]
 
 
 def test_two_targets_of_one_file_are_two_datasets() -> None:

@@ -105,6 +105,10 @@ def test_every_eval_ever_gets_a_file_for_every_method_with_what_its_schema_requi
     assert found["score_details"]["uncertainty"]["standard_deviation"] == pytest.approx(np.std(cells, ddof=1))
     with pytest.raises(DataError, match="there already"):
         write_evaluations(rows, tmp_path, built_in, "the authors", NOW)
+    other = [row | {"model_plugin_version": "0.1.0+abc"} for row in rows]
+    both = write_evaluations(rows + other, tmp_path / "both", built_in, "the authors", NOW)
+    assert len(both) == 10
+    assert {path.name for path in files} < {path.name for path in both}
     failed = [row | {"status": "error"} for row in rows]
     with pytest.raises(DataError, match="no row has a score"):
         write_evaluations(failed, tmp_path / "none", built_in, "the authors", NOW)

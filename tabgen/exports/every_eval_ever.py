@@ -16,6 +16,8 @@ from tabgen.errors import DataError
 from tabgen.plugins import Plugins
 
 SCHEMA_VERSION = "0.3.0"
+NO_CODE = "none"
+"""What stands for the version of a model's plugin where there is none."""
 STAGES = {"zero_shot": "zero-shot", **{arm.stage: arm.name for arm in ARMS.values()}}
 
 
@@ -42,7 +44,8 @@ def write_evaluations(
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         if row["status"] == "ok":
-            groups[row["model"], row["checkpoint"], row["method"], str(row["protocol"])].append(row)
+            code = row.get("model_plugin_version") or NO_CODE
+            groups[row["model"], row["checkpoint"], code, row["method"], str(row["protocol"])].append(row)
     records = [_record(group, plugins, organization, now) for _, group in sorted(groups.items())]
     records = [record for record in records if record["evaluation_results"]]
     if not records:
@@ -50,7 +53,9 @@ def write_evaluations(
     files = []
     for record in records:
         content = json.dumps(record, indent=2, sort_keys=True, allow_nan=False) + "\n"
-        name = hashlib.sha256(json.dumps(record["evaluation_results"], sort_keys=True).encode()).hexdigest()[:32]
+        code = record["model_info"]["additional_details"]["model_plugin_version"]
+        found = record["evaluation_results"] if code == NO_CODE else [code, record["evaluation_results"]]
+        name = hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:32]
         path = folder / record["model_info"]["id"] / f"{name}.json"
         if path.exists():
             raise DataError(f"{path} is there already; name a new folder.")
@@ -87,6 +92,7 @@ def _record(rows: list[dict[str, Any]], plugins: Plugins, organization: str, now
                 "model_availability": "unknown",
                 "foundation_model": first["model"],
                 "checkpoint": first["checkpoint"],
+                "model_plugin_version": first.get("model_plugin_version") or NO_CODE,
                 "method": first["method"],
                 "generator": first["generator"] or "none",
                 "plugin_version": first["plugin_version"] or "none",

@@ -137,7 +137,8 @@ def _board(
     title += f", recipe {' and '.join(recipes)}" if recipes else ""
     title += f", arm {arm}" if arm != FIRST_ARM else ""
     if ambiguous:
-        title += f", checkpoint {first['checkpoint'][:8]}, board {rows[0]['key'][:6]}"
+        plugin = f", model plugin {version}" if (version := first.get("model_plugin_version")) else ""
+        title += f", checkpoint {first['checkpoint'][:8]}{plugin}, board {rows[0]['key'][:6]}"
     content = [[r["key"], r["method"]] for r in rows] + ([] if arm == FIRST_ARM else [arm])
     name = hashlib.sha256(canonical_json(content).encode()).hexdigest()[:10]
     return Board(name, title, rows, outcomes, rankings, arm)

@@ -38,7 +38,7 @@ MOST_PAIRS = 200_000
 """Pairs of methods in all rankings together: each is tested, at about a millisecond."""
 NAMES = (
     *("suite", "dataset", "target", "method", "generator", "plugin", "plugin_version", "model", "checkpoint"),
-    "rows_of",
+    *("rows_of", "model_plugin_version"),
 )
 COLUMN = re.compile(r"[a-z][a-z0-9_]{0,99}")
 
@@ -197,7 +197,7 @@ def _is_curve(values: list[Any]) -> bool:
 
 def _setting(row: Row) -> str:
     recipe = recipe_content(row["recipe"]) if row["mixing"] != "none" else None
-    return canonical_json([*(row[name] for name in COMPARABLE), recipe])
+    return canonical_json([*(row.get(name) for name in COMPARABLE), recipe])
 
 
 def _size(value: Any) -> int:

@@ -27,7 +27,7 @@ from tabgen.leaderboard.boards import make_boards
 from tabgen.leaderboard.schema import family_of
 from tabgen.metrics import Metric
 from tabgen.models.recipes import RECIPES
-from tabgen.outcome import PROTOCOL_VERSION, Cell, canonical_json, hash_of, key_of, recipe_content
+from tabgen.outcome import PROTOCOL_VERSION, Cell, canonical_json, hash_of, key_of, model_identity, recipe_content
 from tabgen.plugins import Plugins, Registry
 from tabgen.results import rank_pools
 from tabgen.text import clean
@@ -36,7 +36,7 @@ from tabgen.worth import LearningCurve
 
 Row = dict[str, Any]
 SPLIT = ("dataset", "sha256", "fold", "n_folds", "seed", "max_train_rows", "max_test_rows")
-"""What decides the rows of each part; with the checkpoint it decides the zero-shot scores."""
+"""What decides the rows of each part; with the model it decides the zero-shot scores."""
 PARTS = ("n_train", "n_validation", "n_test")
 """Rows of each part, which follow from the split as its hash does."""
 WORTH = re.compile("worth_(?P<stage>[a-z_]+)_rows")
@@ -391,7 +391,7 @@ def _disagreeing(rows: list[Row]) -> Iterator[Finding]:
 
 
 def _unequal_baselines(rows: list[Row]) -> Iterator[Finding]:
-    """Cells of one split must agree on it, and, under one checkpoint and processor, on its zero-shot scores."""
+    """Cells of one split must agree on it, and, under one model and processor, on its zero-shot scores."""
     hashes: dict[tuple[Any, ...], Row] = {}
     baselines: dict[tuple[Any, ...], Row] = {}
     for row in rows:
@@ -404,7 +404,8 @@ def _unequal_baselines(rows: list[Row]) -> Iterator[Finding]:
                 yield Finding("split", f"{name_of(row)} and {name_of(first)} were split differently: other {what}")
                 break
         machine = (row.get("device"), *(str(row["provenance"].get(name)) for name in ("processor", "torch")))
-        first = baselines.setdefault((*split, row["checkpoint"], *machine), row)
+        model = model_identity(Cell.from_dict(row)).values()
+        first = baselines.setdefault((*split, *model, *machine), row)
         if not all(same(*shared) for shared in _shared_baseline(first, row)):
             yield Finding("baseline", f"{name_of(row)} and {name_of(first)} have other zero-shot scores")
 
@@ -419,7 +420,7 @@ def _holes(rows: list[Row]) -> Iterator[Finding]:
     grids: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows:
         setting = (row["suite"], row["checkpoint"], row["n_folds"], row["max_train_rows"], row["max_test_rows"])
-        grids.setdefault(setting, []).append(row)
+        grids.setdefault((*setting, row.get("model_plugin_version")), []).append(row)
     for setting, members in grids.items():
         present = {(row["dataset"], row["fold"], row["seed"], row["method"]) for row in members}
         axes = [sorted({cell[position] for cell in present}) for position in range(4)]

@@ -182,9 +182,10 @@ def setting_of(outcomes: pd.DataFrame) -> dict[str, Any]:
         return ", ".join(sorted({str(v) for v in values.dropna()})) or "none"
 
     where = outcomes["provenance"]
+    code = outcomes.reindex(columns=["model_plugin_version"])["model_plugin_version"]
     return {
         "suite": distinct(outcomes["suite"]),
-        "model": distinct(outcomes["model"]),
+        "model": distinct(outcomes["model"] + code.map(lambda v: f" ({v})" if isinstance(v, str) else "")),
         "checkpoint (SHA-256)": distinct(outcomes["checkpoint"].str[:16]),
         "recipe": distinct(outcomes["recipe"].map(lambda recipe: recipe.get("name"))),
         "folds": distinct(outcomes["n_folds"]),

@@ -189,6 +189,7 @@ def verify(
         | limited
         | {
             "path": str(datasets[row["sha256"]].path),
+            "model_plugin_version": plugins.model_version(row["model"]),  # rows of before do not tell it
             "rows_path": str(tables.get(row.get("rows_sha256") or "", "")),
         }
         for row in claimed.values()
@@ -275,6 +276,9 @@ def _out_of_reach(row: Row, plugins: Plugins, datasets: dict[str, Dataset], tabl
         return f"the model '{row['model']}' is not installed"
     if plugins.models[row["model"]].fingerprint() != row["checkpoint"]:
         return f"the model '{row['model']}' has another checkpoint here"
+    version, here = row.get("model_plugin_version"), plugins.model_version(row["model"])
+    if version not in (None, here):
+        return f"the model '{row['model']}' comes from {version} of its plugin, here from {here or 'none'}"
     return None if row["generator"] is None else _generator_out_of_reach(row, plugins, tables)
 
 

@@ -322,6 +322,8 @@ LINE = json.dumps(make_rows()[0])
         (LINE[:-1] + ', "notes": "text"}', "notes"),
         (LINE.replace('"fold": 0', '"fold": "0"'), "fold"),
         (LINE.replace('"status": "ok"', '"status": "splendid"'), "status"),
+        (LINE.replace('"model_plugin_version": null', '"model_plugin_version": 1'), "model_plugin_version"),
+        (LINE.replace('"model_plugin_version": null', '"model_plugin_version": "1\\u200b"'), "no screen"),
         (LINE.replace('"dataset": "', '"dataset": "\\u0000'), "dataset"),
         (LINE.replace('"dataset": "', '"dataset": "\\ud800'), "JSON"),
         (LINE.replace('"key": "', '"key": "../../'), "key"),
@@ -784,6 +786,30 @@ def test_rows_of_two_sources_that_contradict_each_other_are_conflicts_as_in_chec
     assert any("have other zero-shot scores" in conflict for conflict in merged.conflicts)
     with Store(tmp_path / "all") as store:
         assert "baseline" in kinds(list(store.outcomes()), built_in)
+
+
+def with_model_plugin(rows: list[Row], version: str) -> list[Row]:
+    return [with_key(row | {"model_plugin_version": version}) for row in rows]
+
+
+def test_the_version_of_a_model_s_plugin_goes_through_a_bundle_and_rows_of_before_lack_it(
+    built_in: Plugins, tmp_path: Path
+) -> None:
+    told = with_model_plugin(make_rows(), "0.1.0+abc")
+    write_bundle(store_rows(told, tmp_path / "run"), tmp_path / "told.zip", built_in)
+    assert {row["model_plugin_version"] for row in read_bundle(tmp_path / "told.zip")} == {"0.1.0+abc"}
+    assert kinds(told, built_in) == set()
+    before = [{name: value for name, value in row.items() if name != "model_plugin_version"} for row in make_rows()]
+    read = read_bundle(pack(tmp_path / "before.zip", "".join(json.dumps(row) + "\n" for row in before)))
+    assert read == before
+    assert kinds(read, built_in) == set()
+
+
+def test_zero_shot_scores_of_two_versions_of_a_model_s_plugin_need_not_agree(built_in: Plugins) -> None:
+    old, new = (with_model_plugin(make_rows(seed=seed), f"0.1.0+{seed}") for seed in (0, 1))
+    assert kinds(old + new, built_in) == set()
+    assert "grid" in kinds(old + new[:-1], built_in)
+    assert "baseline" in kinds(old[::2] + with_model_plugin(new, "0.1.0+0")[1::2], built_in)
 
 
 # The schema

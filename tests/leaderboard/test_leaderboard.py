@@ -661,6 +661,7 @@ def test_a_key_that_comes_twice_is_never_verified(computed: list[Row], built_in:
         ({"checkpoint": "1" * 64}, "another checkpoint"),
         ({"sha256": "1" * 64}, "no suite here"),
         ({"plugin_version": "99"}, "here from"),
+        ({"model_plugin_version": "0.1.0+abc"}, "comes from 0.1.0+abc of its plugin, here from none"),
         ({"generator": "unheard-of"}, "not installed"),
         ({"protocol": 99}, "protocol 99"),
         ({"status": "timeout"}, "depends on the machine"),
@@ -677,10 +678,8 @@ def test_what_cannot_be_run_here_is_said_and_does_not_pass(
     assert [reason in told for told in result.out_of_reach] == [True]
 
 
-def test_a_row_cannot_raise_its_own_limits_or_name_a_file(
-    computed: list[Row], built_in: Plugins, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[Cell] = []
+def spy_on(plugins: Plugins, seen: list[Cell], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have an engine that runs nothing keep the cells that it is given."""
 
     class Spy:
         def __init__(self, settings: Any) -> None: ...
@@ -689,8 +688,30 @@ def test_a_row_cannot_raise_its_own_limits_or_name_a_file(
             seen.extend(cells)
             return iter(())
 
-    monkeypatch.setitem(built_in.engines._entries, "local", (Spy, built_in.engines.plugin_of("local")))
+    monkeypatch.setitem(plugins.engines._entries, "local", (Spy, plugins.engines.plugin_of("local")))
+
+
+def test_a_row_cannot_raise_its_own_limits_or_name_a_file(
+    computed: list[Row], built_in: Plugins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Cell] = []
+    spy_on(built_in, seen, monkeypatch)
     rows = [row | {"limits": {"seconds": 1e9, "memory_mb": 1e9}, "path": "/etc/passwd"} for row in computed]
     rerun(rows, built_in)
     assert {cell.limits["seconds"] for cell in seen} == {600.0}
     assert {Path(cell.path).name for cell in seen} == {"teaching-assistants.parquet"}
+
+
+def test_rows_that_do_not_tell_the_plugin_of_their_model_are_run_with_the_one_that_is_here(
+    computed: list[Row], built_in: Plugins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Plugins, "model_version", lambda self, name: "0.1.0+abc")
+    seen: list[Cell] = []
+    spy_on(built_in, seen, monkeypatch)
+    told = [with_key(row | {"model_plugin_version": "0.1.0+abc"}) for row in computed]
+    before = [{name: value for name, value in row.items() if name != "model_plugin_version"} for row in computed]
+    for rows in (told, before):
+        seen.clear()
+        assert rerun(rows, built_in).out_of_reach == {}
+        assert [cell.model_plugin_version for cell in seen] == ["0.1.0+abc"] * 2
+        assert {cell.key for cell in seen} <= {row["key"] for row in rows}

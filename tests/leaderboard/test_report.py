@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from leaderboard_rows import PROVENANCE, made_row
 
-from tabgen.leaderboard.report import render
+from tabgen.leaderboard.report import render, setting_of
 from tabgen.results import closeness_of, rank_pools
 from tabgen.statistics import summary
 
@@ -137,6 +137,12 @@ def test_old_and_new_code_under_one_name_are_as_close_as_each_is() -> None:
     page = render(both, rank_pools(both), "run")
     close = page.split("How close the synthetic rows are")[1].split("</table>")[0]
     assert "<td>scm (sha256:abc)</td>" in close
+
+
+def test_it_says_which_code_of_a_model_s_plugin_was_run() -> None:
+    rows = outcomes().assign(model="brought", model_plugin_version="0.1.0+abc")
+    assert setting_of(rows)["model"] == "brought (0.1.0+abc)"
+    assert setting_of(outcomes())["model"] == "tabgen-nano"
 
 
 @pytest.mark.parametrize("column", ["method", "dataset", "reason"])
