@@ -12,9 +12,10 @@ import pandas as pd
 from tabgen.arms import ARMS
 from tabgen.comparable import arms_of, in_arm, pools
 from tabgen.errors import ExperimentError, UnknownNameError
-from tabgen.outcome import canonical_json
+from tabgen.outcome import canonical_json, recipe_content
 from tabgen.statistics import POLICIES, StatisticsError, contrasts, dataset_means, higher_is_better, normalised_scores
-from tabgen.statistics.controls import REFERENCE
+from tabgen.statistics.controls import REFERENCE, judge_controls
+from tabgen.statistics.pairs import withhold
 from tabgen.statistics.verdicts import FEWEST_DATASETS
 
 VERSION = re.compile(r" \([^()]*\)$")
@@ -65,9 +66,10 @@ def multiverse(
     """Every contrast in every universe that the outcomes offer.
 
     A universe is an arm, a metric, a policy for missing outcomes, a pool (cap on training rows, recipe, model), and of
-    the method its mixing and ratio. Contrasts are every generator against `real`, and the pairs named. Each verdict is
-    that of one test by itself at `alpha`: shares over universes describe how a finding depends on choices, and are no
-    tests.
+    the method its mixing, ratio and own recipe. Contrasts are every generator against `real` under the same recipe, and
+    the pairs named, those under two recipes left out. Each verdict is that of one test by itself at `alpha`, undecided
+    where known bad controls are not below `real`: shares over universes describe how a finding depends on choices, and
+    are no tests.
 
     Parameters
     ----------
@@ -86,7 +88,7 @@ def multiverse(
                 for name in part.columns
                 if name.startswith(f"{stage}_test_") and part[name].notna().any()
             ]
-            about = _variants(part)
+            about = _variants(part, arm)
             known |= {*map(str, part["method"].unique()), *(variant["name"] for variant in about.values())}
             for metric in metrics:
                 better = (directions or {}).get(metric, higher_is_better(metric))
@@ -98,14 +100,16 @@ def multiverse(
                     matrix = dataset_means(scores, "gain_test", policy).matrix
                     if len(matrix) < FEWEST_DATASETS:
                         continue
+                    controls = judge_controls(part, matrix)
                     for method, other in _pairs(about, named, [str(name) for name in matrix.columns]):
-                        (judged,) = contrasts(matrix, [(method, other)], alpha=alpha, region=region)
-                        mine = about.get(method, {})
+                        judged = contrasts(matrix, [(method, other)], alpha=alpha, region=region)
+                        if controls is not None and not controls.passed:
+                            judged = withhold(judged)
+                        mine = about[method]
                         choices = {"arm": arm, "metric": metric, "policy": policy, "rows": pool.name}
                         choices |= {name: mine[name] for name in ("recipe", "mixing", "ratio") if name in mine}
-                        shared = [about.get(each, {}).get("name", each) for each in (method, other)]
-                        universe = Universe(shared[0], shared[1], choices, len(matrix), judged.estimate, judged.verdict)
-                        found.append(universe)
+                        names = mine["name"], about[other]["name"]
+                        found.append(Universe(*names, choices, len(matrix), judged[0].estimate, judged[0].verdict))
     _check_known(named, known)
     if not found:
         raise ExperimentError(
@@ -121,38 +125,45 @@ def _check_known(pairs: Sequence[tuple[str, str]], known: set[str]) -> None:
             raise UnknownNameError("method", name, known)
 
 
-def _variants(outcomes: pd.DataFrame) -> dict[str, dict[str, str]]:
-    """Of every method: the name its variants share, and the choices that make this one."""
+def _variants(outcomes: pd.DataFrame, arm: str) -> dict[str, dict[str, str]]:
+    """Of every method: the name its variants share, and the choices that make this one.
+
+    Two methods are held against each other where what both have is alike; `tuned by`, where the arm tunes, is the
+    content of the recipe, whatever it is called.
+    """
     about = {}
-    for row in outcomes[outcomes["generator"].notna()].drop_duplicates("method").to_dict("records"):
-        label, generator = str(row["method"]), str(row["generator"])
+    for row in outcomes.drop_duplicates("method").to_dict("records"):
+        label, generator = str(row["method"]), row["generator"]
         version = told[0] if (told := VERSION.search(label)) else ""
-        settings = label.removesuffix(version).partition(":")[2]
+        base, _, settings = label.removesuffix(version).partition(":")
+        recipe = {"recipe": str(row["recipe"].get("name", canonical_json(row["recipe"])))}
+        if ARMS[arm].tunes:
+            recipe["tuned by"] = canonical_json(recipe_content(row["recipe"]))
+        if generator is None:
+            about[label] = {"name": base} | (recipe if ARMS[arm].tunes and row["mixing"] == "real" else {})
+            continue
         kept = [each for each in settings.split(",") if each and each.partition("=")[0] not in ("ratio", "recipe")]
-        about[label] = {
-            "name": (f"{generator}:{','.join(kept)}" if kept else generator) + version,
-            "recipe": str(row["recipe"].get("name", canonical_json(row["recipe"]))),
-            "mixing": str(row["mixing"]),
-            "ratio": f"{row['ratio']:g}",
-        }
+        name = (f"{generator}:{','.join(kept)}" if kept else str(generator)) + version
+        about[label] = {"name": name, "mixing": str(row["mixing"]), "ratio": f"{row['ratio']:g}"} | recipe
     return about
 
 
 def _pairs(
     about: dict[str, dict[str, str]], named: Sequence[tuple[str, str]], present: Sequence[str]
 ) -> list[tuple[str, str]]:
-    """The contrasts of a pool: every generator against `real`, and every variant of the pairs named."""
-    pairs = [(method, REFERENCE) for method in present if method in about] if REFERENCE in present else []
+    """The contrasts of a pool, each under one recipe: every generator with `real`, and all variants of pairs named."""
+
+    def alike(a: str, b: str) -> bool:
+        both = [name for name in ("mixing", "ratio", "tuned by") if name in about[a] and name in about[b]]
+        return all(about[a][name] == about[b][name] for name in both)
+
+    pairs = []
+    for method in [each for each in present if "mixing" in about[each]]:
+        real = [each for each in present if about[each]["name"] == REFERENCE and alike(method, each)]
+        pairs += [(method, min(real, key=len))] if real else []
     for first, second in named:
-        of = {
-            name: [label for label in present if name in (label, about.get(label, {}).get("name"))]
-            for name in (first, second)
-        }
-        for a in of[first]:
-            for b in of[second]:
-                same = all(about.get(a, {}).get(x) == about.get(b, {}).get(x) for x in ("mixing", "ratio", "recipe"))
-                if a != b and (a, b) not in pairs and (same or a not in about or b not in about):
-                    pairs.append((a, b))
+        of = {name: [each for each in present if name in (each, about[each]["name"])] for name in (first, second)}
+        pairs += [(a, b) for a in of[first] for b in of[second] if a != b and alike(a, b) and (a, b) not in pairs]
     return pairs
 
 

@@ -64,6 +64,38 @@ def test_versions_of_a_plugin_keep_their_names_and_unknown_pairs_are_refused() -
         multiverse(pd.DataFrame(made), [("jiter", "real")])
 
 
+def test_nothing_is_claimed_where_what_is_known_to_be_bad_is_not_below_the_real_rows() -> None:
+    made = rows({"roc_auc": 0.05, "log_loss": 0.05})
+    for row in made:
+        if row["method"] == "bootstrap":  # as good as the real rows by log-loss, below them by ROC-AUC
+            row |= {"generator": "noise"}
+            for part in ("validation", "test"):
+                row[f"tuned_{part}_roc_auc"] -= 0.01
+    universes = multiverse(pd.DataFrame([with_key(row) for row in made]))
+    mine = [u for u in universes if (u.method, u.choices["mixing"]) == ("jitter", "replace")]
+    assert {(u.choices["metric"], u.verdict) for u in mine} == {("roc_auc", "better"), ("log_loss", "undecided")}
+    assert all(u.estimate > 1 for u in mine)
+
+
+def test_a_method_with_a_recipe_of_its_own_is_held_against_the_real_rows_under_that_recipe() -> None:
+    """Under the other recipe everything is better by 20 points, so that `jitter` gains nothing on `real` there."""
+    made = rows({"roc_auc": 0.05, "log_loss": 0.05})
+    others = []
+    for row in [row for row in made if row["method"] in ("real", "jitter")]:
+        recipe = row["recipe"] | {"name": "mine", "steps": 3}
+        scores = {f"tuned_{part}_roc_auc": row[f"zero_shot_{part}_roc_auc"] * 1.2 for part in ("validation", "test")}
+        others.append(with_key(row | scores | {"method": f"{row['method']}:recipe=mine", "recipe": recipe}))
+    for named in [], [("jitter", "real"), ("jitter:recipe=mine", "real")]:
+        universes = multiverse(pd.DataFrame(made + others), named)
+        assert {u.other for u in universes} == {"real"}
+        mine = [u for u in universes if (u.method, u.choices["mixing"]) == ("jitter", "replace")]
+        by_recipe = {u.choices["recipe"]: u.verdict for u in mine if u.choices["metric"] == "roc_auc"}
+        assert by_recipe == {"nano": "better", "mine": "equal"}
+        assert len(mine) == 2 * 2 * 3
+    alone = multiverse(pd.DataFrame(made + [row for row in others if row["generator"]]))
+    assert {u.choices["recipe"] for u in alone} == {"nano"}  # nothing to hold it against
+
+
 def test_failed_cells_make_the_policy_a_choice() -> None:
     made = rows({"roc_auc": 0.05, "log_loss": 0.05}, datasets=7)
     for row in made:

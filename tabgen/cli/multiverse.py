@@ -23,7 +23,8 @@ def multiverse(
     """Say in what share of the choices that a store offers each contrast holds.
 
     Choices are arm, metric, policy for missing outcomes, rows, recipe, mixing and ratio. Every generator is held
-    against real. Pairs and region of an analysis that `tabgen plan --freeze` wrote there are taken over.
+    against real under the same recipe. Pairs and region of an analysis that `tabgen plan --freeze` wrote there are
+    taken over.
     """
     from rich import box
     from rich.console import Console
