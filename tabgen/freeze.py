@@ -236,16 +236,24 @@ class Label:
 
 
 def labels_of(
-    freeze: Freeze | None, rankings: Sequence[Ranking], outcomes: pd.DataFrame, filters: Sequence[str] = ()
+    freeze: Freeze | None,
+    rankings: Sequence[Ranking],
+    outcomes: pd.DataFrame,
+    filters: Sequence[str] = (),
+    beside: Sequence[Path] = (),
 ) -> list[Label]:
     """Which rankings of a folder's outcomes are the frozen analysis, and the contrasts of those that are.
 
     The contrasts of all of them are one family. Where known bad controls are not below `real`, they are undecided.
+    `beside` are folders with an analysis of their own, of several that are ranked together.
     """
     from tabgen.statistics import named_pairs
 
     if freeze is None:
-        return [Label("exploratory", ["no analysis was frozen before (tabgen plan --freeze)"]) for _ in rankings]
+        reason = "no analysis was frozen before (tabgen plan --freeze)"
+        if beside:
+            reason = f"several runs are ranked together; rank {beside[0]} alone for what was frozen there"
+        return [Label("exploratory", [reason]) for _ in rankings]
     why = [freeze.departures(ranking, outcomes, filters) for ranking in rankings]
     named = [
         (place, pair)

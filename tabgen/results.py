@@ -17,6 +17,7 @@ import pandas as pd
 from tabgen.arms import ARMS, first_shown
 from tabgen.comparable import Pool, Ranked, arms_of, difference_of, in_arm, pools, whole_pools
 from tabgen.errors import ExperimentError, StoreError, TableWarning, UnknownNameError
+from tabgen.models import DEFAULT_MODEL
 from tabgen.store import Store
 from tabgen.text import counted
 
@@ -30,7 +31,7 @@ def keep(
     methods: Sequence[str] | None = None,
     max_train_rows: int | None = None,
 ) -> pd.DataFrame:
-    """The outcomes of one suite, of these methods, or of this cap on training rows.
+    """The outcomes of one suite, of these methods, or of this cap on training rows (0: those without).
 
     Raises
     ------
@@ -42,10 +43,12 @@ def keep(
             if method not in set(outcomes["method"]):
                 raise UnknownNameError("method in this run", method, outcomes["method"].unique())
         outcomes = outcomes[outcomes["method"].isin(methods)]
-    if suite is not None:
-        outcomes = outcomes[outcomes["suite"] == suite]
-    if max_train_rows is not None:
-        outcomes = outcomes[outcomes["max_train_rows"] == max_train_rows]
+    caps = outcomes["max_train_rows"].fillna(0).astype(int)
+    for what, column, wanted in (("suite", outcomes["suite"], suite), ("cap on training rows", caps, max_train_rows)):
+        if wanted is not None:
+            if not (column == wanted).any():
+                raise UnknownNameError(what, str(wanted), map(str, column.unique()))
+            outcomes = outcomes[column.reindex(outcomes.index) == wanted]
     if outcomes.empty:
         raise ExperimentError("no outcome is left after these filters.")
     return outcomes
@@ -90,9 +93,11 @@ def answers(of: Iterable[Pool], alpha: float = 0.05) -> list[tuple[Pool, Answer]
 def next_line(answer: Answer, outcomes: pd.DataFrame) -> str:
     """The command to type next: rows for the use that is recommended, or the measurement that is missing."""
     first = outcomes.iloc[0]
-    path = str(first["path"]) if first.get("path") else f"{first['dataset']}.csv"
+    path = str(first["path"]) if first.get("path") else "FILE"
     flags = _flags(first["kinds"], first["reading"])
     data = shlex.join(["--data", path, "--target", str(first["target"]), *flags])
+    if str(first["model"]) != DEFAULT_MODEL:
+        data += f" --model {shlex.quote(str(first['model']))}"
     if answer.recommendation == "use" and answer.method != "real":
         mine = outcomes[outcomes["method"] == answer.method].iloc[0]
         settings = ",".join(f"{name}={_said(value)}" for name, value in dict(mine["settings"]).items())
@@ -101,14 +106,37 @@ def next_line(answer: Answer, outcomes: pd.DataFrame) -> str:
         return f"tabgen{_plugin(mine)} generate {shlex.quote(name)} {data} --rows {rows} -o synthetic.csv"
     if answer.recommendation == "undecided" and not any(c.arm == "fine-tune" for c in answer.candidates):
         methods = list(dict.fromkeys(c.method for c in answer.candidates if not c.control))[:3]
+        if not methods:
+            return ""
         plugin = max(map(_plugin, (outcomes[outcomes["method"] == m].iloc[0] for m in methods)), default="")
         names = ["real", *(re.sub(r" \([^()]*\)$", "", method).replace(",", ";") for method in methods)]
         return (
-            f"tabgen{plugin} run {data} --arms fine-tune"
+            f"tabgen{plugin} run {data}{_regime(outcomes)} --arms fine-tune"
             f" --methods {shlex.quote(','.join(dict.fromkeys(names)))} -o DIR"
             " (fine-tuning on the best of them was not measured)"
         )
     return ""
+
+
+def _regime(outcomes: pd.DataFrame) -> str:
+    """Folds, repeats, caps and recipe of a run of one table, where they are not what a run has by default."""
+    from tabgen.spec import REPEATS, ExperimentSpec
+
+    first, usual = outcomes.iloc[0], {name: field.default for name, field in ExperimentSpec.model_fields.items()}
+    recipe = outcomes.loc[outcomes["mixing"] != "none", "recipe"].map(lambda each: each.get("name"))
+    told = {
+        "folds": (int(first["n_folds"]), usual["folds"]),
+        "seeds": (outcomes["split_seed" if "split_seed" in outcomes.columns else "seed"].nunique(), REPEATS),
+        "max-train-rows": (_cap(first["max_train_rows"]), usual["max_train_rows"][0]),
+        "max-test-rows": (_cap(first["max_test_rows"]), usual["max_test_rows"]),
+        "recipe": (recipe.iloc[0] if len(recipe) else None, usual["recipe"][0]),
+    }
+    return "".join(f" --{name} {mine}" for name, (mine, by_default) in told.items() if mine not in (by_default, None))
+
+
+def _cap(value: Any) -> int:
+    """A cap as it is said: 0 for none."""
+    return 0 if value is None or pd.isna(value) else int(value)
 
 
 def _said(value: Any) -> str:
@@ -308,7 +336,7 @@ def load_results(*sources: str | Path) -> pd.DataFrame:
 
     found = []
     for source in map(Path, sources):
-        if source.is_file():
+        if source.is_file() or (source.suffix.lower() in (".zip", ".jsonl") and not source.exists()):
             found.append(read_rows(source))
         else:
             with Store(source) as store:

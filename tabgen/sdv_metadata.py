@@ -82,6 +82,11 @@ class SDVMetadata:
                 TableWarning,
                 stacklevel=2,
             )
+        lacking = [name for name in self.columns if name not in {*table.schema.names, table.schema.target, *dropped}]
+        lacking = [name for name in lacking if name not in given]
+        if lacking:
+            names = ", ".join(map(repr, lacking))
+            warnings.warn(f"the metadata names {names}, which the table does not have.", TableWarning, stacklevel=2)
         foreign = [name for name in [*table.schema.names, table.schema.target] if name not in self.columns]
         if foreign:
             names = ", ".join(map(repr, foreign))
@@ -121,7 +126,7 @@ def read_metadata(path: Path) -> SDVMetadata:
             kinds[name] = kind
     told = {name: columns[name].get("datetime_format") for name, kind in kinds.items() if kind == "datetime"}
     formats = {name: form for name, form in told.items() if isinstance(form, str)}
-    return SDVMetadata(kinds, dropped, tuple(numbers), tuple(columns), formats)
+    return SDVMetadata(kinds, dropped, tuple(numbers), tuple(dict.fromkeys([*columns, *keys])), formats)
 
 
 def _only_table(content: Any, path: Path) -> dict[str, Any]:

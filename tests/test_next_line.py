@@ -18,6 +18,12 @@ ROW: dict[str, Any] = {
     "ratio": 1.0,
     "method": "jitter:k=2,noise=0.05 (sha256:bc4136ba7022)",
     "plugin_version": "sha256:bc4136ba7022",
+    "mixing": "replace",
+    "model": "tabgen-nano",
+    "recipe": {"name": "nano"},
+    "n_folds": 3,
+    "max_train_rows": 1000.0,
+    "max_test_rows": 1000.0,
 }
 FLAGS = (
     "--data '/my tables/t.csv' --target y --drop id --kind a=b=categorical --missing '?' --missing - --delimiter '~'"
@@ -26,7 +32,7 @@ FLAGS = (
 
 
 def line_for(recommendation: str, **other: Any) -> str:
-    outcomes = pd.DataFrame([ROW | other])
+    outcomes = pd.DataFrame([ROW | {"seed": seed} | other for seed in range(3)])
     method = outcomes["method"].iloc[0]
     candidate = SimpleNamespace(arm="context", method=method, control=False)
     answer: Any = SimpleNamespace(recommendation=recommendation, method=method, n_train=30, candidates=[candidate])
@@ -45,3 +51,14 @@ def test_the_measurement_that_is_missing_names_methods_that_run_takes() -> None:
     assert line_for("undecided").startswith(
         f"tabgen --plugin FILE run {FLAGS} --arms fine-tune --methods 'real,jitter:k=2;noise=0.05' -o DIR"
     )
+
+
+def test_what_was_measured_goes_on_in_its_own_regime() -> None:
+    other = {"model": "tabgen-small", "recipe": {"name": "lora"}, "n_folds": 2, "seed": 0}
+    caps = {"max_train_rows": 40.0, "max_test_rows": None}
+    assert (
+        f"run {FLAGS} --model tabgen-small --folds 2 --seeds 1 --max-train-rows 40 --max-test-rows 0 --recipe lora"
+        " --arms fine-tune"
+    ) in line_for("undecided", **other, **caps)
+    assert "--model tabgen-small --rows" in line_for("use", model="tabgen-small")
+    assert "--data FILE --target y" in line_for("use", path=None)

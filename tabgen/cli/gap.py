@@ -20,7 +20,7 @@ def gap(
         "mechanisms=1,rules=1,levels=1,collinear=1", "--priors", help="Priors to look at; their shares say nothing."
     ),
     tasks: int = typer.Option(16, "--tasks", min=4, help="Tasks of a region, in each of two draws."),
-    seed: int = typer.Option(0, "--seed"),
+    seed: int = typer.Option(0, "--seed", min=0),
     workers: int = typer.Option(1, "--workers", min=1, help="Processes that share the regions."),
     output: Path | None = typer.Option(None, "-o", "--output", help="Write the gaps to this JSON file."),
 ) -> None:

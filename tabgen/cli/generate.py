@@ -66,7 +66,7 @@ def generate(
     decimal: str = tables.DECIMAL,
     encoding: str = tables.ENCODING,
     day_first: bool = tables.DAY_FIRST,
-    seed: int = typer.Option(0, "--seed", help="The same seed gives the same rows."),
+    seed: int = typer.Option(0, "--seed", min=0, help="The same seed gives the same rows."),
     model: str = typer.Option(
         "tabgen-nano", "--model", help="The foundation model, for generators that use one and the worth of the rows."
     ),

@@ -26,7 +26,7 @@ def graph(
     generator: str = typer.Option(
         "scm", "--generator", help="A generator that finds a graph, with settings if need be."
     ),
-    seed: int = typer.Option(0, "--seed"),
+    seed: int = typer.Option(0, "--seed", min=0),
 ) -> None:
     """Fit a causal generator on your table, draw the graph it found and list its edges."""
     from rich.console import Console

@@ -57,7 +57,7 @@ def pretrain(
         False, "--bfloat16", help="Compute in bfloat16 where it is safe: faster on a processor with AVX512-BF16 or AMX."
     ),
     device: str = typer.Option("cpu", "--device", help="cpu, or cuda for a GPU."),
-    seed: int = typer.Option(0, "--seed"),
+    seed: int = typer.Option(0, "--seed", min=0),
     producers: int = typer.Option(0, "--producers", help="Processes that make tasks ahead; 0: the trainer makes them."),
     threads: int = typer.Option(1, "--threads", help="Compute threads of the trainer."),
     report_every: int = typer.Option(250, "--report-every", help="Steps between two reports."),

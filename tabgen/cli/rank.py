@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
-from tabgen.text import counted
+from tabgen.text import clean, counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,11 +52,10 @@ def rank(
 
     from rich.console import Console
 
-    from tabgen.arms import ARMS
     from tabgen.cli.flags import on_command_line, split_methods
     from tabgen.cli.listings import load
-    from tabgen.comparable import arms_of, whole_pools
-    from tabgen.errors import ExperimentError, UnknownNameError
+    from tabgen.comparable import whole_pools
+    from tabgen.errors import ExperimentError
     from tabgen.freeze import arm_shown, as_frozen, count_look, labels_of, read_freeze
     from tabgen.results import answers, keep, load_results, rank_pools, reasons, untrained
 
@@ -67,10 +66,7 @@ def rank(
     settings = asked | as_frozen(freeze) | {name: asked[name] for name in asked if on_command_line(context, name)}
     metric = settings["metric"]
     outcomes = keep(everything_there, suite, split_methods(methods) or None, max_train_rows)
-    if arm and arm not in ARMS:
-        raise UnknownNameError("arm", arm, ARMS)
-    if arm and arm not in arms_of(outcomes):
-        raise ExperimentError(f"no cell here measured the arm '{arm}'; measured were: {', '.join(arms_of(outcomes))}.")
+    check_arm(arm, outcomes)
     shown = arm or arm_shown(freeze, outcomes)
     metrics = load(context).metrics
     check_metric(metric, outcomes)
@@ -79,12 +75,13 @@ def rank(
     arms = [shown] if arm or plain or freeze else None
     ranked = rank_pools(outcomes, arms=arms, higher_better=higher_better, **settings)
     filters = {"suite": suite, "methods": methods, "max-train-rows": max_train_rows}
-    named = [name for name, value in filters.items() if value]
+    named = [name for name, value in filters.items() if value not in (None, "")]
     looked = count_look(folders, {"arm": arms or "all"} | {name: settings[name] for name in asked} | filters)
     if plain and not any(each.ranking for each in ranked):
         raise ExperimentError(f"no cell has a score to rank: {reasons(outcomes)['reason'].iloc[0]}")
     scored = [(each, each.ranking) for each in ranked if each.ranking]
-    labels = labels_of(freeze, [ranking for _, ranking in scored], everything_there, named)
+    beside = [folder for folder in folders if len(folders) > 1 and read_freeze(folder)]
+    labels = labels_of(freeze, [ranking for _, ranking in scored], everything_there, named, beside)
     if as_json:
         of_pool = {pool.name: answer.to_dict() for pool, answer in answers(whole_pools(ranked), settings["alpha"])}
         data = [
@@ -103,11 +100,31 @@ def rank(
         typer.echo(latex_table(pools_frame(ranked)), nl=False)
     else:
         console = Console(markup=False)
-        print_outcomes(ranked, shown, console, settings["alpha"], everything)
+        asked_for = [name for name in ("arm", "metric", "policy") if on_command_line(context, name)]
+        answered = print_outcomes(ranked, shown, console, settings["alpha"], everything)
+        if answered and asked_for:
+            flags = ", ".join(f"--{name}" for name in asked_for)
+            console.print(
+                f"The answer for one table is by ROC-AUC, over all uses of rows: {flags} change the ranking alone,"
+                " which --json prints.",
+                highlight=False,
+            )
         for label in [label for (each, _), label in zip(scored, labels, strict=True) if each.arm == shown]:
             for sentence in label.sentences():
                 console.print(sentence, highlight=False)
         console.print(f"Different rankings of this that were looked at: {looked}.", highlight=False)
+
+
+def check_arm(arm: str, outcomes: pd.DataFrame) -> None:
+    """Raise for an arm that there is not, or that no outcome measured; none is any."""
+    from tabgen.arms import ARMS
+    from tabgen.comparable import arms_of
+    from tabgen.errors import ExperimentError, UnknownNameError
+
+    if arm and arm not in ARMS:
+        raise UnknownNameError("arm", arm, ARMS)
+    if arm and arm not in arms_of(outcomes):
+        raise ExperimentError(f"no cell here measured the arm '{arm}'; measured were: {', '.join(arms_of(outcomes))}.")
 
 
 def check_metric(metric: str, outcomes: pd.DataFrame) -> None:
@@ -146,8 +163,8 @@ def print_outcomes(
     console: Console,
     alpha: float = 0.05,
     everything: bool = False,
-) -> None:
-    """The ranking of several tables; of one, which ranks nothing, the answer."""
+) -> bool:
+    """The ranking of several tables; of one, which ranks nothing, the answer: whether that was it."""
     from tabgen.cli.answer import print_answer
     from tabgen.comparable import whole_pools
     from tabgen.results import answers, closeness_of
@@ -155,13 +172,14 @@ def print_outcomes(
     found = answers(whole_pools(ranked), alpha)
     if len(found) < len({each.pool.name for each in ranked}):
         print_ranked(ranked, arm, console, everything)
-        return
+        return False
     for pool, answer in found:
         if len(found) > 1:
             console.rule(pool.name, align="left")
         print_answer(answer, pool.outcomes, console)
         print_untrained(pool.outcomes, console)
     print_closeness(closeness_of(ranked), console)
+    return True
 
 
 def print_ranked(ranked: list[Ranked], arm: str, console: Console, everything: bool = False) -> None:
@@ -211,7 +229,7 @@ def print_reasons(outcomes: pd.DataFrame, pool: str, console: Console) -> None:
         table.add_column(column, overflow="fold")
     for row in reasons(outcomes).to_dict("records"):
         cells = (row["status"], row["cells"], row["methods"], row["datasets"], row["reason"])
-        table.add_row(*(Text(str(cell)) for cell in cells))
+        table.add_row(*(Text(clean(str(cell))) for cell in cells))
     console.print(table)
 
 

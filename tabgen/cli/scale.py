@@ -67,13 +67,17 @@ def scale_rows(
     rows per real row.
     """
     from tabgen.cli.listings import load
+    from tabgen.cli.rank import check_arm, check_metric
     from tabgen.errors import ExperimentError
     from tabgen.figures import gain_against_ratio, save
     from tabgen.results import load_results, rank_pools
     from tabgen.statistics.saturation import lines_of, saturations
 
     direction = load(context).metrics[metric].higher_is_better
-    ranked = rank_pools(load_results(*folders), metric, arms=[arm] if arm else None, higher_better=direction)
+    outcomes = load_results(*folders)
+    check_arm(arm, outcomes)
+    check_metric(metric, outcomes)
+    ranked = rank_pools(outcomes, metric, arms=[arm] if arm else None, higher_better=direction)
     found = [
         (each, curves)
         for each in ranked

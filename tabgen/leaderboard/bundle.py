@@ -156,6 +156,9 @@ def load_rows(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
+OTHER_DOWNLOADS = (".parquet", ".csv", ".json", ".gz")
+
+
 def read_rows(path: Path) -> list[dict[str, Any]]:
     """The rows of a bundle, or of JSON lines (``.jsonl``), each checked against the schema.
 
@@ -164,6 +167,8 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     DataError
         If the file is not to be trusted, or holds no row.
     """
+    if path.suffix.lower() in OTHER_DOWNLOADS:
+        raise DataError(f"{path} is neither a run folder nor a bundle; of a board's downloads results.jsonl is read.")
     if path.suffix.lower() != ".jsonl":
         return read_bundle(path)
     if path.stat().st_size > bounds.MOST_UNPACKED:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from copy import deepcopy
 from dataclasses import MISSING, dataclass, fields
 from functools import lru_cache
 from typing import Annotated, Any, Literal, NoReturn, Self, get_type_hints
@@ -200,7 +201,7 @@ def _finite(value: Any) -> Any:
 
 
 def parse_row(line: str, where: str) -> dict[str, Any]:
-    """One line of JSON as a row, checked against the schema.
+    """One line of JSON as a row, checked against the schema; what it need not tell of its cell is there by default.
 
     Raises
     ------
@@ -216,7 +217,16 @@ def parse_row(line: str, where: str) -> dict[str, Any]:
         first = error.errors(include_url=False, include_input=False)[0]
         place = clean(".".join(map(str, first["loc"])), 60) or "the row"
         raise DataError(f"{where}: {place}: {clean(first['msg'].removeprefix('Value error, '), 200)}.") from error
-    return row
+    return {name: deepcopy(value) for name, value in _by_default().items() if name not in row} | row
+
+
+@lru_cache
+def _by_default() -> dict[str, Any]:
+    """The fields that a row may lack, and what they then are."""
+    told = [field for field in fields(Cell) if field.name not in PRIVATE]
+    found: dict[str, Any] = {field.name: field.default for field in told if field.default is not MISSING}
+    found |= {field.name: field.default_factory() for field in told if field.default_factory is not MISSING}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()} | {"reason": ""}
 
 
 def strict_json(text: str, where: str) -> Any:

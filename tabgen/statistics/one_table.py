@@ -157,7 +157,8 @@ class Answer:
 
 
 def answer(outcomes: pd.DataFrame, *, alpha: float = 0.05, rope: float = ROPE) -> Answer | None:
-    """The answer for a table, by ROC-AUC; None for outcomes of several tables or without a single score.
+    """The answer for a table, by ROC-AUC; None for outcomes of several tables, without a single score, or
+    without the sizes of training and test parts.
 
     Parameters
     ----------
@@ -169,7 +170,7 @@ def answer(outcomes: pd.DataFrame, *, alpha: float = 0.05, rope: float = ROPE) -
         Half-width of practical equality in ROC-AUC.
     """
     scored = outcomes[outcomes["status"] == "ok"]
-    if len(scored["dataset"].unique()) != 1:
+    if len(scored["dataset"].unique()) != 1 or not {"n_train", "n_test"} <= set(scored.columns):
         return None
     found = [
         _candidate(rows.assign(arm=arm), str(method), arm, alpha, rope)

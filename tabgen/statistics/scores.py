@@ -73,8 +73,8 @@ def check_outcomes(outcomes: pd.DataFrame, columns: Iterable[str] = ()) -> None:
     missing = [name for name in [*KEY, "status", *columns] if name not in outcomes.columns]
     if missing:
         raise StatisticsError(
-            f"the outcomes lack the columns {missing}; they have {sorted(map(str, outcomes.columns))}. "
-            "Is the metric spelled as in the run (for example 'roc_auc')?"
+            f"the outcomes lack the columns {', '.join(missing)}: no cell has such a score, whatever arms and metrics"
+            " they claim."
         )
     for name in [*KEY, "status"]:
         if outcomes[name].isna().any():

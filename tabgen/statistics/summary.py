@@ -276,9 +276,9 @@ def _method_records(
 def _worths(outcomes: pd.DataFrame, arm: str, settings: dict[str, Any]) -> dict[str, WorthRecord]:
     """What each method's rows are worth in this arm by these cells; nothing where that was not measured."""
     column = f"worth_{arm}_rows"
-    if column not in outcomes.columns:
+    if not {column, f"worth_{arm}_censored", "n_train"} <= set(outcomes.columns):
         return {}
-    measured = outcomes[outcomes[column].notna()].astype({"dataset": str, "method": str})
+    measured = outcomes[outcomes[column].notna() & outcomes["n_train"].notna()].astype({"dataset": str, "method": str})
     rows = pd.to_numeric(measured[column]).astype(float)
     measured = measured.assign(_rows=rows, _share=rows / measured["n_train"].astype(float))
     by_rows, shares = (observed_means(measured, name) for name in ("_rows", "_share"))

@@ -21,7 +21,7 @@ from tabgen.cli import app
 from tabgen.errors import DataError, TabgenError
 from tabgen.leaderboard import bounds
 from tabgen.leaderboard import bundle as bundles
-from tabgen.leaderboard.bundle import ENVIRONMENT, MANIFEST, MEMBERS, ROWS, read_bundle, write_bundle
+from tabgen.leaderboard.bundle import ENVIRONMENT, MANIFEST, MEMBERS, ROWS, load_rows, read_bundle, write_bundle
 from tabgen.leaderboard.check import check_rows
 from tabgen.leaderboard.downloads import write_downloads
 from tabgen.leaderboard.merge import merge
@@ -85,6 +85,37 @@ def test_a_bundle_and_a_board_s_download_rank_as_the_run_does(whole: Path, tmp_p
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
         ["run", "results.jsonl", "results.csv", "results.parquet", "schema.json", "CITATION.cff"]
     )
+
+
+@pytest.mark.parametrize("lacking", ["arms", "reading", "reason", "n_train", "n_test", "worth_context_censored"])
+def test_rows_that_lack_what_they_need_not_tell_are_judged_and_ranked(
+    lacking: str, built_in: Plugins, tmp_path: Path
+) -> None:
+    rows = [{name: value for name, value in (row | WORTH).items() if name != lacking} for row in make_rows()]
+    path = tmp_path / "results.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert check_rows(load_rows(path), built_in) is not None
+    for words in (["rank", path], ["leaderboard", "check", path]):
+        told = CliRunner().invoke(app, ["--no-external-plugins", *map(str, words)])
+        assert told.exception is None or isinstance(told.exception, SystemExit | TabgenError), told.exception
+
+
+def test_a_reason_reaches_the_terminal_as_text(tmp_path: Path) -> None:
+    rows = make_rows()
+    for row in rows:
+        fail(row, reason="bad \x1b[31m\x1b]0;owned\x07 end")
+    path = tmp_path / "results.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    told = CliRunner().invoke(app, ["--no-external-plugins", "rank", str(path)])
+    assert "Why:" in told.output
+    assert "\x1b" not in told.output
+
+
+@pytest.mark.parametrize(("name", "said"), [("a.parquet", "results.jsonl is read"), ("none.zip", "there is no file")])
+def test_what_is_neither_run_nor_bundle_is_refused_with_what_is_read(name: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "a.parquet").write_bytes(b"PAR1")
+    with pytest.raises(DataError, match=said):
+        load_results(tmp_path / name)
 
 
 @pytest.mark.parametrize(
@@ -801,7 +832,7 @@ def test_the_version_of_a_model_s_plugin_goes_through_a_bundle_and_rows_of_befor
     assert kinds(told, built_in) == set()
     before = [{name: value for name, value in row.items() if name != "model_plugin_version"} for row in make_rows()]
     read = read_bundle(pack(tmp_path / "before.zip", "".join(json.dumps(row) + "\n" for row in before)))
-    assert read == before
+    assert read == [row | {"model_plugin_version": None} for row in before]
     assert kinds(read, built_in) == set()
 
 
