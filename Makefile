@@ -15,7 +15,7 @@ DEMO_METHODS = zero-shot,real,bootstrap,independent,smote-nc,scm,causalmix
 .PHONY: demo test coverage fast docs install browser clean
 
 demo: install
-	$(BIN)/tabgen run --suite quick --folds 2 --max-train-rows 300 --max-test-rows 300 --tuning-seeds 1 --methods $(DEMO_METHODS) -o $(DEMO)
+	$(BIN)/tabgen run --suite quick --folds 2 --max-train-rows 300 --max-test-rows 200 --tuning-seeds 1 --methods $(DEMO_METHODS) -o $(DEMO)
 
 test: install browser
 	$(BIN)/ruff check .
