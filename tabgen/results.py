@@ -131,7 +131,8 @@ def _regime(outcomes: pd.DataFrame) -> str:
         "max-test-rows": (_cap(first["max_test_rows"]), usual["max_test_rows"]),
         "recipe": (recipe.iloc[0] if len(recipe) else None, usual["recipe"][0]),
     }
-    return "".join(f" --{name} {mine}" for name, (mine, by_default) in told.items() if mine not in (by_default, None))
+    other = {name: mine for name, (mine, by_default) in told.items() if mine not in (by_default, None)}
+    return "".join(f" --{name} {shlex.quote(str(mine))}" for name, mine in other.items())
 
 
 def _cap(value: Any) -> int:

@@ -60,5 +60,6 @@ def test_what_was_measured_goes_on_in_its_own_regime() -> None:
         f"run {FLAGS} --model tabgen-small --folds 2 --seeds 1 --max-train-rows 40 --max-test-rows 0 --recipe lora"
         " --arms fine-tune"
     ) in line_for("undecided", **other, **caps)
+    assert " --recipe 'x; echo' --arms" in line_for("undecided", recipe={"name": "x; echo"})
     assert "--model tabgen-small --rows" in line_for("use", model="tabgen-small")
     assert "--data FILE --target y" in line_for("use", path=None)
