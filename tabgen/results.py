@@ -47,7 +47,8 @@ def keep(
     for what, column, wanted in (("suite", outcomes["suite"], suite), ("cap on training rows", caps, max_train_rows)):
         if wanted is not None:
             if not (column == wanted).any():
-                raise UnknownNameError(what, str(wanted), map(str, column.unique()))
+                there = ", ".join(map(str, sorted(column.unique())))
+                raise ExperimentError(f"no outcome is left: none has the {what} {wanted}; there are: {there}.")
             outcomes = outcomes[column.reindex(outcomes.index) == wanted]
     if outcomes.empty:
         raise ExperimentError("no outcome is left after these filters.")

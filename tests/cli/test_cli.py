@@ -242,8 +242,8 @@ def test_filters_recompute_on_what_is_left(finished: Path) -> None:
     assert max(record["mean_rank"] for record in pool["methods"]) <= 2
     for words, message in (
         (["--methods", "reel"], "did you mean 'real'?"),
-        (["--suite", "core"], "no outcome is left"),
-        (["--max-train-rows", "7"], "no outcome is left"),
+        (["--suite", "core"], "no outcome is left: none has the suite core; there are: "),
+        (["--max-train-rows", "7"], "no outcome is left: none has the cap on training rows 7; there are: 1000."),
     ):
         assert message in tabgen("rank", finished, *words, ok=False).stderr
 
