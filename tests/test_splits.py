@@ -99,7 +99,10 @@ def test_a_split_is_the_same_twice(case: Any) -> None:
 @settings(max_examples=60, deadline=None)
 def test_copies_stay_in_one_part(case: Any, n_distinct: int, number: int) -> None:
     labels, n_folds, seed = case
-    copies = np.random.default_rng(number).integers(0, n_distinct, len(labels))
+    rng = np.random.default_rng(number)
+    # copies of a row have its class, but for some, which have any
+    of = np.where(rng.random(len(labels)) < 0.1, 0, 1 + labels)
+    copies = of * n_distinct + rng.integers(0, n_distinct, len(labels))
     for fold in range(n_folds):
         parts = split_or_skip(labels, fold, n_folds, seed, copies=copies)
         rows = np.concatenate([getattr(parts, name) for name in PARTS])
