@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import isnan
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,16 @@ import pandas as pd
 from tabgen.arms import ARMS, tunes
 from tabgen.errors import ExperimentError
 from tabgen.made_elsewhere import FILE, MARK
-from tabgen.outcome import CELL_FIELDS, Cell, canonical_json, hash_of, key_of, method_identity, recipe_content
+from tabgen.outcome import (
+    CELL_DEFAULTS,
+    CELL_FIELDS,
+    Cell,
+    canonical_json,
+    hash_of,
+    key_of,
+    method_identity,
+    recipe_content,
+)
 from tabgen.text import counted
 
 if TYPE_CHECKING:
@@ -172,10 +181,9 @@ def _once(outcomes: pd.DataFrame, others: pd.Series[bool]) -> pd.DataFrame:
 
 def _with_defaults(outcomes: pd.DataFrame) -> pd.DataFrame:
     """What rows of earlier stores lack, and each draw as a seed of its own."""
-    fields: dict[str, Any] = {"kinds": {}, "reading": {}, "text": "nearest", "environment": None, "rows_of": None}
-    fields |= {"tuning_seeds": 1, "model_plugin_version": None}
+    names = ("kinds", "reading", "text", "environment", "rows_of", "tuning_seeds", "model_plugin_version")
     absent: dict[str, Any] = {
-        name: [value] * len(outcomes) for name, value in fields.items() if name not in outcomes.columns
+        name: [CELL_DEFAULTS[name]] * len(outcomes) for name in names if name not in outcomes.columns
     }
     outcomes = outcomes.assign(**absent)
     arms: Any = outcomes["arms"] if "arms" in outcomes.columns else pd.Series(None, outcomes.index, dtype=object)
@@ -303,10 +311,7 @@ def identity_of(cell: Cell) -> dict[str, Any]:
 def cell_of(row: Mapping[Any, Any]) -> Cell:
     """The cell of a row of a frame; what the frame lacks is nothing, or as it is by default."""
     told = {name: row[name] for name in CELL_FIELDS if name in row and not _is_nan(row[name])}
-    return Cell.from_dict(dict.fromkeys(DUE) | {"recipe": {}, "settings": {}} | told)
-
-
-DUE = tuple(f.name for f in fields(Cell) if f.default is MISSING and f.default_factory is MISSING)
+    return Cell.from_dict(dict.fromkeys(CELL_FIELDS) | {"recipe": {}, "settings": {}} | CELL_DEFAULTS | told)
 
 
 def _is_nan(value: Any) -> bool:

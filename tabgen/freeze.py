@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tabgen.statistics import Pair, Ranking
 
 FILE, LOOKS = "freeze.json", "looks.jsonl"
+ALPHA = 0.05
+"""Family-wise error of the contrasts, where nothing else was frozen."""
 REGION = 0.1
 """Half-width of practical equality in points, where nothing else was frozen."""
 
@@ -124,7 +126,7 @@ def make_freeze(
     policy: str = "complete",
     contrasts: Sequence[tuple[str, str]] = (),
     region: float = REGION,
-    alpha: float = 0.05,
+    alpha: float = ALPHA,
     outcomes_before: int = 0,
 ) -> Freeze:
     """An analysis of planned cells, frozen now; without contrasts, every method against `real`.
@@ -190,6 +192,11 @@ def read_freeze(folder: Path) -> Freeze | None:
 def region_of(freeze: Freeze | None) -> float:
     """The region of practical equality that an analysis has."""
     return REGION if freeze is None else freeze.region
+
+
+def alpha_of(freeze: Freeze | None) -> float:
+    """The error that an analysis has."""
+    return ALPHA if freeze is None else freeze.alpha
 
 
 def as_frozen(freeze: Freeze | None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
@@ -192,6 +192,10 @@ class Outcome:
 
 
 CELL_FIELDS = tuple(f.name for f in fields(Cell))
+CELL_DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(Cell) if f.default is not MISSING} | {
+    f.name: f.default_factory() for f in fields(Cell) if f.default_factory is not MISSING
+}
+"""The fields that a row may lack, as rows of earlier stores do, and what they then are."""
 RESULT_FIELDS = tuple(f.name for f in fields(Result) if f.name != "measured")
 """What stands in the flat form under its own name."""
 

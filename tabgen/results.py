@@ -43,16 +43,23 @@ def keep(
             if method not in set(outcomes["method"]):
                 raise UnknownNameError("method in this run", method, outcomes["method"].unique())
         outcomes = outcomes[outcomes["method"].isin(methods)]
+    outcomes = _only(outcomes, outcomes["suite"], suite, "suite")
     caps = outcomes["max_train_rows"].fillna(0).astype(int)
-    for what, column, wanted in (("suite", outcomes["suite"], suite), ("cap on training rows", caps, max_train_rows)):
-        if wanted is not None:
-            if not (column == wanted).any():
-                there = ", ".join(map(str, sorted(column.unique())))
-                raise ExperimentError(f"no outcome is left: none has the {what} {wanted}; there are: {there}.")
-            outcomes = outcomes[column.reindex(outcomes.index) == wanted]
+    outcomes = _only(outcomes, caps, max_train_rows, "cap on training rows")
     if outcomes.empty:
         raise ExperimentError("no outcome is left after these filters.")
     return outcomes
+
+
+def _only(outcomes: pd.DataFrame, values: pd.Series[Any], wanted: Any, what: str) -> pd.DataFrame:
+    """The outcomes with this value, or all if none is wanted."""
+    if wanted is None:
+        return outcomes
+    if not (values == wanted).any():
+        there = ", ".join(map(str, sorted(values.unique())))
+        raise ExperimentError(f"no outcome is left: none has the {what} {wanted}; there are: {there}.")
+    kept: pd.DataFrame = outcomes[values == wanted]
+    return kept
 
 
 def rank_pools(

@@ -82,8 +82,8 @@ class SDVMetadata:
                 TableWarning,
                 stacklevel=2,
             )
-        lacking = [name for name in self.columns if name not in {*table.schema.names, table.schema.target, *dropped}]
-        lacking = [name for name in lacking if name not in given]
+        here = {*table.schema.names, table.schema.target, *dropped, *given}
+        lacking = [name for name in self.columns if name not in here]
         if lacking:
             names = ", ".join(map(repr, lacking))
             warnings.warn(f"the metadata names {names}, which the table does not have.", TableWarning, stacklevel=2)

@@ -200,14 +200,13 @@ def _show(folder: Path, report: bool, console: Console, part: Shard | None, plug
         console.print(text, highlight=False, soft_wrap=True)
         return
     from tabgen.cli.rank import print_outcomes
-    from tabgen.freeze import arm_shown, as_frozen, read_freeze
+    from tabgen.freeze import alpha_of, arm_shown, as_frozen, read_freeze
     from tabgen.results import load_results, rank_pools
 
     outcomes, freeze = load_results(folder), read_freeze(folder)
     higher_better = plugins.metrics[freeze.metric].higher_is_better if freeze else None
     ranked = rank_pools(outcomes, higher_better=higher_better, **as_frozen(freeze))
-    alpha = freeze.alpha if freeze else 0.05
-    print_outcomes(ranked, arm_shown(freeze, outcomes), console, alpha)
+    print_outcomes(ranked, arm_shown(freeze, outcomes), console, alpha_of(freeze))
     if report:
         from tabgen.leaderboard.report import write_report
 

@@ -14,7 +14,7 @@ from tabgen.arms import ARMS, FIRST_ARM
 from tabgen.comparable import Ranked, whole_pools
 from tabgen.environment import PACKAGES
 from tabgen.errors import StoreError
-from tabgen.freeze import Freeze, arm_shown, labels_of, read_freeze
+from tabgen.freeze import Freeze, alpha_of, arm_shown, labels_of, read_freeze
 from tabgen.leaderboard.pages import make_environment
 from tabgen.results import (
     answers,
@@ -111,7 +111,7 @@ def render(outcomes: pd.DataFrame, ranked: Sequence[Ranked], title: str, freeze:
                     "next": next_line(answer, pool.outcomes),
                     "untrained": untrained(pool.outcomes),
                 }
-                for pool, answer in answers(whole_pools(ranked), freeze.alpha if freeze else 0.05)
+                for pool, answer in answers(whole_pools(ranked), alpha_of(freeze))
             ],
             by_arm=[
                 (name, gains_side_by_side([each for each in scored if each.pool.name == name], "arm"))

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from tabgen.errors import DataError
 from tabgen.jsonable import is_text
-from tabgen.outcome import Cell, Result
+from tabgen.outcome import CELL_DEFAULTS, Cell, Result
 from tabgen.text import clean
 
 SCHEMA_VERSION = 1
@@ -200,6 +200,13 @@ def _finite(value: Any) -> Any:
     return [_finite(inner) for inner in value] if isinstance(value, list) else value
 
 
+BY_DEFAULT = {
+    **{name: list(v) if isinstance(v, tuple) else v for name, v in CELL_DEFAULTS.items() if name not in PRIVATE},
+    "reason": "",
+}
+"""What a row lacks, as JSON has it."""
+
+
 def parse_row(line: str, where: str) -> dict[str, Any]:
     """One line of JSON as a row, checked against the schema; what it need not tell of its cell is there by default.
 
@@ -217,16 +224,7 @@ def parse_row(line: str, where: str) -> dict[str, Any]:
         first = error.errors(include_url=False, include_input=False)[0]
         place = clean(".".join(map(str, first["loc"])), 60) or "the row"
         raise DataError(f"{where}: {place}: {clean(first['msg'].removeprefix('Value error, '), 200)}.") from error
-    return {name: deepcopy(value) for name, value in _by_default().items() if name not in row} | row
-
-
-@lru_cache
-def _by_default() -> dict[str, Any]:
-    """The fields that a row may lack, and what they then are."""
-    told = [field for field in fields(Cell) if field.name not in PRIVATE]
-    found: dict[str, Any] = {field.name: field.default for field in told if field.default is not MISSING}
-    found |= {field.name: field.default_factory() for field in told if field.default_factory is not MISSING}
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()} | {"reason": ""}
+    return {name: deepcopy(value) for name, value in BY_DEFAULT.items() if name not in row} | row
 
 
 def strict_json(text: str, where: str) -> Any:
