@@ -181,9 +181,10 @@ def _once(outcomes: pd.DataFrame, others: pd.Series[bool]) -> pd.DataFrame:
 
 def _with_defaults(outcomes: pd.DataFrame) -> pd.DataFrame:
     """What rows of earlier stores lack, and each draw as a seed of its own."""
-    names = ("kinds", "reading", "text", "environment", "rows_of", "tuning_seeds", "model_plugin_version")
+    names = ("reading", "text", "environment", "rows_of", "tuning_seeds", "model_plugin_version")
+    defaults = {"kinds": {}} | {name: CELL_DEFAULTS[name] for name in names}
     absent: dict[str, Any] = {
-        name: [CELL_DEFAULTS[name]] * len(outcomes) for name in names if name not in outcomes.columns
+        name: [value] * len(outcomes) for name, value in defaults.items() if name not in outcomes.columns
     }
     outcomes = outcomes.assign(**absent)
     arms: Any = outcomes["arms"] if "arms" in outcomes.columns else pd.Series(None, outcomes.index, dtype=object)
