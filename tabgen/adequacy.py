@@ -75,10 +75,24 @@ def untrained(scores: dict[str, float]) -> bool:
     gives less than the part :data:`LIFT` there, or within itself of what the training rows give within themselves
     (noise in few columns can be right on the hold-out by luck; it cannot be predictable within itself).
     """
-    if not scores["adequacy_real"] >= LEARNABLE:
-        return False
-    pairs = (("adequacy_tstr", "adequacy_real"), ("adequacy_within", "adequacy_within_real"))
-    return not all(scores[sample] >= 0.5 + LIFT * (scores[real] - 0.5) for sample, real in pairs)
+    return scores["adequacy_real"] >= LEARNABLE and not all(_taught(scores, *pair) for pair in PAIRS)
+
+
+PAIRS = (("tstr", "real"), ("within", "within_real"))
+"""What is compared: a score of the sample with that of the real rows, on the hold-out and within themselves."""
+
+
+def _taught(scores: dict[str, float], sample: str, real: str) -> bool:
+    return scores[f"adequacy_{sample}"] >= 0.5 + LIFT * (scores[f"adequacy_{real}"] - 0.5)
+
+
+def learnt_in_words(scores: dict[str, float], rows: str = "them") -> str:
+    """What a forest learns from ``rows``: on the hold-out, or within themselves where that alone fails."""
+    inside = _taught(scores, *PAIRS[0]) and untrained(scores)
+    sample, real = (scores[f"adequacy_{name}"] for name in PAIRS[inside])
+    if inside:
+        return f"a forest finds the label within {rows} with {sample:.2f} ROC-AUC, within the real rows with {real:.2f}"
+    return f"a forest learns from {rows} to {sample:.2f} ROC-AUC, from the real rows to {real:.2f}"
 
 
 class _Learner:

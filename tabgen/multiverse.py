@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from typing import Any
 
 import pandas as pd
 
 from tabgen.arms import ARMS
 from tabgen.comparable import arms_of, in_arm, pools
-from tabgen.errors import ExperimentError, UnknownNameError
+from tabgen.errors import ExperimentError, TableWarning, UnknownNameError
 from tabgen.outcome import canonical_json, recipe_content
 from tabgen.statistics import POLICIES, StatisticsError, contrasts, dataset_means, higher_is_better, normalised_scores
 from tabgen.statistics.controls import REFERENCE, judge_controls
@@ -77,8 +79,13 @@ def multiverse(
         As `load_results` gives them.
     directions : dict of str to bool, optional
         Of the metrics whose name does not tell, whether higher is better.
+
+    Warns
+    -----
+    TableWarning
+        Of a pair named that no universe holds.
     """
-    found, known = [], set[str]()
+    found, known, met = [], set[str](), set[tuple[str, str]]()
     for pool in pools(outcomes):
         for arm in arms_of(pool.outcomes):
             part = in_arm(pool.outcomes, arm)
@@ -101,7 +108,10 @@ def multiverse(
                     if len(matrix) < FEWEST_DATASETS:
                         continue
                     controls = judge_controls(part, matrix)
-                    for method, other in _pairs(about, named, [str(name) for name in matrix.columns]):
+                    present = [str(name) for name in matrix.columns]
+                    of_named = {pair: _variants_of(pair, about, present) for pair in named}
+                    met |= {pair for pair, variants in of_named.items() if variants}
+                    for method, other in dict.fromkeys([*_against_real(about, present), *chain(*of_named.values())]):
                         judged = contrasts(matrix, [(method, other)], alpha=alpha, region=region)
                         if controls is not None and not controls.passed:
                             judged = withhold(judged)
@@ -116,7 +126,18 @@ def multiverse(
             f"no contrast can be judged in any universe: at least {FEWEST_DATASETS} datasets, '{REFERENCE}' (or named"
             " pairs) and one generator are due."
         )
+    _warn_of([pair for pair in named if pair not in met])
     return found
+
+
+def _warn_of(unmet: Sequence[tuple[str, str]]) -> None:
+    for first, second in unmet:
+        warnings.warn(
+            f"'{first}' and '{second}' are nowhere under one recipe, mixing and ratio with {FEWEST_DATASETS} datasets"
+            " in common: no universe holds them against each other.",
+            TableWarning,
+            stacklevel=3,
+        )
 
 
 def _check_known(pairs: Sequence[tuple[str, str]], known: set[str]) -> None:
@@ -148,23 +169,26 @@ def _variants(outcomes: pd.DataFrame, arm: str) -> dict[str, dict[str, str]]:
     return about
 
 
-def _pairs(
-    about: dict[str, dict[str, str]], named: Sequence[tuple[str, str]], present: Sequence[str]
-) -> list[tuple[str, str]]:
-    """The contrasts of a pool, each under one recipe: every generator with `real`, and all variants of pairs named."""
-
-    def alike(a: str, b: str) -> bool:
-        both = [name for name in ("mixing", "ratio", "tuned by") if name in about[a] and name in about[b]]
-        return all(about[a][name] == about[b][name] for name in both)
-
+def _against_real(about: dict[str, dict[str, str]], present: Sequence[str]) -> list[tuple[str, str]]:
+    """Every generator with `real` under the same recipe."""
     pairs = []
     for method in [each for each in present if "mixing" in about[each]]:
-        real = [each for each in present if about[each]["name"] == REFERENCE and alike(method, each)]
+        real = [each for each in present if about[each]["name"] == REFERENCE and _alike(about[method], about[each])]
         pairs += [(method, min(real, key=len))] if real else []
-    for first, second in named:
-        of = {name: [each for each in present if name in (each, about[each]["name"])] for name in (first, second)}
-        pairs += [(a, b) for a in of[first] for b in of[second] if a != b and alike(a, b) and (a, b) not in pairs]
     return pairs
+
+
+def _variants_of(
+    pair: tuple[str, str], about: dict[str, dict[str, str]], present: Sequence[str]
+) -> list[tuple[str, str]]:
+    """All variants of a pair that was named, each of its two under the choices of the other."""
+    first, second = ([each for each in present if name in (each, about[each]["name"])] for name in pair)
+    return [(a, b) for a in first for b in second if a != b and _alike(about[a], about[b])]
+
+
+def _alike(a: dict[str, str], b: dict[str, str]) -> bool:
+    """Whether two variants differ in no choice that both have."""
+    return all(a[name] == b[name] for name in ("mixing", "ratio", "tuned by") if name in a and name in b)
 
 
 def shares(universes: Sequence[Universe]) -> list[Share]:

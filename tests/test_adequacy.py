@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tabgen.adequacy import adequacy, untrained
+from tabgen.adequacy import adequacy, learnt_in_words, untrained
 from tabgen.datasets import Dataset
 from tabgen.generator import FitContext, Generator
 from tabgen.references import Bootstrap, Corrupted, Independent, Jitter, Noise, ShuffledLabels
@@ -133,6 +133,16 @@ def test_the_rule(real: float, tstr: float, within_real: float, within: float, v
     scores = {"adequacy_real": real, "adequacy_tstr": tstr}
     scores |= {"adequacy_within_real": within_real, "adequacy_within": within}
     assert untrained(scores) == verdict
+
+
+def test_the_words_quote_the_comparison_that_failed() -> None:
+    scores = {"real": 0.9, "tstr": 0.85, "within_real": 0.88, "within": 0.51}
+    told = {f"adequacy_{name}": value for name, value in scores.items()}
+    assert "within them with 0.51 ROC-AUC, within the real rows with 0.88" in learnt_in_words(told)
+    assert "from its rows to 0.55 ROC-AUC, from the real rows to 0.90" in learnt_in_words(
+        told | {"adequacy_tstr": 0.55}, "its rows"
+    )
+    assert "from them to 0.85 ROC-AUC" in learnt_in_words(told | {"adequacy_within": 0.8})
 
 
 def test_it_takes_a_fraction_of_a_second() -> None:

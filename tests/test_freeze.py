@@ -165,6 +165,8 @@ def test_plan_freezes_before_the_run(tmp_path: Path) -> None:
     shown = CliRunner().invoke(app, words, catch_exceptions=False)
     assert "36 cells (6 datasets, 2 folds), 36 to run" in shown.stdout
     assert not (tmp_path / "run" / FILE).exists()
+    lost = CliRunner().invoke(app, [*words, "--contrasts", "jitter/bootstrap", "--region", "0.5"])
+    assert "--contrasts, --region: part of an analysis that only --freeze writes down" in str(lost.exception)
     done = CliRunner().invoke(app, [*words, "--freeze", "--contrasts", "jitter/bootstrap", "--region", "0.5"])
     assert "Frozen at" in done.stdout
     freeze = read_freeze(tmp_path / "run")

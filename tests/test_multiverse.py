@@ -13,7 +13,7 @@ from leaderboard_rows import make_rows, store_rows, with_key
 from typer.testing import CliRunner
 
 from tabgen.cli import app
-from tabgen.errors import ExperimentError, UnknownNameError
+from tabgen.errors import ExperimentError, TableWarning, UnknownNameError
 from tabgen.freeze import make_freeze
 from tabgen.multiverse import Universe, multiverse, shares
 
@@ -53,6 +53,14 @@ def test_named_pairs_are_judged_between_variants_of_one_mixing() -> None:
     found = [u for u in universes if u.other == "bootstrap"]
     assert {u.verdict for u in found} == {"better"}
     assert {u.choices["mixing"] for u in found} == {"replace"}
+
+
+def test_a_named_pair_that_no_universe_holds_is_said() -> None:
+    made = [
+        row | {"ratio": 2.0} if row["method"] == "bootstrap" else row for row in rows({"roc_auc": 0, "log_loss": 0})
+    ]
+    with pytest.warns(TableWarning, match="'jitter' and 'bootstrap' are nowhere under one recipe, mixing and ratio"):
+        multiverse(pd.DataFrame([with_key(row) for row in made]), [("jitter", "bootstrap"), ("jitter", "real")])
 
 
 def test_versions_of_a_plugin_keep_their_names_and_unknown_pairs_are_refused() -> None:

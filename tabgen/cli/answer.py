@@ -83,7 +83,7 @@ def print_answer(answer: Answer, outcomes: pd.DataFrame, console: Console) -> No
     from tabgen.results import next_line
     from tabgen.statistics.one_table import HEADS, use_of
 
-    console.rule(f"what to do with this table, by {answer.splits} splits of it", align="left")
+    console.rule(f"what to do with this table, by {counted(answer.splits, 'split')} of it", align="left")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("use", overflow="fold", min_width=20)
     for column in ("before", "after", f"{1 - answer.alpha:.0%} of the difference", "better", "worth"):

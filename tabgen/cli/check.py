@@ -78,14 +78,14 @@ def _teaches(
     """What a generator's rows of the easy table teach, as one more result; none where a check failed."""
     from dataclasses import asdict
 
+    from tabgen.adequacy import learnt_in_words
     from tabgen.testing import CheckResult, easy_adequacy
 
     if not all(result.passed for result in results):
         return []
     start = time.perf_counter()
     scores = easy_adequacy(generator, settings, model)
-    rows, real = scores["adequacy_tstr"], scores["adequacy_real"]
-    learnt = f"a forest learns from its rows of the easy table to {rows:.2f} ROC-AUC, from the real ones to {real:.2f}"
+    learnt = learnt_in_words(scores, "its rows of the easy table")
     if scores["adequacy_untrained"]:
         reason = f"untrained: {learnt}. With these settings its rows are noise (docs/fidelity.md)."
     else:

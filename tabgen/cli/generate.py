@@ -191,12 +191,12 @@ def _say_quality(console: Console, quality: dict[str, float], gap: str) -> None:
 
 def _say_judgement(console: Console, judgement: Judgement) -> None:
     """What only held-out rows can tell."""
+    from tabgen.adequacy import learnt_in_words
     from tabgen.judge.report import worth_in_words
 
     found, use = judgement.membership, judgement.use
     if judgement.quality.get("adequacy_untrained"):
-        real, rows = (judgement.quality[f"adequacy_{name}"] for name in ("real", "tstr"))
-        learnt = f"a forest learns from them to {rows:.2f} ROC-AUC, from the real rows to {real:.2f}"
+        learnt = learnt_in_words(judgement.quality)
         console.print(f"untrained: {learnt}. These rows are noise to it (docs/fidelity.md).", highlight=False)
     if found:
         interval = f"{found.low:.2f} .. {found.high:.2f}"

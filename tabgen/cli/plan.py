@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from tabgen.cli.flags import given_fields, presets_like, read_values, split_methods
+from tabgen.cli.flags import given_fields, on_command_line, presets_like, read_values, split_methods
 
 
 def plan(
@@ -80,6 +80,9 @@ def plan(
     )
     values = read_values(experiment_file, preset, given)
     experiment = make_spec(values, str(experiment_file or preset or "plan")).build(plugins)
+    analysis = ("arm", "metric", "policy", "contrasts", "region", "alpha")
+    if not freeze and (given_for := [f"--{name}" for name in analysis if on_command_line(context, name)]):
+        raise ExperimentError(f"{', '.join(given_for)}: part of an analysis that only --freeze writes down; add it.")
     if arm and arm not in experiment.arms:
         raise ExperimentError(f"--arm {arm}: this experiment measures {', '.join(experiment.arms)}.")
     plugins.metrics[metric]  # or an error that says which there are

@@ -189,9 +189,10 @@ def _missing_verdicts(means: DatasetMeans, references: Sequence[str]) -> list[Ve
         )
     if means.dropped_datasets:
         blamed = sorted({i.method for i in means.incomplete if i.action == "dataset dropped"})
+        whose = f" ({', '.join(blamed)})" if blamed else ""
         found.append(
             f"{len(means.dropped_datasets)} of {len(means.observed)} datasets are left out, because on them "
-            f"cells are missing, failed or have no such score ({', '.join(blamed)});"
+            f"cells are missing, failed or have no such score{whose};"
             " policies 'worst' and 'baseline' keep them."
         )
     imputed = [i for i in means.incomplete if i.action in ("ranked last", "scored as zero-shot")]

@@ -12,7 +12,8 @@ In a plugin's tests::
 ``check_generator(MyGenerator)`` runs the same checks and returns the results; ``tabgen check`` prints them.
 """
 
-from tabgen.testing.bench import DEFAULT_MODEL, DEFAULT_SECONDS, ConformanceError
+from tabgen.models import DEFAULT_MODEL
+from tabgen.testing.bench import DEFAULT_SECONDS, ConformanceError
 from tabgen.testing.kit import Check, CheckResult, check_generator, conformance_checks, easy_adequacy
 from tabgen.testing.tables import HARD_TABLES, easy_table
 

@@ -17,7 +17,6 @@ from tabgen.testing.tables import easy_table
 if TYPE_CHECKING:
     from tabgen.models.base import FoundationModel
 
-DEFAULT_MODEL = "tabgen-nano"
 DEFAULT_SECONDS = 300.0
 """Limit of one fit and one draw of the easy table (60 rows) in a fresh process."""
 

@@ -14,7 +14,8 @@ from tabgen.adequacy import adequacy
 from tabgen.blame import place_of
 from tabgen.errors import GeneratorFailed, TabgenError
 from tabgen.generator import Generator
-from tabgen.testing.bench import DEFAULT_MODEL, DEFAULT_SECONDS, Bench, ConformanceError
+from tabgen.models import DEFAULT_MODEL
+from tabgen.testing.bench import DEFAULT_SECONDS, Bench, ConformanceError
 from tabgen.testing.contract import CONTRACT, ENDED, run_hard_table
 from tabgen.testing.tables import HARD_TABLES, easy_table
 

@@ -451,9 +451,10 @@ const tabgenStatistics = (() => {
     if (means.dropped.length) {
       const blamed = new Set(means.incomplete.map((pair) => pair.method));
       means.excluded.forEach((method) => blamed.delete(method));
+      const whose = blamed.size ? ` (${[...blamed].sort().join(", ")})` : "";
       found.push(
         `${means.dropped.length} of ${means.all.length} datasets are left out, because on them cells are missing, ` +
-          `failed or have no such score (${[...blamed].sort().join(", ")}); policies 'worst' and 'baseline' keep them.`,
+          `failed or have no such score${whose}; policies 'worst' and 'baseline' keep them.`,
       );
     }
     const madeUp = means.incomplete.filter((pair) => !means.excluded.includes(pair.method));
