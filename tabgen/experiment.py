@@ -22,7 +22,7 @@ from tabgen.models import DEFAULT_MODEL
 from tabgen.models.recipes import RECIPES, Recipe
 from tabgen.outcome import PROTOCOL_VERSION, Cell, key_of
 from tabgen.plugins import Plugins
-from tabgen.tuning import plan_tuning
+from tabgen.tuning import plan_tuning, refuse_tuning
 from tabgen.unpack import sha256_of
 
 METHOD = re.compile(r"(?P<generator>[a-z0-9_-]+)(@(?P<mixing>[a-z]+))?(:(?P<settings>.+))?")
@@ -138,6 +138,27 @@ def parse_method(text: str, plugins: Plugins, recipes: Mapping[str, Recipe] = RE
     known = settings_of(generator)
     settings = {key: float(value) if isinstance(known[key], float) else value for key, value in settings.items()}
     return Method(text, name, mixing, known | settings, float(ratio), own_recipe, tune)
+
+
+def parse_generator(text: str, plugins: Plugins) -> tuple[str, dict[str, Any]]:
+    """A generator and all of its settings from ``generator[:setting=value,...]``, where no model is fine-tuned.
+
+    Raises
+    ------
+    UnknownNameError, ExperimentError
+        As :func:`parse_method`, and for a baseline or for what belongs to a method of an experiment.
+    """
+    method = parse_method(text, plugins)
+    if method.generator is None:
+        raise ExperimentError(f"'{text}' is a baseline, not a generator; see `tabgen generators`.")
+    refuse_tuning(method.tune, text)
+    of_a_run = {"@" + method.mixing: "@" in text.partition(":")[0], "ratio": method.ratio != 1.0}
+    of_a_run |= {"recipe": method.recipe is not None}
+    for name in (name for name, is_told in of_a_run.items() if is_told):
+        raise ExperimentError(
+            f"'{text}': {name} says how a run uses rows, and nothing of how they are drawn; leave it out."
+        )
+    return method.generator, method.settings
 
 
 def parse_settings(text: str, where: str) -> dict[str, Any]:

@@ -29,10 +29,9 @@ def check(
     from rich.console import Console
 
     from tabgen.cli.listings import load
-    from tabgen.experiment import parse_method
+    from tabgen.experiment import parse_generator
     from tabgen.plugins import PluginChoice, get_plugins
     from tabgen.testing import check_generator
-    from tabgen.tuning import refuse_tuning
 
     chosen: dict[str, dict[str, Any]] = {}
     if name.endswith(".py"):
@@ -43,10 +42,7 @@ def check(
         }
     else:
         plugins = load(context)
-        method = parse_method(name, plugins)
-        refuse_tuning(method.tune, name)
-        if method.generator:
-            chosen = {method.generator: method.settings}
+        chosen = dict([parse_generator(name, plugins)])
     if not chosen:
         from tabgen.errors import ExperimentError
 

@@ -80,29 +80,23 @@ def generate(
     from tabgen import api
     from tabgen.blame import blamed
     from tabgen.cli.listings import load
-    from tabgen.experiment import parse_method
+    from tabgen.experiment import parse_generator
     from tabgen.judge.copies import copied_values, names_of_rows, warnings_of, watched
     from tabgen.outputs import TABLE, check_file
     from tabgen.rejection import draw_where
-    from tabgen.tuning import refuse_tuning
 
-    method = parse_method(generator, load(context))
-    if method.generator is None:
-        from tabgen.errors import ExperimentError
-
-        raise ExperimentError(f"'{generator}' is a baseline, not a generator; see `tabgen generators`.")
-    refuse_tuning(method.tune, generator)
+    name, settings = parse_generator(generator, load(context))
     check_file(output, TABLE, [data, metadata])
     if report is not None:
         check_file(report, others=[data, metadata, output])
     console = Console(markup=False)
     began = time.perf_counter()
-    with console.status(escape(f"fitting {method.generator} on {data}")):
+    with console.status(escape(f"fitting {name} on {data}")):
         fitted = api.fit(
-            method.generator,
+            name,
             data,
             target,
-            settings=method.settings,
+            settings=settings,
             seed=seed,
             model=model,
             kinds=tables.kinds_of(kind, drop),
@@ -139,7 +133,7 @@ def generate(
         return
     with console.status("judging them"):
         judgement = api.judge_rows(fitted, sample, seed, model)
-        api.write_judgement(report, judgement, fitted, acceptance, method.label, data.name)
+        api.write_judgement(report, judgement, fitted, acceptance, generator, data.name)
     tables.say_warnings(warnings_of(judgement.copied))
     _say_quality(console, judgement.quality, judgement.gaps.get("fidelity", ""))
     _say_judgement(console, judgement)

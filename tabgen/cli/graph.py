@@ -35,16 +35,13 @@ def graph(
     from tabgen import api
     from tabgen.cli.listings import load
     from tabgen.errors import ExperimentError
-    from tabgen.experiment import parse_method
+    from tabgen.experiment import parse_generator
     from tabgen.figures import save
     from tabgen.figures.causal_graph import draw_graph, neighbourhood
     from tabgen.outputs import check_file
-    from tabgen.tuning import refuse_tuning
 
     registry = load(context)
-    method = parse_method(generator, registry)
-    name = method.generator or generator
-    refuse_tuning(method.tune, generator)
+    name, settings = parse_generator(generator, registry)
     if not finds_graph(registry.generators[name]):
         finders = ", ".join(other for other in registry.generators if finds_graph(registry.generators[other]))
         raise ExperimentError(
@@ -54,7 +51,7 @@ def graph(
     check_file(output, (".svg", ".png"), [data])
     console = Console(markup=False)
     with console.status(escape(f"searching {data} for causes")):
-        fitted = api.fit(name, data, target, settings=method.settings, seed=seed, plugins=context.obj)
+        fitted = api.fit(name, data, target, settings=settings, seed=seed, plugins=context.obj)
     found = fitted.context.notes.get("graph")
     if found is None:
         raise ExperimentError(

@@ -200,10 +200,17 @@ def test_generate_explains_mistakes(heart: Dataset, tmp_path: Path) -> None:
         tabgen.generate("jitter", heart.path, "nothing", 5, plugins=BUILT_IN)
     with pytest.raises(ExperimentError, match="at least one row"):
         tabgen.generate("jitter", heart.path, heart.target, 0, plugins=BUILT_IN)
-    with pytest.raises(ExperimentError, match="is a baseline, not a generator"):
-        invoke(
-            "generate", "real", "--data", heart.path, "--target", heart.target, "--rows", "5", "-o", tmp_path / "x.csv"
-        )
+    table: Words = ["--data", heart.path, "--target", heart.target]
+    for wrong, why in {
+        "real": "is a baseline, not a generator",
+        "jitter:ratio=2": "'jitter:ratio=2': ratio says how a run uses rows",
+        "jitter:recipe=nano": "recipe says how",
+        "jitter@augment:recipe=nano": "@augment says how a run uses rows",
+        "jitter:tune=3": "is tuned in a run",
+    }.items():
+        for words in (["generate", wrong, *table, "--rows", "5", "-o", tmp_path / "x.csv"], ["check", wrong]):
+            with pytest.raises(ExperimentError, match=why):
+                invoke(*words)
 
 
 def test_graph_draws_what_a_generator_found(tmp_path: Path, teaching: Dataset) -> None:
