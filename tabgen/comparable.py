@@ -147,19 +147,29 @@ def in_arm(outcomes: pd.DataFrame, arm: str) -> pd.DataFrame:
     return _once(named, named["method"] != outcomes["method"])
 
 
+def stand_ins(outcomes: pd.DataFrame) -> dict[str, str]:
+    """Methods of one pool that draw the rows of another, and that other, whose name both have in :func:`in_arm`."""
+    return {name: cell.method for name, cell in _same_rows(outcomes).items()}
+
+
+def _same_rows(outcomes: pd.DataFrame) -> dict[str, Cell]:
+    """For each method whose rows one with a shorter name draws too, a cell of that one."""
+    cells = [Cell.from_dict(r) for r in _dicts(outcomes[outcomes["generator"].notna()].drop_duplicates("method"))]
+    firsts, others = dict[str, Cell](), dict[str, Cell]()
+    for cell in sorted(cells, key=lambda cell: (len(cell.method), cell.method)):
+        identity = method_identity(cell) | {"generator": cell.rows_of, "mixing": None}
+        first = firsts.setdefault(canonical_json(identity), cell)
+        if first is not cell:
+            others[cell.method] = first
+    return others
+
+
 def _by_rows(outcomes: pd.DataFrame) -> pd.DataFrame:
     """Every outcome as one of the method that stands for all with its rows; `real` stands for the baselines."""
-    same: dict[str, list[Cell]] = {}
-    for row in _dicts(outcomes[outcomes["generator"].notna()].drop_duplicates("method")):
-        cell = Cell.from_dict(row)
-        identity = method_identity(cell) | {"generator": cell.rows_of, "mixing": None}
-        same.setdefault(canonical_json(identity), []).append(cell)
-    for cells in same.values():
-        first = min(cells, key=lambda cell: (len(cell.method), cell.method))
-        theirs = outcomes["method"].isin([cell.method for cell in cells if cell is not first])
-        if theirs.any():
-            stands = {name: getattr(first, name) for name in ("method", "generator", "mixing")}
-            outcomes = outcomes.assign(**{name: outcomes[name].mask(theirs, told) for name, told in stands.items()})
+    for name, first in _same_rows(outcomes).items():
+        theirs = outcomes["method"] == name
+        stands = {each: getattr(first, each) for each in ("method", "generator", "mixing")}
+        outcomes = outcomes.assign(**{each: outcomes[each].mask(theirs, told) for each, told in stands.items()})
     baseline = outcomes["generator"].isna()
     mixing = "real" if (outcomes.loc[baseline, "mixing"] == "real").any() else "none"
     return outcomes.assign(

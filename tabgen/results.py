@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 
 from tabgen.arms import ARMS, first_shown
-from tabgen.comparable import Pool, Ranked, arms_of, difference_of, in_arm, pools, whole_pools
+from tabgen.comparable import Pool, Ranked, arms_of, difference_of, in_arm, pools, stand_ins, whole_pools
 from tabgen.errors import ExperimentError, StoreError, TableWarning, UnknownNameError
 from tabgen.models import DEFAULT_MODEL
 from tabgen.store import Store
@@ -214,6 +214,15 @@ def gains_side_by_side(ranked: Sequence[Ranked], by: Literal["arm", "pool"]) -> 
         },
         dtype=float,
     )
+
+
+def same_rows_in_words(outcomes: pd.DataFrame) -> str:
+    """Which methods of a pool have no line of their own where nothing is fine-tuned; empty if none."""
+    under: dict[str, list[str]] = {}
+    for method, other in stand_ins(outcomes).items():
+        under.setdefault(other, []).append(method)
+    told = [f"{', '.join(methods)} under {other}" for other, methods in under.items()]
+    return f"Where the model is not fine-tuned, methods with the same rows are one: {'; '.join(told)}." if told else ""
 
 
 NAMED = 3

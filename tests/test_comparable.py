@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from leaderboard_rows import make_rows, with_key
+from leaderboard_rows import make_rows, store_rows, with_key
 from pandas.testing import assert_frame_equal
+from typer.testing import CliRunner
 
+from tabgen.cli import app
 from tabgen.comparable import arms_of, in_arm, pools
 from tabgen.errors import ExperimentError
-from tabgen.results import rank_pools
+from tabgen.leaderboard.report import write_report
+from tabgen.results import load_results, rank_pools, same_rows_in_words
 
 Row = dict[str, Any]
 
@@ -165,6 +169,18 @@ def test_methods_with_the_same_rows_are_one_where_nothing_is_tuned() -> None:
         "zero-shot", "real", "bootstrap", "jitter", "jitter@augment"
     }  # fmt: skip
     assert set(in_arm(pool.outcomes, "context")["method"]) == {"real", "bootstrap", "jitter"}
+    words = "Where the model is not fine-tuned, methods with the same rows are one: jitter@augment under jitter."
+    assert same_rows_in_words(pool.outcomes) == words
+    assert same_rows_in_words(pool.outcomes[pool.outcomes["method"] != "jitter"]) == ""
+
+
+def test_a_table_of_gains_says_which_methods_are_one(tmp_path: Path) -> None:
+    rows: list[Any] = with_arms().to_dict("records")
+    folder = store_rows(rows, tmp_path / "run")
+    shown = CliRunner().invoke(app, ["rank", str(folder)], catch_exceptions=False, env={"COLUMNS": "200"}).stdout
+    assert "jitter@augment under jitter" in shown
+    page = write_report(folder, rank_pools(load_results(folder)))
+    assert "jitter@augment under jitter" in page.read_text()
 
 
 def test_a_method_of_few_cells_takes_none_from_another_with_its_rows() -> None:

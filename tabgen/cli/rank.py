@@ -184,7 +184,7 @@ def print_outcomes(
 
 def print_ranked(ranked: list[Ranked], arm: str, console: Console, everything: bool = False) -> None:
     """Every pool's ranking in one arm, the arms and pools side by side, and how close the synthetic rows are."""
-    from tabgen.results import closeness_of, gains_side_by_side
+    from tabgen.results import closeness_of, gains_side_by_side, same_rows_in_words
 
     names = list(dict.fromkeys(each.pool.name for each in ranked))
     for name in names:
@@ -198,6 +198,8 @@ def print_ranked(ranked: list[Ranked], arm: str, console: Console, everything: b
         if len(scored) > 1:
             console.print("Median gain over zero-shot in percent, by arm (--arm ranks in any of them):")
             _print_side_by_side(gains_side_by_side(scored, "arm"), console)
+            if words := same_rows_in_words(mine[0].whole.outcomes):
+                console.print(words, highlight=False)
         for each in [each for each in scored if each.arm == arm] or scored[:1]:
             print_ranking(each.ranking, console, everything)  # type: ignore[arg-type]
             print_untrained(each.pool.outcomes, console)

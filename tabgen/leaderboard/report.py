@@ -23,6 +23,7 @@ from tabgen.results import (
     load_results,
     next_line,
     reasons,
+    same_rows_in_words,
     untrained,
 )
 from tabgen.statistics import Ranking
@@ -114,9 +115,9 @@ def render(outcomes: pd.DataFrame, ranked: Sequence[Ranked], title: str, freeze:
                 for pool, answer in answers(whole_pools(ranked), alpha_of(freeze))
             ],
             by_arm=[
-                (name, gains_side_by_side([each for each in scored if each.pool.name == name], "arm"))
+                (name, gains_side_by_side(mine, "arm"), same_rows_in_words(mine[0].whole.outcomes))
                 for name in pools
-                if len([each for each in scored if each.pool.name == name]) > 1
+                if len(mine := [each for each in scored if each.pool.name == name]) > 1
             ],
             gains_by_regime=gains_side_by_side([each for each in scored if each.arm == first], "pool"),
             arms=ARMS,
