@@ -2,7 +2,7 @@
 # make test   set up, run linter, type checker and all tests
 # make coverage  the same, and measures which lines of tabgen the tests run: 90 % are due
 # make docs   set up, build the documentation site and the board of the study: docs/_build/html/index.html
-# make fast   the tests to run while working: without those that start servers, clusters or browsers, or train
+# make fast   the tests to run while working: without those of servers, boards and many simulations
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin

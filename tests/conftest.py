@@ -16,28 +16,42 @@ from tabgen.plugins import PluginChoice, Plugins, load_plugins
 torch.set_num_threads(1)
 
 SLOW = (
+    "benchmarks/test_study_rows.py",
     "cli/",
     "datasets/test_core_suite.py",
     "docs/",
     "engines/",
+    "figures/test_figures.py::test_degenerate_and_large_pools_render",
     "host/",
-    "judge/test_judge.py",
-    "leaderboard/test_leaderboard.py",
-    "leaderboard/test_report.py",
-    "leaderboard/test_site_browser.py",
-    "models/test_checkpoints.py::test_an_embedded_model_has_learned_from_its_prior",
+    "judge/",
+    "leaderboard/",
+    "models/test_checkpoints.py",
+    "models/test_finetune.py",
     "pretrain/",
+    "statistics/test_coverage.py",
+    "statistics/test_one_table.py::test_chance_is_rarely_recommended",
+    "statistics/test_pairs.py::test_family_wise_errors_and_coverage_of_rank_sets_by_simulation",
+    "statistics/test_saturation.py",
+    "statistics/test_statistics.py::test_hundred_thousand_outcomes_in_seconds",
+    "test_adequacy.py",
+    "test_api.py",
     "test_cache.py",
     "test_cell.py",
     "test_estimator.py",
     "test_faults.py",
+    "test_fidelity.py",
+    "test_freeze.py",
     "test_made_elsewhere.py",
+    "test_packaging.py",
     "test_runner.py",
     "test_schedule.py::test_neither_order_nor_shards_change_a_row",
-    "test_store.py::test_kill_9",
+    "test_store.py",
     "test_testing.py",
+    "test_tuning.py",
+    "test_unpack.py::test_a_manifest_of_many_datasets_is_read_in_time_that_grows_with_them",
 )
-"""What starts servers, clusters, browsers or other interpreters, or trains; `make fast` leaves it out."""
+"""What starts servers, clusters, browsers or other interpreters, trains, simulates, or goes through many files; `make
+fast` leaves it out."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -227,11 +227,11 @@ def scores(folder: Path) -> dict[str, tuple[str, float, float]]:
 
 
 def test_killed_at_random_moments_nothing_is_lost_doubled_or_changed(tmp_path: Path) -> None:
-    """20 kills with -9; what was said to be stored is there, and the end is that of an undisturbed run."""
+    """12 kills with -9; what was said to be stored is there, and the end is that of an undisturbed run."""
     chance = random.Random(7)
     seen: dict[str, tuple[str, float, float]] = {}
     kills = 0
-    while kills < 20:
+    while kills < 12:
         process = start(tmp_path / "killed")
         assert process.stdout is not None
         time_to_live = chance.uniform(0, 0.25)

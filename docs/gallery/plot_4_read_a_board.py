@@ -17,6 +17,7 @@ tabgen.compare(
     arms=["context"],
     folds=2,
     max_train_rows=[100],
+    max_test_rows=100,
     fidelity=False,
     output=run,
 )

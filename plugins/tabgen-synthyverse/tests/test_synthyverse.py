@@ -17,7 +17,7 @@ from tabgen.testing import HARD_TABLES, Check, conformance_checks, easy_table
 
 QUICK: tuple[tuple[type[Generator], dict[str, Any]], ...] = (
     (TabDDPM, {"steps": 5, "timesteps": 25, "width": 16}),
-    (CDTD, {"steps": 300, "timesteps": 30, "width": 64}),
+    (CDTD, {"steps": 150, "timesteps": 30, "width": 64}),
     (TabDiff, {"steps": 20, "timesteps": 10, "width": 32}),
     (TabSyn, {"vae_steps": 30, "steps": 30, "timesteps": 10, "width": 32}),
     (ARF, {"trees": 3, "rounds": 2}),
