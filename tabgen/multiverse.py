@@ -69,9 +69,9 @@ def multiverse(
 
     A universe is an arm, a metric, a policy for missing outcomes, a pool (cap on training rows, recipe, model), and of
     the method its mixing, ratio and own recipe. Contrasts are every generator against `real` under the same recipe, and
-    the pairs named, those under two recipes left out. Each verdict is that of one test by itself at `alpha`, undecided
-    where known bad controls are not below `real`: shares over universes describe how a finding depends on choices, and
-    are no tests.
+    the pairs named, as named and in all variants of one mixing and ratio, those under two recipes left out. Each
+    verdict is that of one test by itself at `alpha`, undecided where known bad controls are not below `real`: shares
+    over universes describe how a finding depends on choices, and are no tests.
 
     Parameters
     ----------
@@ -133,8 +133,8 @@ def multiverse(
 def _warn_of(unmet: Sequence[tuple[str, str]]) -> None:
     for first, second in unmet:
         warnings.warn(
-            f"'{first}' and '{second}' are nowhere under one recipe, mixing and ratio with {FEWEST_DATASETS} datasets"
-            " in common: no universe holds them against each other.",
+            f"'{first}' and '{second}' are nowhere both scored on {FEWEST_DATASETS} datasets under one recipe: no"
+            " universe holds them against each other.",
             TableWarning,
             stacklevel=3,
         )
@@ -181,14 +181,18 @@ def _against_real(about: dict[str, dict[str, str]], present: Sequence[str]) -> l
 def _variants_of(
     pair: tuple[str, str], about: dict[str, dict[str, str]], present: Sequence[str]
 ) -> list[tuple[str, str]]:
-    """All variants of a pair that was named, each of its two under the choices of the other."""
+    """A pair as it was named, and its variants, each of the two under the choices of the other; of one recipe."""
     first, second = ([each for each in present if name in (each, about[each]["name"])] for name in pair)
-    return [(a, b) for a in first for b in second if a != b and _alike(about[a], about[b])]
+    both = [(a, b) for a in first for b in second if a != b and _alike(about[a], about[b], TUNING)]
+    return [(a, b) for a, b in both if (a, b) == pair or _alike(about[a], about[b])]
 
 
-def _alike(a: dict[str, str], b: dict[str, str]) -> bool:
+TUNING = ("tuned by",)
+
+
+def _alike(a: dict[str, str], b: dict[str, str], choices: Sequence[str] = ("mixing", "ratio", *TUNING)) -> bool:
     """Whether two variants differ in no choice that both have."""
-    return all(a[name] == b[name] for name in ("mixing", "ratio", "tuned by") if name in a and name in b)
+    return all(a[name] == b[name] for name in choices if name in a and name in b)
 
 
 def shares(universes: Sequence[Universe]) -> list[Share]:
