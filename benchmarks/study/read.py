@@ -165,25 +165,31 @@ def contrast_table(ranking: Ranking, pairs: list[Pair]) -> str:
         [f"{p.method} against {p.other}", about(p.estimate, p.interval), f"{p.p:.3g}", f"{p.p_equal:.3g}", p.verdict]
         for p in pairs
     ]
-    held = "not run" if ranking.controls is None else "yes" if ranking.controls.passed else "no"
+    held = "not run"
+    if ranking.controls is not None:
+        each = ", ".join(f"{control.method} {control.p:.2g}" for control in ranking.controls.methods)
+        held = f"{'yes' if ranking.controls.passed else 'no'} (p, each by itself: {each})"
     head = "contrast | difference (95 %) | p | p of a difference beyond the region | verdict"
     return f"{table(head, lines)}\n\n{len(ranking.gains)} tables. All known bad controls below `real`: {held}."
 
 
 def gain_table(ranking: Ranking) -> str:
-    """One row a method: the median gain with its interval and spread, the mean rank."""
+    """One row a method: the median gain with its interval and spread, the mean rank and the set of possible ones."""
     lines = [
         [
             r.method,
             about(r.median_gain, r.median_gain_interval),
             f"{r.spread_iqr:.2f}",
             f"{r.mean_rank:.2f}",
+            "" if r.rank_set is None else f"{r.rank_set[0]} to {r.rank_set[1]}",
             f"{r.cells_ok} of {r.cells}",
         ]
         for r in ranking.methods
         if r.median_gain is not None and r.mean_rank is not None
     ]
-    told: str = table("method | median gain (95 %) | quartile range | mean rank | cells that ended", lines)
+    told: str = table(
+        "method | median gain (95 %) | quartile range | mean rank | possible ranks | cells that ended", lines
+    )
     return told
 
 
@@ -217,8 +223,20 @@ def main_grid() -> dict[str, str]:
     told = {}
     for arm in ARMS:
         ranking, region = ranked(outcomes, arm, region_in(arm)), region_in(arm)
-        told[f"main-{arm}"] = gain_table(ranking) + "\n\n" + contrast_table(ranking, judged(ranking, pairs, region))
+        parts = [gain_table(ranking), contrast_table(ranking, judged(ranking, pairs, region)), resolution(ranking)]
+        told[f"main-{arm}"] = "\n\n".join(parts)
     return told
+
+
+def resolution(ranking: Ranking) -> str:
+    """What a comparison with `real` can see in an arm, and what its noise comes from."""
+    assert ranking.components is not None
+    whole = sum(ranking.components.variances.values())
+    shares = [f"{name} {part / whole:.0%}" for name, part in ranking.components.variances.items()]
+    told = f"Minimum detectable effect of one comparison with `real`: {ranking.components.detectable:.1f} points (80 %"
+    told += f" power, by itself). Of the variance of a single difference: {', '.join(shares)}."
+    kept = ranking.kept_start
+    return told if kept is None else f"{told} {kept:.0%} of the fine-tunings kept the weights of step 0."
 
 
 def claims() -> dict[str, str]:
