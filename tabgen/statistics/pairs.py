@@ -9,7 +9,6 @@ from itertools import combinations
 from string import ascii_lowercase
 from typing import Literal, NamedTuple
 
-import networkx as nx
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
@@ -259,6 +258,8 @@ def rank_sets(methods: Sequence[str], pairs: Sequence[Pair]) -> dict[str, tuple[
 
 def tie_bands(methods: Sequence[str], pairs: Sequence[Pair]) -> list[list[str]]:
     """Maximal groups of methods of which no two are told apart, in the order of `methods`; groups may overlap."""
+    import networkx as nx
+
     graph = nx.Graph()
     graph.add_nodes_from(methods)
     graph.add_edges_from((p.method, p.other) for p in pairs if p.verdict not in ("better", "worse"))

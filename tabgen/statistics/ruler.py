@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.isotonic import IsotonicRegression
 
 from tabgen.comparable import cell_of, identity_of
 from tabgen.outcome import Cell, canonical_json
@@ -112,6 +111,8 @@ def _broken(cell: Cell) -> str:
 
 def _places(shares: list[float], medians: np.ndarray[Any, Any], others: pd.DataFrame) -> dict[str, float]:
     """Where the median gain of each method lies on the ruler."""
+    from sklearn.isotonic import IsotonicRegression
+
     falling = IsotonicRegression(increasing=False).fit(shares, medians).predict(shares)
     gains = others.median(axis=0)
     # np.interp wants rising abscissae: gains fall as the dose rises
