@@ -48,7 +48,10 @@ def cells(plugins: Plugins, teaching: Dataset, two_steps: dict[str, Any]) -> dic
         ],
         plugins,
     )
-    experiment = Experiment(suite, methods, folds=2, model=str(FIXTURE), recipe=two_steps, limits=Limits(60, 4000))
+    limits = Limits(60, 4000)
+    experiment = Experiment(
+        suite, methods, folds=2, model=str(FIXTURE), recipe=two_steps, limits=limits, fidelity=False
+    )
     return {cell.method: cell for cell in plan(experiment, plugins) if cell.fold == 0}
 
 

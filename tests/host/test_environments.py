@@ -130,7 +130,10 @@ def without(built: Path) -> Iterator[None]:
 def cell(built: Path, plugins: Plugins, teaching: Dataset, two_steps: dict[str, Any]) -> Cell:
     suite = Suite("test", "one table", "1", lambda: [teaching])
     methods = parse_methods(["far"], plugins)
-    experiment = Experiment(suite, methods, folds=2, model=str(FIXTURE), recipe=two_steps, limits=Limits(100, 4000))
+    limits = Limits(100, 4000)
+    experiment = Experiment(
+        suite, methods, folds=2, model=str(FIXTURE), recipe=two_steps, limits=limits, fidelity=False
+    )
     return plan(experiment, plugins)[0]
 
 
