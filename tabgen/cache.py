@@ -50,6 +50,8 @@ class Rows:
         Of the process that made them, until then.
     notes : dict
         What the generator noted.
+    seconds_tune : float
+        Wall time of the search for its settings.
     """
 
     table: Table
@@ -57,6 +59,7 @@ class Rows:
     seconds_sample: float
     peak_memory_mb: float
     notes: dict[str, Any] = field(default_factory=dict)
+    seconds_tune: float = 0.0
 
 
 class Damaged(Exception):  # noqa: N818 - a finding
@@ -131,7 +134,8 @@ def trim(folder: Path, limit_mb: float) -> None:
     for path, stat in files:
         if excess <= 0:
             return
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # another process was faster, or the folder can only be read
+            path.unlink()
         excess -= stat.st_size
 
 
@@ -145,7 +149,7 @@ def _files(folder: Path) -> list[tuple[Path, os.stat_result]]:
     """The files of a cache, those left behind half-written included, and nothing that is not its own."""
     found = []
     for kind, ending in KINDS.items():
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):
             for entry in os.scandir(folder / kind):
                 if entry.name.endswith((ending, ".part")):
                     with contextlib.suppress(FileNotFoundError):  # another process was faster
@@ -163,6 +167,7 @@ def _rows_as_bytes(rows: Rows, key: str) -> bytes:
         "seconds_sample": rows.seconds_sample,
         "peak_memory_mb": rows.peak_memory_mb,
         "notes": rows.notes,
+        "seconds_tune": rows.seconds_tune,
     }
     sink = pa.BufferOutputStream()
     pq.write_table(to_arrow(rows.table, facts), sink, compression="zstd")
@@ -177,7 +182,8 @@ def _read_rows(content: bytes, key: str) -> Rows:
     table = from_arrow(arrow, Schema.from_dict(facts["schema"]))
     if table.content_hash != facts["content_hash"]:
         raise Damaged("its rows have another hash")
-    return Rows(table, *(facts[name] for name in ("seconds_fit", "seconds_sample", "peak_memory_mb", "notes")))
+    names = ("seconds_fit", "seconds_sample", "peak_memory_mb", "notes")
+    return Rows(table, **{name: facts[name] for name in names}, seconds_tune=facts.get("seconds_tune", 0.0))
 
 
 def _read_scores(content: bytes, key: str) -> tuple[dict[str, float], float]:

@@ -304,8 +304,9 @@ def _worth(
         }
     )
     with clock.phase("cache"):
-        found, _ = (cache and cache.scores(key)) or ({}, 0.0)
+        found, seconds = (cache and cache.scores(key)) or ({}, 0.0)
     if found:
+        clock.spare("worth", seconds)
         curve = LearningCurve(tuple(map(int, found)), tuple(found.values()))
     else:
         with clock.phase("worth"):

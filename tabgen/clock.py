@@ -32,7 +32,7 @@ class Clock:
         self.seconds: dict[Phase, float] = {}
         self.spared = self.peak_mb = 0.0
         self.elsewhere = 0.0
-        self._processor_at_start = time.process_time()
+        self._began, self._processor_at_start = time.perf_counter(), time.process_time()
         self._enter = enter
         self._open: list[Phase] = []
         self._since = 0.0
@@ -48,6 +48,11 @@ class Clock:
         self.seconds[name] = self.seconds.get(name, 0.0) + seconds
         self.spared += seconds
         self.peak_mb = max(self.peak_mb, peak_mb)
+
+    @property
+    def wall(self) -> float:
+        """Seconds since this clock was made."""
+        return time.perf_counter() - self._began
 
     @property
     def processor(self) -> float:

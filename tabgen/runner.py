@@ -110,18 +110,16 @@ def run_experiment(
             refuse_live(plugins.generators[method.generator])
     cells, expected = planned_cells(experiment, plugins, shard), Expected(experiment.suite)
     with Store(folder, write=True) as store:
-        replaced = _replaced_tables(cells, store)
+        replaced, away = _tables_changed(cells, store)
         store.drop(replaced)
-        done = {key for key, status in store.statuses().items() if status not in retry}
+        done = {key for key, status in store.statuses().items() if status not in retry} | away
         for row in store.outcomes():
             expected.learn(row)
         waiting = longest_first([cell for cell in cells if cell.key not in done], expected)
         result = RunSummary(len(cells), len(cells) - len(waiting))
         left = TimeLeft(waiting, expected)
         watcher.begin(result.planned, result.done_before, left)
-        if replaced:
-            told = "1 outcome is" if len(replaced) == 1 else f"{len(replaced)} outcomes are"
-            watcher.say(f"{told} removed: a table made elsewhere gave way to another.")
+        _say_of_tables(replaced, away, watcher)
         if not waiting:
             watcher.end()
             return result
@@ -184,14 +182,31 @@ def _as_result(answer: Any) -> Result:
     return result
 
 
-def _replaced_tables(cells: Sequence[Cell], store: Store) -> list[str]:
-    """Keys of stored outcomes of tables made elsewhere that have another table in their place now, or one at last."""
-    due = {key_of(replace(cell, rows_sha256=None)): cell.key for cell in cells if cell.generator == FILE}
-    if not due:
-        return []
-    stored = (Cell.from_dict(row) for row in store.outcomes() if row["generator"] == FILE)
-    places = ((cell.key, due.get(key_of(replace(cell, rows_sha256=None)))) for cell in stored)
-    return [key for key, now in places if now not in (None, key)]
+def _tables_changed(cells: Sequence[Cell], store: Store) -> tuple[list[str], set[str]]:
+    """Of tables made elsewhere: keys of stored outcomes that have another table in their place now, or one at last; and
+    keys of cells whose table is not there, while the outcome of the one that was is stored.
+    """
+    due = {key_of(replace(cell, rows_sha256=None)): cell for cell in cells if cell.generator == FILE}
+    replaced, away = list[str](), set[str]()
+    for row in store.outcomes() if due else ():
+        stored = Cell.from_dict(row)
+        now = due.get(key_of(replace(stored, rows_sha256=None))) if stored.generator == FILE else None
+        if now is None or now.key == stored.key:
+            continue
+        if now.rows_sha256 is None:
+            away.add(now.key)
+        else:
+            replaced.append(stored.key)
+    return replaced, away
+
+
+def _say_of_tables(replaced: Sequence[str], away: set[str], watcher: Watcher) -> None:
+    if replaced:
+        told = "1 outcome is" if len(replaced) == 1 else f"{len(replaced)} outcomes are"
+        watcher.say(f"{told} removed: a table made elsewhere gave way to another.")
+    if away:
+        what = "1 table made elsewhere is" if len(away) == 1 else f"{len(away)} tables made elsewhere are"
+        watcher.say(f"{what} not there any more; what was stored of it stays.")
 
 
 def _observe(hook: Callable[..., Any], watcher: Watcher, **arguments: Any) -> None:

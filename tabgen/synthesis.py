@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from tabgen.cache import Cache, Rows
-from tabgen.clock import Clock
+from tabgen.clock import Clock, Phase
 from tabgen.environment import package_versions
 from tabgen.host.client import FitOrder, Host
 from tabgen.made_elsewhere import FILE
@@ -77,7 +77,7 @@ class Synthesis:
         self._tune, self._score, self._found = cell.tune, score, dict[str, Any]()
         if cell.tune is not None:  # by the model's scores on the validation rows of this split
             self._decides |= {"tuned_for": cell.checkpoint, "split": split_identity(cell)} | model_code(cell)
-        self._fitted = False
+        self._limits, self._fitted = cell.limits, False
         self._cached: list[Rows] = []
 
     def fit(self) -> None:
@@ -86,15 +86,22 @@ class Synthesis:
             with self.clock.phase("load"):
                 self.host.wait()
             if self._tune is not None:
+                order = replace(self._order, seconds=self._seconds_left("tune"))
                 with self.clock.phase("tune"):
                     settings, self._found = choose_settings(
-                        self.host, self._order, self.train, self.seeds["sample"], self._tune, self._scored
+                        self.host, order, self.train, self.seeds["sample"], self._tune, self._scored
                     )
                 self._order = replace(self._order, settings=settings)
+            order = replace(self._order, seconds=self._seconds_left("fit"))
             with self.clock.phase("fit"):
-                self.host.fit(self._order, self.train)
+                self.host.fit(order, self.train)
             self._fitted = True
             self._told()
+
+    def _seconds_left(self, phase: Phase) -> float:
+        """Until this phase, or the cell, is stopped."""
+        of_phase = self._limits.get("phases", {}).get(phase, math.inf) - self.clock.seconds.get(phase, 0.0)
+        return float(min(self._limits["seconds"] - self.clock.wall, of_phase))
 
     def _scored(self, sample: Table) -> float:
         """The score of a trial's rows."""
@@ -150,7 +157,8 @@ class Synthesis:
         if self._cache:
             with self.clock.phase("cache"):
                 seconds = self.clock.seconds["fit"], self.clock.seconds["sample"] - began
-                rows = Rows(sample, *seconds, self.host.spent.peak_mb, dict(self.notes))
+                tuned = self.clock.seconds.get("tune", 0.0)
+                rows = Rows(sample, *seconds, self.host.spent.peak_mb, dict(self.notes), tuned)
                 key = _key(decides, self._model if self.host.spent.used_model else NO_MODEL)
                 self._cache.add_rows(key, rows)
         return sample
@@ -166,6 +174,8 @@ class Synthesis:
             self.clock.spare("sample", rows.seconds_sample, rows.peak_memory_mb)
         if not self._fitted:
             self.clock.spare("fit", self._cached[0].seconds_fit)
+            if self._tune is not None:
+                self.clock.spare("tune", self._cached[0].seconds_tune)
         self.facts["cached_synthetic"] = len(self._cached) == n_blocks
 
 

@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -110,7 +111,7 @@ def test_a_write_that_fails_costs_the_cache_only(tmp_path: Path) -> None:
     assert "was not kept" in cache.faults[0]
 
 
-def test_the_least_recently_used_go_first(tmp_path: Path) -> None:
+def test_the_least_recently_used_go_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = cache_in(tmp_path)
     for number in range(4):
         cache.add_rows(f"{number}", rows_of(awkward()))
@@ -120,6 +121,9 @@ def test_the_least_recently_used_go_first(tmp_path: Path) -> None:
     (tmp_path / "synthetic" / "mine.txt").write_text("x" * 10_000)
     trim(tmp_path, each * 2.5)
     assert sorted(path.name for path in (tmp_path / "synthetic").iterdir()) == ["0.parquet", "3.parquet", "mine.txt"]
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", Mock(side_effect=PermissionError))  # of another user
+        trim(tmp_path, 0)
     trim(tmp_path, 0)
     assert sizes(tmp_path) == {"synthetic": (0, 0.0), "zero-shot": (0, 0.0)}
     assert (tmp_path / "synthetic" / "mine.txt").exists()
@@ -229,6 +233,9 @@ def test_a_hit_says_what_the_work_cost_when_it_was_done(
     spent = [second[f"seconds_{phase}"] for phase in ("fit", "zero_shot")]
     assert sum(spent) <= second["spared_seconds"] <= sum(spent) + second["seconds_sample"]
     assert second["notes"] == {"seen": first["n_train"]}
+    cell = cells_of(plugins, heart, ["noisy"], two_steps, fidelity=False, arms=("context",))[0]
+    first, second = (run_cell(cell, plugins, cache=cache_in(tmp_path / "curve")) for _ in range(2))
+    assert second["seconds_worth"] == first["seconds_worth"] > 0
 
 
 def test_rows_made_with_the_foundation_model_belong_to_its_checkpoint(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -18,7 +19,7 @@ from tabgen.cell import seeds_of
 from tabgen.clock import Clock
 from tabgen.datasets import Dataset, Suite
 from tabgen.errors import InvalidOutput, ModelError, Unsupported, status_of
-from tabgen.experiment import Experiment, parse_methods, plan
+from tabgen.experiment import Experiment, Limits, parse_methods, plan
 from tabgen.host.answers import Answers
 from tabgen.models.base import Encoded, ModelInfo
 from tabgen.models.checkpoints import load_directory
@@ -95,6 +96,20 @@ def test_the_generator_sees_train_rows_only(
         given.frame.astype(object), table.take(parts.train).observed().frame.astype(object), check_dtype=False
     )
     assert set(parts.train) & (set(parts.validation) | set(parts.test)) == set()
+
+
+def test_the_generator_is_told_when_it_will_be_stopped(
+    spied: tuple[Plugins, list[Any]], heart: Dataset, two_steps: dict[str, Any]
+) -> None:
+    plugins, seen = spied
+    for phases, most in (({}, 60.0), ({"fit": 7.0}, 7.0)):
+        limits = Limits(60, 4000, phases)
+        cell = cells_of(plugins, heart, ["spy"], two_steps, fidelity=False, limits=limits)[0]
+        began = time.monotonic()
+        run_cell(cell, plugins)
+        (_, context), ended = seen[0], time.monotonic()
+        assert began + most - 0.1 < context.deadline < (ended if phases else began + 0.1) + most
+        seen.clear()
 
 
 def test_level_names_that_train_rows_lack_are_not_shown(

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from leaderboard_rows import make_rows, store_rows
+from leaderboard_rows import make_rows, store_rows, with_key
 from paths import ROOT
 from typer.testing import CliRunner
 
@@ -41,10 +41,17 @@ def rows(run: Path, built_in: Plugins) -> list[dict[str, Any]]:
     return public_rows([run], built_in)
 
 
-def test_only_what_a_bundle_publishes_is_exported(run: Path, rows: list[dict[str, Any]], built_in: Plugins) -> None:
+def test_only_what_a_bundle_publishes_is_exported(
+    run: Path, rows: list[dict[str, Any]], built_in: Plugins, tmp_path: Path
+) -> None:
     assert len(rows) == 7 * 2 * 5
     assert "Jane Doe" not in json.dumps(rows)
     assert public_rows([run, run], built_in) == rows, "a key counts once"
+    failed = store_rows([row | {"status": "timeout"} for row in make_rows(datasets=7)], tmp_path / "failed")
+    both = public_rows([failed, run], built_in)
+    assert [row["status"] for row in both] == ["ok" if row["status"] == "ok" else "timeout" for row in rows], (
+        "what ended ok before what failed"
+    )
 
 
 def test_a_dataset_folder_reads_back_as_the_rows(rows: list[dict[str, Any]], tmp_path: Path) -> None:
@@ -67,6 +74,13 @@ def test_a_dataset_folder_reads_back_as_the_rows(rows: list[dict[str, Any]], tmp
     (folder / "mine.txt").write_text("mine")
     with pytest.raises(DataError, match="other files"):
         write_dataset(rows, folder, "again", "cc0-1.0")
+    for name in ("README.md", "data/mine.csv"):  # the folder of a project
+        mine = tmp_path / name.replace("/", "-") / name
+        mine.parent.mkdir(parents=True)
+        mine.write_text("my own words")
+        with pytest.raises(DataError, match=f"other files .{name}"):
+            write_dataset(rows, tmp_path / name.replace("/", "-"), "again", "cc0-1.0")
+        assert mine.read_text() == "my own words"
     with pytest.raises(DataError, match="licence"):
         write_dataset(rows, tmp_path / "other", "title", "CC BY 4.0\nevil: 1")
 
@@ -109,6 +123,27 @@ def test_every_eval_ever_gets_a_file_for_every_method_with_what_its_schema_requi
     both = write_evaluations(rows + other, tmp_path / "both", built_in, "the authors", NOW)
     assert len(both) == 10
     assert {path.name for path in files} < {path.name for path in both}
+    for name, value in {
+        "recipe": rows[0]["recipe"] | {"steps": 3},
+        "plugin_version": "9",
+        "target": "other",
+        "max_test_rows": 7,
+    }.items():  # what may not be ranked together has files, or names, of its own
+        changed = []
+        for row in [row for row in rows if row["generator"] is not None]:
+            score = {"tuned_test_roc_auc": 0.123} if row["status"] == "ok" else {}
+            changed.append(with_key(row | {name: value} | score))
+        folder = tmp_path / f"other-{name}"
+        told = [json.loads(path.read_text()) for path in write_evaluations(rows + changed, folder, built_in, "us", NOW)]
+        found = [
+            result["score_details"]["score"]
+            for record in told
+            if record["model_info"]["additional_details"]["generator"] == "jitter"
+            for result in record["evaluation_results"]
+            if result["evaluation_name"].endswith("fine-tune/roc_auc")
+        ]
+        assert found.count(pytest.approx(0.123)) == len(found) / 2, name
+        assert len({record["evaluation_id"] for record in told}) == len(told)
     failed = [row | {"status": "error"} for row in rows]
     with pytest.raises(DataError, match="no row has a score"):
         write_evaluations(failed, tmp_path / "none", built_in, "the authors", NOW)
@@ -125,6 +160,14 @@ def test_croissant_names_every_file_with_its_hash_and_every_column(tmp_path: Pat
     heart = next(records for records in found["recordSet"] if records["name"] == "heart-cleveland")
     types = {field["name"]: field["dataType"] for field in heart["field"]}
     assert types["age"] in ("sc:Float", "sc:Integer")
+    places = [tmp_path / "suite" / name / "t.parquet" for name in ("a", "b")]
+    for place in places:
+        place.parent.mkdir(parents=True)
+        place.write_bytes(suite.datasets[0].path.read_bytes())
+    nested = Suite("nested", "two", "1", lambda: [Dataset(p.parent.name, p, suite.datasets[0].target) for p in places])
+    assert [file["contentUrl"] for file in describe(nested, tmp_path / "suite")["distribution"]] == [
+        "a/t.parquet", "b/t.parquet"
+    ]  # fmt: skip
     text = tmp_path / "a.csv"
     text.write_text("a,b\n1,2\n")
     with pytest.raises(DataError, match="no Parquet file"):
@@ -158,6 +201,8 @@ def test_the_commands_write_what_they_say(run: Path, tmp_path: Path) -> None:
         ("every-eval-ever", run, "--organization", "us", "-o", file / "in"),
         ("croissant", "core", "-o", tmp_path / "hf"),
         ("croissant", "core", "-o", file / "core.json"),
+        ("croissant", ROOT / "tabgen/datasets/core", "-o", ROOT / "tabgen/datasets/core/manifest.json"),
+        ("croissant", "core", "-o", core_datasets()[0].path),
     ):
         with pytest.raises(DataError, match="cannot be written: "):
             invoke(*words)

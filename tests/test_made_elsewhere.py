@@ -292,6 +292,14 @@ def test_rankings_say_so_and_verification_needs_the_file(built_in: Plugins, hear
     assert "made elsewhere, and their file is not here" in next(iter(unreachable.out_of_reach))
     tables = tables_by_hash([exported])
     assert verify(mine_alone, built_in, choice, sample=2, seed=0, suites=[suite], tables=tables).passed
+    kept = outcomes["key"].tolist()
+    table = mine / heart.name / "0" / "0.parquet"
+    away = table.rename(table.with_suffix(".away"))
+    assert run_all() == ["1 table made elsewhere is not there any more; what was stored of it stays."]
+    assert load_results(run)["key"].tolist() == kept
+    away.rename(table)
+    assert run_all() == []
+    assert load_results(run)["key"].tolist() == kept
 
 
 def test_the_command_exports(tmp_path: Path) -> None:

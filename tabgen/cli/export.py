@@ -70,8 +70,9 @@ def croissant(
 
     check_folder(output.parent)
     output.parent.mkdir(parents=True, exist_ok=True)
-    check_file(output)
     found = find_suite(suite, load(context))
-    text = json.dumps(describe(found), indent=2, ensure_ascii=False)
+    folder = Path(suite) if Path(suite).is_dir() else None
+    check_file(output, others=[folder and folder / "manifest.json", *(dataset.path for dataset in found.datasets)])
+    text = json.dumps(describe(found, folder), indent=2, ensure_ascii=False)
     output.write_text(text + "\n", encoding="utf-8")
     typer.echo(f"{counted(len(found.datasets), 'dataset')}: {output}")

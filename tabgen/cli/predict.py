@@ -31,6 +31,11 @@ def predict(
 
     check_file(output, TABLE, [data, *folder.glob("*")])
     classifier = GeneratorAugmentedClassifier.load(folder)
+    if not hasattr(classifier, "feature_names_in_"):
+        raise TableError(
+            f"{folder} was fitted on an array, whose columns have no names to find in {data}: fit it on a DataFrame, or"
+            " predict in Python."
+        )
     schema = classifier.schema_
     of_texts = [c.name for c in schema.columns if c.kind == "text" or any(isinstance(v, str) for v in c.levels)]
     as_fitted = {n: value for n, value in classifier.reading_.items() if n == "missing" or is_text_file(data)}

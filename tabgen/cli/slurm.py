@@ -45,6 +45,7 @@ def slurm(
     from tabgen.cli.flags import read_values
     from tabgen.cli.listings import load
     from tabgen.experiment import plan
+    from tabgen.outcome import rows_key
     from tabgen.outputs import check_folder
     from tabgen.spec import make_spec
 
@@ -56,10 +57,12 @@ def slurm(
             raise ExperimentError(f"--time, --sbatch and --setup take one line each; not {text!r}.")
     plugins = load(context)
     experiment = make_spec(read_values(experiment_file, preset, {}), str(experiment_file or preset)).build(plugins)
-    cells = len(plan(experiment, plugins))
-    if cells < shards:
+    planned = plan(experiment, plugins)
+    cells, parts = len(planned), len({rows_key(cell) or cell.key for cell in planned})
+    if parts < shards:
         raise ExperimentError(
-            f"--shards {shards}: the experiment has {counted(cells, 'cell')}; ask for as many shards at most."
+            f"--shards {shards}: the experiment has {counted(cells, 'cell')} in {counted(parts, 'part')}, since cells"
+            " that draw from one fit go together; ask for as many shards at most."
         )
     choice = context.obj
     words = [sys.executable, "-m", "tabgen"]
@@ -92,7 +95,7 @@ def slurm(
                 *(f"#SBATCH --{_quoted(option)}" for option in options),
                 f"# {size}. Submit it again to go on; when all have ended:",
                 f"#   {join}",
-                "set -euo pipefail",
+                "set -eo pipefail",
                 f"cd {shlex.quote(str(Path.cwd()))}",
                 "export OMP_NUM_THREADS=1",
                 *setup,

@@ -126,6 +126,8 @@ class Servers:
         """The server of a plugin's hosts, started if there is none: in the interpreter ``python``, or in this one."""
         server = self.hosts.get(name)
         if server is None or not server.alive:
+            if server is not None:
+                self.forget(server)
             ours, theirs = socket.socketpair()
             message = {"op": "hosts", "id": f"hosts/{name}", "python": python, "order": order}
             self.evaluators.ask(message, [theirs.fileno()])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -48,10 +49,11 @@ CONTEXT = {
 }
 
 
-def describe(suite: Suite) -> dict[str, Any]:
+def describe(suite: Suite, folder: Path | None = None) -> dict[str, Any]:
     """The suite as JSON-LD: a file and a set of records for every dataset, a field for every column.
 
-    Paths are those of the files beside the suite's manifest; licences are those that the manifest tells.
+    Paths are those of the files from ``folder`` on, where the suite's manifest lies, or else beside it; licences are
+    those that the manifest tells.
 
     Raises
     ------
@@ -67,25 +69,31 @@ def describe(suite: Suite) -> dict[str, Any]:
         "description": f"The suite '{suite.name}' of tabgen: {suite.summary}.",
         "version": suite.version,
         **({"license": licences if len(licences) > 1 else licences[0]} if licences else {}),
-        "distribution": [_file(dataset) for dataset in suite.datasets],
-        "recordSet": [_records(dataset) for dataset in suite.datasets],
+        "distribution": [_file(dataset, folder) for dataset in suite.datasets],
+        "recordSet": [_records(dataset, folder) for dataset in suite.datasets],
     }
 
 
-def _file(dataset: Dataset) -> dict[str, Any]:
+def _place(dataset: Dataset, folder: Path | None) -> str:
+    """Where a table's file lies, from the manifest on."""
+    return dataset.path.name if folder is None else dataset.path.resolve().relative_to(folder.resolve()).as_posix()
+
+
+def _file(dataset: Dataset, folder: Path | None) -> dict[str, Any]:
     if dataset.path.suffix != ".parquet" or not dataset.path.is_file():
         raise DataError(f"dataset '{dataset.name}': {dataset.path} is no Parquet file, whose columns have types.")
+    place = _place(dataset, folder)
     return {
         "@type": "cr:FileObject",
-        "@id": dataset.path.name,
-        "name": dataset.path.name,
-        "contentUrl": dataset.path.name,
+        "@id": place,
+        "name": place,
+        "contentUrl": place,
         "encodingFormat": "application/vnd.apache.parquet",
         "sha256": dataset.sha256 or hashlib.sha256(dataset.path.read_bytes()).hexdigest(),
     }
 
 
-def _records(dataset: Dataset) -> dict[str, Any]:
+def _records(dataset: Dataset, folder: Path | None) -> dict[str, Any]:
     title = str(dataset.facts.get("title") or dataset.facts.get("summary") or dataset.name)
     return {
         "@type": "cr:RecordSet",
@@ -98,7 +106,7 @@ def _records(dataset: Dataset) -> dict[str, Any]:
                 "@id": f"{dataset.name}/{column.name}",
                 "name": column.name,
                 "dataType": _type(column.type),
-                "source": {"fileObject": {"@id": dataset.path.name}, "extract": {"column": column.name}},
+                "source": {"fileObject": {"@id": _place(dataset, folder)}, "extract": {"column": column.name}},
             }
             for column in pq.read_schema(dataset.path)
         ],

@@ -11,13 +11,17 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+import pandas as pd
+
 from tabgen.arms import ARMS
+from tabgen.comparable import pools
 from tabgen.errors import DataError
 from tabgen.plugins import Plugins
 
 SCHEMA_VERSION = "0.3.0"
 NO_CODE = "none"
 """What stands for the version of a model's plugin where there is none."""
+FORM: dict[str, Any] = {"indent": 2, "sort_keys": True, "allow_nan": False}
 STAGES = {"zero_shot": "zero-shot", **{arm.stage: arm.name for arm in ARMS.values()}}
 
 
@@ -27,7 +31,8 @@ def write_evaluations(
     """Write ``<developer>/<model>/<hash>.json`` for every foundation model with every method; returns the files.
 
     A result is the mean test score of one metric in one use of the rows on one dataset, over its cells that ended
-    ``ok``, with their spread. Metrics whose direction and bounds nobody registered are left out.
+    ``ok``, with their spread. What may not be ranked together (:mod:`tabgen.comparable`) has files of its own. Metrics
+    whose direction and bounds nobody registered are left out.
 
     Parameters
     ----------
@@ -41,28 +46,35 @@ def write_evaluations(
     DataError
         If no row has a score, or a file would be overwritten.
     """
-    groups: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
-    for row in rows:
-        if row["status"] == "ok":
-            code = row.get("model_plugin_version") or NO_CODE
-            groups[row["model"], row["checkpoint"], code, row["method"], str(row["protocol"])].append(row)
-    records = [_record(group, plugins, organization, now) for _, group in sorted(groups.items())]
+    records = [_record(group, plugins, organization, now) for group in _groups(rows)]
     records = [record for record in records if record["evaluation_results"]]
     if not records:
         raise DataError("no row has a score to export.")
-    files = []
+    files = list[Path]()
     for record in records:
-        content = json.dumps(record, indent=2, sort_keys=True, allow_nan=False) + "\n"
-        code = record["model_info"]["additional_details"]["model_plugin_version"]
-        found = record["evaluation_results"] if code == NO_CODE else [code, record["evaluation_results"]]
-        name = hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:32]
+        told = [record["model_info"]["additional_details"], record["evaluation_results"]]
+        name = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:32]
+        content = json.dumps(record | {"evaluation_id": f"{record['evaluation_id']}/{name[:8]}"}, **FORM) + "\n"
         path = folder / record["model_info"]["id"] / f"{name}.json"
+        if path in files:  # what needs no recipe is in the pool of each
+            continue
         if path.exists():
             raise DataError(f"{path} is there already; name a new folder.")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content, encoding="utf-8")
         files.append(path)
     return files
+
+
+def _groups(rows: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """The rows that ended ``ok`` of one method in one pool each, under the names that tell them apart there."""
+    ended = [row for row in rows if row["status"] == "ok"]
+    found = []
+    for pool in pools(pd.DataFrame(ended)) if ended else ():
+        for _, mine in pool.outcomes.groupby("method", sort=True):
+            names = zip(mine.index, mine["method"], mine["dataset"], strict=True)
+            found.append([ended[i] | {"method": method, "dataset": dataset} for i, method, dataset in names])
+    return found
 
 
 def _record(rows: list[dict[str, Any]], plugins: Plugins, organization: str, now: float) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from tabgen.text import counted
 
 DATA = "data/rows.parquet"
 CARD = "README.md"
+MARK = "Outcomes of tabgen: how much the rows of synthetic-data generators help a tabular foundation model."
+"""In every card: one without it is somebody's own."""
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 LICENCE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,60}")
 
@@ -41,14 +43,21 @@ def write_dataset(rows: Sequence[dict[str, Any]], folder: Path, title: str, lice
         raise DataError(f"the licence '{licence}' is none as the hub writes them; write it as in cc-by-4.0.")
     if not title.strip() or "\n" in title:
         raise DataError("the title of a dataset is one line of text.")
-    foreign = (
-        sorted(path.name for path in folder.iterdir() if path.name not in (CARD, "data")) if folder.is_dir() else []
-    )
-    if foreign:
+    if foreign := _foreign(folder):
         raise DataError(f"{folder} holds other files ({', '.join(foreign[:3])}); name a new folder.")
     (folder / "data").mkdir(parents=True, exist_ok=True)
     pq.write_table(_table(rows), folder / DATA)
     (folder / CARD).write_text(_card(rows, title, licence), encoding="utf-8")
+
+
+def _foreign(folder: Path) -> list[str]:
+    """What the folder holds that was not written here."""
+    if not folder.is_dir():
+        return []
+    found = [str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()]
+    card = folder / CARD
+    ours = {DATA, *([CARD] if card.is_file() and MARK in card.read_text(encoding="utf-8", errors="replace") else [])}
+    return sorted(set(found) - ours)
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> pa.Table:
@@ -84,7 +93,7 @@ def _card(rows: Sequence[dict[str, Any]], title: str, licence: str) -> str:
 
 # {title}
 
-Outcomes of tabgen: how much the rows of synthetic-data generators help a tabular foundation model.
+{MARK}
 One row is one cell, a method on one fold of one dataset: {counts}, foundation model {models}, protocol {protocols}.
 Cells ended as: {ended}.
 

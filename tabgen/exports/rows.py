@@ -9,6 +9,7 @@ from typing import Any
 
 from tabgen.leaderboard.bundle import read_bundle, read_rows, write_bundle
 from tabgen.plugins import Plugins
+from tabgen.results import joined
 
 
 def public_rows(sources: Sequence[Path], plugins: Plugins) -> list[dict[str, Any]]:
@@ -19,7 +20,7 @@ def public_rows(sources: Sequence[Path], plugins: Plugins) -> list[dict[str, Any
     StoreError, DataError
         If there is no run, no row, or a bundle is not to be trusted.
     """
-    rows: dict[str, dict[str, Any]] = {}
+    rows = []
     for source in sources:
         if source.is_file():
             found = read_rows(source)
@@ -28,5 +29,7 @@ def public_rows(sources: Sequence[Path], plugins: Plugins) -> list[dict[str, Any
                 bundle = Path(scratch) / "rows.zip"
                 write_bundle(source, bundle, plugins)
                 found = read_bundle(bundle)
-        rows = {row["key"]: row for row in found} | rows
-    return sorted(rows.values(), key=lambda row: (row["dataset"], row["fold"], row["seed"], row["method"], row["key"]))
+        rows.append(found)
+    return sorted(
+        joined(*rows).values(), key=lambda row: (row["dataset"], row["fold"], row["seed"], row["method"], row["key"])
+    )

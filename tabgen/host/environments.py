@@ -33,6 +33,8 @@ ALWAYS = ("pandas", "pyarrow", "pluggy", "psutil; sys_platform != 'linux'")
 INSTALLERS = ("pip", "setuptools", "wheel")
 """What a new environment may hold before anything is installed; no part of a lock."""
 LOCK, ORDER, LINKS = "lock.txt", "environment.json", "links"
+BEFORE = ".before"
+"""How the name of one ends that is kept until the one in its place is built."""
 
 
 @dataclass(frozen=True)
@@ -170,6 +172,10 @@ def install(
     uv = shutil.which("uv")
     root().mkdir(parents=True, exist_ok=True)
     with _alone(place):
+        before = place.with_name(f"{place.name}{BEFORE}")
+        if (place / LOCK).is_file():
+            shutil.rmtree(before, ignore_errors=True)
+            place.rename(before)
         shutil.rmtree(place, ignore_errors=True)
         try:
             _make(place, environment, uv, told)
@@ -189,7 +195,10 @@ def install(
             scratch.replace(place / LOCK)
         except BaseException:
             shutil.rmtree(place, ignore_errors=True)
+            if before.exists():  # back to its own path, so that what it holds still finds itself
+                before.rename(place)
             raise
+        shutil.rmtree(before, ignore_errors=True)
     return place
 
 
@@ -315,7 +324,8 @@ def lock_here() -> str:
 
 def listing() -> list[Installed]:
     """The environments on this machine."""
-    return [found for lock in sorted(root().glob(f"*/{LOCK}")) if (found := _installed(lock.parent))]
+    locks = sorted(lock for lock in root().glob(f"*/{LOCK}") if not lock.parent.name.endswith(BEFORE))
+    return [found for lock in locks if (found := _installed(lock.parent))]
 
 
 def state_of(plugin: str, environment: Environment) -> Installed | None:

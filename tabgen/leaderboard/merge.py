@@ -37,7 +37,9 @@ def merge(sources: Sequence[Path], folder: Path, plugins: Plugins) -> Merged:
     StoreError, DataError
         If a source cannot be read, or a bundle has a problem that `check` finds; nothing is written then.
     """
-    read = [(source, load_rows(source)) for source in sources]
+    read = [(source, load_rows(source, due=False)) for source in sources]
+    if not any(rows for _, rows in read):
+        raise DataError(f"no cell has ended yet in {', '.join(map(str, sources))}.")
     for source, rows in read:
         problems = [finding for finding in check_rows(rows, plugins) if finding.problem] if source.is_file() else []
         if problems:

@@ -166,9 +166,10 @@ def pretrain(
     ------
     TabgenError
         If the folder holds a run that this configuration cannot go on with, ``start_from`` is no
-        checkpoint of the same sizes or of fewer layers, bfloat16 is asked of a processor that lacks it, or there is
-        no such device.
+        checkpoint of the same sizes or of fewer layers, the folder holds a model of something else, bfloat16 is asked
+        of a processor that lacks it, or there is no such device.
     """
+    _refuse_other_model(folder)
     where = find_device(device)
     torch.backends.cuda.enable_cudnn_sdp(False)  # it plans anew for every shape, and hardly two batches have the same
     if config.bfloat16:
@@ -233,6 +234,11 @@ def pretrain(
     write_checkpoint(folder, average)
     source.close()
     return average
+
+
+def _refuse_other_model(folder: Path) -> None:
+    if (folder / "config.json").exists() and not (folder / "state.safetensors").exists():
+        raise TabgenError(f"{folder} holds a model that would be overwritten; name a new folder.")
 
 
 def kept_at(before: int, after: int) -> int:

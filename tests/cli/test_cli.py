@@ -484,6 +484,10 @@ def test_a_classifier_is_fitted_saved_and_predicts_from_files(tmp_path: Path) ->
     short.to_csv(tmp_path / "short.csv", index=False)
     lacking = tabgen("predict", tmp_path / "it", "--data", tmp_path / "short.csv", "-o", tmp_path / "out.csv", ok=False)
     assert f"short.csv lacks the columns '{rows.columns[0]}'" in lacking.stderr
+    array = GeneratorAugmentedClassifier(generator="jitter", arm="augmented", model=str(FIXTURE))
+    array.fit([[float(i)] for i in range(40)], [i % 2 for i in range(40)]).save(tmp_path / "array")
+    with pytest.raises(TabgenError, match="array was fitted on an array, whose columns have no names"):
+        invoke("predict", *map(str, (tmp_path / "array", "--data", tmp_path / "new.csv", "-o", tmp_path / "out.csv")))
     nothing = tabgen("predict", tmp_path / "no", "--data", tmp_path / "new.csv", "-o", tmp_path / "out.csv", ok=False)
     assert "no saved estimator: it has no estimator.json" in nothing.stderr
     (tmp_path / "full").mkdir()

@@ -81,6 +81,7 @@ def test_gpus_and_lines_of_setup_are_in_the_script(experiment: Path, tmp_path: P
     invoke("slurm", experiment, *words)
     lines = (tmp_path / "run" / "array.sbatch").read_text().splitlines()
     assert "#SBATCH --gpus=2" in lines
+    assert not [line for line in lines if "set -eu" in line]  # setup files of others read what is not set
     assert lines.index("module load cuda") == len(lines) - 2  # the line before the run
     assert shlex.split(lines[-1])[-6:-2] == ["--gpus", "2", "--shard", "$SLURM_ARRAY_TASK_ID/1"]
 
@@ -88,7 +89,7 @@ def test_gpus_and_lines_of_setup_are_in_the_script(experiment: Path, tmp_path: P
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--shards", "7"], "6 cells; ask for as many"),
+        (["--shards", "7"], "6 cells in 6 parts.*; ask for as many"),
         (["--shards", "2", "--sbatch", "a\nb"], "one line each"),
         (["--shards", "2", "--preset", "quick"], "not both"),
     ],

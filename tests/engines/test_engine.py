@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import selectors
 import signal
 import time
 from collections import deque
@@ -12,6 +13,7 @@ from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import psutil
 import pytest
@@ -21,6 +23,7 @@ from tabgen.cache import CacheSettings
 from tabgen.datasets import Dataset, Suite
 from tabgen.engines import EngineSettings
 from tabgen.engines.local import LOG_LIMIT, LocalEngine, Running, _enforce_limits, _finish, next_cell
+from tabgen.engines.servers import Servers
 from tabgen.errors import TabgenError
 from tabgen.experiment import Experiment, Limits, parse_methods, plan
 from tabgen.outcome import Cell
@@ -409,3 +412,22 @@ def test_cells_die_with_their_parent(cells: dict[str, Cell], tmp_path: Path) -> 
     gone, alive = psutil.wait_procs(family, timeout=15)
     assert alive == []
     assert len(gone) == 5
+
+
+def test_a_server_of_hosts_that_died_is_put_away_when_another_takes_its_place() -> None:
+    """Left in the selector its closed socket would be ready at every look, and wake the engine without end."""
+    servers: Any = object.__new__(Servers)
+    peers: list[int] = []  # as another process would hold them
+    evaluators = Mock(ask=lambda message, files: peers.append(os.dup(files[0])))
+    servers.evaluators, servers.hosts, servers._selector = evaluators, {}, selectors.DefaultSelector()
+    first = servers.hosts_of("plugin", None, {})
+    assert servers.hosts_of("plugin", None, {}) is first
+    first.alive = False
+    second = servers.hosts_of("plugin", None, {})
+    assert second is not first
+    assert [key.data for key in servers._selector.get_map().values()] == [second]
+    assert first.control.fileno() == -1
+    second.close()
+    servers._selector.close()
+    for peer in peers:
+        os.close(peer)

@@ -284,7 +284,15 @@ def test_what_cannot_be_installed_leaves_nothing(choice: PluginChoice, plugins: 
     wanted = Environment((str(tmp_path / "absent-1.0-py3-none-any.whl"),))
     with pytest.raises(PluginError, match=r"failed: .*absent"):
         environments.install(origin, wanted)
-    assert not environments.folder_of("far", wanted).exists()
+    place = environments.folder_of("far", wanted)
+    assert not place.exists()
+    place.mkdir()
+    (place / environments.LOCK).write_text("python==3\n")
+    with pytest.raises(PluginError, match=r"failed: .*absent"):  # built anew: what was there comes back
+        environments.install(origin, wanted)
+    assert [path.name for path in place.iterdir()] == [environments.LOCK]
+    assert not place.with_name(f"{place.name}{environments.BEFORE}").exists()
+    shutil.rmtree(place)
     with pytest.raises(PluginError, match=r"needs Python 3\.99"):
         environments._make(tmp_path / "place", Environment(("x",), "3.99"), None, lambda _: None)
 

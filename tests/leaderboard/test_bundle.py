@@ -723,6 +723,10 @@ def test_runs_and_bundles_merge_and_equal_keys_count_once(whole: Path, built_in:
     assert third.added == 0
     assert len(third.conflicts) == 1 and "tuned_test_roc_auc" in third.conflicts[0]
     assert len(load_results(tmp_path / "all")) == 60
+    nothing = store_rows([], tmp_path / "nothing")  # a shard without a cell
+    assert merge([nothing, whole], tmp_path / "all", built_in).known == 60
+    with pytest.raises(DataError, match=r"no cell has ended yet in .*nothing"):
+        merge([nothing], tmp_path / "all", built_in)
 
 
 def test_a_row_that_measured_one_arm_more_does_not_outdo_the_one_that_is_there(

@@ -423,6 +423,9 @@ def test_a_run_may_start_from_a_shallower_checkpoint_but_no_deeper_one(tmp_path:
     pretrain(replace(CONFIG, steps=1, decay_steps=0), tmp_path / "two")
     three = replace(CONFIG, model=Tab2DConfig(16, 10, 3, 2), steps=1, decay_steps=0)
     assert len(pretrain(three, tmp_path / "three", start_from=tmp_path / "two").layers) == 3
+    (tmp_path / "three" / "state.safetensors").unlink()  # a model as one is given
+    with pytest.raises(TabgenError, match="three holds a model that would be overwritten"):
+        pretrain(three, tmp_path / "three", start_from=tmp_path / "three")
     with pytest.raises(TabgenError, match=r"holds Tab2DConfig.*n_layers=3.* trains Tab2DConfig.*n_layers=2"):
         pretrain(CONFIG, tmp_path / "again", start_from=tmp_path / "three")
 
