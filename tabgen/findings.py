@@ -11,6 +11,7 @@ import pandas as pd
 
 from tabgen.parsing import ANY_DATE
 from tabgen.plain import as_scalar
+from tabgen.text import counted
 
 if TYPE_CHECKING:
     from tabgen.column import Column
@@ -36,6 +37,8 @@ WORTH_A_WARNING = ("rare-class", "tells-target", "identifier")
 """Findings that spoil a comparison, or are copied into synthetic rows: said unasked; `tabgen look` says all."""
 ENOUGH = 10
 """Rows with numbers from which a text column is suspected to hold numbers."""
+NEARLY_ALL = 0.5
+"""A categorical column with so many different values per known one names rows, though a few share a name."""
 FEW, MANY = 3, 20
 """Different numbers up to which a column can be groups, and from which it is certainly meant as numbers."""
 
@@ -133,8 +136,9 @@ class Finding:
 def findings(table: Table, folds: int = 3) -> list[Finding]:
     """What in a table is likely not meant, or cannot help.
 
-    In this order: ``rare-class`` (fewer rows than folds), ``tells-target`` (a column that alone orders the classes
-    without a fault), ``identifier`` (every value another), ``constant``, ``duplicate`` (equal to another),
+    In this order: ``rare-class`` (fewer rows than folds), ``small-class`` (a handful of rows), ``tells-target`` (a
+    column that alone orders the classes without a fault), ``identifier`` (every value another), ``names`` (nearly so),
+    ``constant``, ``duplicate`` (equal to another),
     ``one-to-one`` (the same under other names), ``missing-word`` (a level that elsewhere means missing),
     ``near-numeric``, ``spelling`` (levels that differ in case or spaces only).
 
@@ -169,6 +173,16 @@ def findings(table: Table, folds: int = 3) -> list[Finding]:
         for c in identifiers
     ]
     found += [
+        Finding(
+            "names",
+            (c.name,),
+            f"column '{c.name}' has {table.frame[c.name].nunique()} values in {len(table)} rows, such as"
+            f" {_shown(table, c.name)}: if it names persons or rows, leave it out (--drop {quoted(c.name)}).",
+        )
+        for c in table.schema.columns
+        if c not in identifiers and names_nearly_all(c, table.frame[c.name])
+    ]
+    found += [
         Finding("constant", (name,), f"column '{name}' has {_one_value(table.frame[name])}, and says nothing.")
         for name in constant
     ]
@@ -181,16 +195,32 @@ def worth_a_warning(table: Table, folds: int = 0) -> list[str]:
 
 
 def _rare_classes(table: Table, folds: int) -> list[Finding]:
-    counts = np.bincount(table.labels, minlength=len(table.schema.classes))
-    return [
+    counts, target = np.bincount(table.labels, minlength=len(table.schema.classes)), table.schema.target
+    rare = [(label, int(n)) for label, n in zip(table.schema.classes, counts, strict=True) if n < folds]
+    if len(rare) > MANY:
+        shown = ", ".join(f"{label!r} ({counted(n, 'row')})" for label, n in rare[:3])
+        told = (
+            f"'{target}' has {len(counts)} classes, {len(rare)} of them with fewer rows than the {folds} folds, such as"
+        )
+        return [Finding("rare-class", (target,), f"{told} {shown}: name another column to predict, or merge classes.")]
+    found = [
         Finding(
             "rare-class",
-            (table.schema.target,),
-            f"class {label!r} of '{table.schema.target}' has {count} {'row' if count == 1 else 'rows'}, fewer than the"
-            f" {folds} folds: some test parts are without it; merge it with another class, or take fewer folds.",
+            (target,),
+            f"class {label!r} of '{target}' has {counted(n, 'row')}, fewer than the {folds} folds: some test parts are"
+            " without it; merge it with another class, or take fewer folds.",
         )
-        for label, count in zip(table.schema.classes, counts, strict=True)
-        if count < folds
+        for label, n in rare
+    ]
+    return found + [
+        Finding(
+            "small-class",
+            (target,),
+            f"class {label!r} of '{target}' has {counted(int(n), 'row')}: little can be learned of it or scored on it;"
+            " merge it with another class, if it can be.",
+        )
+        for label, n in zip(table.schema.classes, counts, strict=True)
+        if folds <= n < ENOUGH
     ]
 
 
@@ -212,6 +242,12 @@ def _is_identifier(column: Column, values: pd.Series[Any]) -> bool:
         return True
     steps = values.diff().dropna()
     return bool((steps > 0).all() or (steps < 0).all() or values.max() - values.min() < 2 * len(values))
+
+
+def names_nearly_all(column: Column, values: pd.Series[Any]) -> bool:
+    """Whether a categorical column has nearly another value in every row, so that it names rows, or persons."""
+    known = values.dropna()
+    return column.kind == "categorical" and len(known) >= ENOUGH and known.nunique() >= NEARLY_ALL * len(known)
 
 
 def tells_target(codes: np.ndarray[Any, Any], labels: np.ndarray[Any, Any]) -> bool:
@@ -265,8 +301,8 @@ def _levels(table: Table) -> list[Finding]:
                 Finding(
                     "missing-word",
                     (column.name,),
-                    f"column '{column.name}' has the level {words[0]!r} in {rows} rows, taken as any other level; if it"
-                    f" means missing, say --missing {quoted(words[0].strip())}.",
+                    f"column '{column.name}' has the level {words[0]!r} in {counted(rows, 'row')}, taken as any other"
+                    f" level; if it means missing, say --missing {quoted(words[0].strip())}.",
                 )
             )
         near = near_numeric(table.frame[column.name].astype(object), column.name) if levels else None

@@ -224,6 +224,7 @@ class Label:
     hash: str | None = None
     contrasts: list[Pair] = field(default_factory=list)
     absent: list[tuple[str, str]] = field(default_factory=list)
+    region: float = REGION
 
     def sentences(self) -> list[str]:
         """The label, and of a confirmatory ranking each contrast."""
@@ -235,7 +236,7 @@ class Label:
         said = [f"Confirmatory: {which}. Its contrasts, as one family; all else here is exploratory."]
         for pair in self.contrasts:
             span = "" if pair.interval is None else f", interval {pair.interval.low:+.3f} .. {pair.interval.high:+.3f}"
-            p = f"p = {pair.p:.3g}, of a difference beyond the region {pair.p_equal:.3g}"
+            p = f"p = {pair.p:.3g} against no difference, {pair.p_equal:.3g} against one beyond {self.region:g} points"
             said.append(f"{pair.method} against {pair.other}: {pair.verdict} ({pair.estimate:+.3f} points{span}; {p}).")
         if self.absent:
             said.append(f"Not in this pool: {', '.join('/'.join(pair) for pair in self.absent)}.")
@@ -275,7 +276,7 @@ def labels_of(
         found = [pair for (at, _), pair in tested.items() if at == place]
         absent = [pair for pair in freeze.contrasts if not why[place] and (place, pair) not in tested]
         status = "exploratory" if why[place] else "confirmatory"
-        labels.append(Label(status, why[place], freeze.time, freeze.hash, found, absent))
+        labels.append(Label(status, why[place], freeze.time, freeze.hash, found, absent, freeze.region))
     return labels
 
 

@@ -221,6 +221,8 @@ def _check_generator(generator: type[Generator]) -> None:
     _check_info(generator.info)
     for parameter in inspect.signature(generator).parameters.values():
         setting = f"the setting '{parameter.name}' of the generator '{generator.info.name}'"
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise PluginError(f"{setting} stands for any number of arguments; give each setting a name and a default.")
         if parameter.default is parameter.empty:
             raise PluginError(f"{setting} has no default value.")
         if parameter.name == "ratio":

@@ -115,8 +115,12 @@ def _at_the_bound(
 ) -> str:
     real = int(all_met(constraints, table.frame).sum())
     each = ", ".join(f"{c.text} by {count / drawn:.2%}" for c, count in zip(constraints, alone, strict=True))
+    mend = "Loosen one (a range in place of one value), ask for fewer rows, or raise the bound (--most-draws)."
+    if not real:
+        mend = (
+            "No real row is such a one, and a generator seldom leaves what it has seen: ask for what the table holds."
+        )
     return (
         f"{met} of the {n_rows} rows asked for were found: of {drawn:,} rows drawn from {name}, which is the bound,"
-        f" {met / drawn:.2%} meet the constraints ({each}); of the {len(table)} real rows {real} do. Loosen one"
-        " (a range in place of one value), ask for fewer rows, or raise the bound (--most-draws)."
+        f" {met / drawn:.2%} meet the constraints ({each}); of the {len(table)} real rows {real} do. {mend}"
     )

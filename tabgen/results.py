@@ -225,6 +225,8 @@ def same_rows_in_words(outcomes: pd.DataFrame) -> str:
     return f"Where the model is not fine-tuned, methods with the same rows are one: {'; '.join(told)}." if told else ""
 
 
+FLAGGED = 0.1
+"""Share of cells from which untrained rows are a matter of the method."""
 NAMED = 3
 """Datasets that a sentence names; the others are counted."""
 
@@ -279,15 +281,19 @@ class Untrained:
     datasets: tuple[str, ...]
     control: bool
 
+    @property
+    def often(self) -> bool:
+        """Whether it is so in too many cells for chance."""
+        return self.cells >= FLAGGED * self.of
+
     def __str__(self) -> str:
         if self.control:
             return f"'{self.method}' is untrained in {self.cells} of {self.of} cells, as a control should be."
+        told = "a forest learns next to nothing from its rows there, where the real rows teach it well."
+        told += " Its place says little of the method." if self.often else " So few can be chance."
         some, more = ", ".join(self.datasets[:NAMED]), len(self.datasets) - NAMED
         where = f"{some} and {more} more" if more > 0 else some
-        return (
-            f"'{self.method}' is untrained in {self.cells} of {self.of} cells ({where}): a forest learns next to"
-            " nothing from its rows there, where the real rows teach it well. Its place says little of the method."
-        )
+        return f"'{self.method}' is untrained in {self.cells} of {self.of} cells ({where}): {told}"
 
 
 def joined(*sources: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:

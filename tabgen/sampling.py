@@ -12,6 +12,7 @@ from tabgen.generator import FitContext, Generator, GeneratorInfo
 from tabgen.missingness import NOTE, draw_missing
 from tabgen.standins import TextRule, stand_back, stand_in
 from tabgen.table import Schema, Table
+from tabgen.text import counted
 
 
 def impute(table: Table) -> tuple[Table, list[str]]:
@@ -142,7 +143,9 @@ def expected_table(info: GeneratorInfo, table: Table, names: Sequence[str]) -> T
 def check_sample(sample: Table, expected: Table, info: GeneratorInfo, n_rows: int) -> None:
     """Raise :class:`InvalidOutput` for what a schema does not say: number of rows, missing values."""
     if len(sample) != n_rows:
-        raise InvalidOutput(f"{_source(info)} has {len(sample)} rows; {n_rows} were asked for.")
+        raise InvalidOutput(
+            f"{_source(info)} has {counted(len(sample), 'row')}; {n_rows} {'was' if n_rows == 1 else 'were'} asked for."
+        )
     check_missing(sample, expected, _source(info))
 
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from tabgen.cli import app
 from tabgen.datasets import core_datasets
 from tabgen.errors import TableError
-from tabgen.findings import findings, near_numeric, tells_target
+from tabgen.findings import findings, near_numeric, tells_target, worth_a_warning
 from tabgen.table import Table
 
 N = 120
@@ -106,9 +106,24 @@ def test_classes_with_fewer_rows_than_folds() -> None:
     labels = LABELS.astype(object)
     labels[:2] = "rare"
     assert found(y=labels) == [("rare-class", ("y",))]
-    assert found(folds=2, y=labels) == []
+    assert found(folds=2, y=labels) == [("small-class", ("y",))]
+    (small,) = findings(Table.from_frame(plain(y=labels), "y"), 2)
+    assert small.message.startswith("class 'rare' of 'y' has 2 rows: little can be learned of it")
+    assert worth_a_warning(Table.from_frame(plain(y=labels), "y"), 2) == []
+    names = [f"n{i}" for i in range(N)]
+    (all_rare,) = [f for f in findings(Table.from_frame(plain(y=names), "y")) if f.columns == ("y",)]
+    assert (
+        f"'y' has {N} classes, {N} of them with fewer rows than the 3 folds, such as 'n0' (1 row)" in all_rare.message
+    )
     (finding,) = findings(Table.from_frame(plain(y=labels), "y"))
     assert finding.message.startswith("class 'rare' of 'y' has 2 rows, fewer than the 3 folds")
+
+
+def test_a_column_with_nearly_another_value_in_every_row_is_told() -> None:
+    names = [f"n{i}" for i in range(N)]
+    assert ("identifier", ("who",)) in found(who=names)
+    assert ("names", ("who",)) in found(who=[*names[:-1], names[0]])
+    assert not [each for each in found(who=[name[:2] for name in names]) if each[0] in ("names", "identifier")]
 
 
 def test_levels_that_may_mean_missing_or_are_spelled_in_two_ways() -> None:

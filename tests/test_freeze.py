@@ -99,6 +99,7 @@ def test_the_report_shows_what_was_frozen(run: tuple[Path, list[str]]) -> None:
     page = render(outcomes, rank_pools(outcomes, **as_frozen(freeze)), "run", freeze)
     assert page.count("Confirmatory: ") == 1
     assert "jitter against real: " in page
+    assert "against one beyond 0.1 points" in page
 
 
 def test_a_single_contrast_is_tested_as_the_signed_rank_test_does(run: tuple[Path, list[str]]) -> None:

@@ -308,8 +308,8 @@ def test_an_interrupt_is_not_taken_for_a_broken_plugin(
         ),
         (
             "def fit",
-            "def __init__(self, *k): ...\n    def fit",
-            "the setting 'k' of the generator 'again' has no default value.",
+            "def __init__(self, **k): ...\n    def fit",
+            "the setting 'k' of the generator 'again' stands for any number of arguments; give each setting a name",
         ),
         (
             "def fit",

@@ -185,6 +185,8 @@ def test_another_number_of_rows_is_invalid(rows: list[int]) -> None:
     table = full()
     with misfit(f"the sample of generator 'echo' has {len(rows)} rows; 4 were asked for."):
         draw_sample(Echo(table.take(rows)), table, 4, 0)
+    with misfit("the sample of generator 'echo' has 0 rows; 1 was asked for."):
+        draw_sample(Echo(table.take([])), table, 1, 0)
 
 
 @pytest.mark.parametrize("answer", [[1, 2], {"x": [1]}, "rows"])

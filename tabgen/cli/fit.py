@@ -8,6 +8,8 @@ import typer
 
 from tabgen.cli import tables
 
+ALONE = "the real rows alone"
+
 
 def fit(
     context: typer.Context,
@@ -32,6 +34,7 @@ def fit(
     from rich.console import Console
     from rich.markup import escape
 
+    from tabgen.candidates import ZERO_SHOT
     from tabgen.datasets import file_suite
     from tabgen.estimator import GeneratorAugmentedClassifier, check_folder
 
@@ -58,7 +61,7 @@ def fit(
     if scores:
         console.print("log-loss of the rows held out (less is better):", highlight=False)
     for name, loss in scores:
-        console.print(f"  {loss:.4f}  {name}", highlight=False)
-    kept = "the real rows alone" if classifier.generator_ is None else f"{classifier.generator_}, {classifier.arm_}"
+        console.print(f"  {loss:.4f}  {f'{ALONE} ({name})' if name == ZERO_SHOT else name}", highlight=False)
+    kept = ALONE if classifier.generator_ is None else f"{classifier.generator_}, {classifier.arm_}"
     told = f"Kept: {kept}. Written to {output}; it holds your rows."
     console.print(told, highlight=False, soft_wrap=True)

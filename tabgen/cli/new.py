@@ -114,14 +114,22 @@ tabgen run --suite quick --folds 2 --methods zero-shot,real,{name} -o runs/{name
 
 
 def new(
+    context: typer.Context,
     name: str = typer.Argument(..., help="Name of the generator: lower case, with hyphens."),
     folder: Path = typer.Option(None, "-o", "--output", help="Where to put it; default: tabgen-NAME here."),
 ) -> None:
     """Write an installable plugin: pyproject.toml, one module, tests with the conformance kit, README."""
+    from tabgen.cli.listings import load
+
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
         raise ExperimentError(f"'{name}' cannot be a generator's name: lower-case letters, digits and hyphens only.")
     if name in BASELINES:
         raise ExperimentError(f"'{name}' cannot be a generator's name: it is that of a baseline.")
+    generators = load(context).generators
+    if name in generators:
+        raise ExperimentError(
+            f"'{name}' cannot be a new generator's name: the plugin '{generators.plugin_of(name).name}' has one of it."
+        )
     home = folder or Path(f"tabgen-{name}")
     if home.exists():
         raise ExperimentError(f"{home} is there already; name another folder with -o.")

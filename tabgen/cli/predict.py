@@ -28,6 +28,7 @@ def predict(
     from tabgen.outputs import TABLE, check_file
     from tabgen.parsing import MARKERS
     from tabgen.reader import ReadOptions, is_text_file, read_frame
+    from tabgen.text import counted
 
     check_file(output, TABLE, [data, *folder.glob("*")])
     classifier = GeneratorAugmentedClassifier.load(folder)
@@ -53,4 +54,4 @@ def predict(
     for number, name in enumerate(classifier.classes_):
         found[f"probability of {name}"] = probabilities[:, number]
     write_frame(found, output)
-    typer.echo(f"{len(found)} rows: {output}")
+    typer.echo(f"{counted(len(found), 'row')}: {output}")

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tabgen.findings import ENOUGH, findings, quoted
+from tabgen.findings import findings, names_nearly_all, quoted
 from tabgen.table import Table
 
-NEARLY_ALL = 0.5
-"""A categorical column with so many different values per known one names rows, though a few share a name."""
 IDENTIFIER, NAMES, TEXT = "identifier", "nearly another value in every row", "free text"
 
 
@@ -43,12 +41,7 @@ class Copied:
 
 def watched(table: Table) -> dict[str, str]:
     """The feature columns whose values name rows or persons, each with why."""
-    known = {c.name: table.frame[c.name].dropna() for c in table.schema.columns if c.kind == "categorical"}
-    found = {
-        name: NAMES
-        for name, values in known.items()
-        if len(values) >= ENOUGH and values.nunique() >= NEARLY_ALL * len(values)
-    }
+    found = {c.name: NAMES for c in table.schema.columns if names_nearly_all(c, table.frame[c.name])}
     found |= {finding.columns[0]: IDENTIFIER for finding in findings(table, 0) if finding.kind == "identifier"}
     return found | {c.name: TEXT for c in table.schema.columns if c.kind == "text"}
 

@@ -170,6 +170,8 @@ def test_new_refuses_bad_names_and_folders_that_exist(tmp_path: Path) -> None:
         invoke("new", "My_Method", "-o", tmp_path / "x")
     with pytest.raises(ExperimentError, match="that of a baseline"):
         invoke("new", "real", "-o", tmp_path / "x")
+    with pytest.raises(ExperimentError, match=r"'jitter' cannot be a new generator's name: the plugin"):
+        invoke("new", "jitter", "-o", tmp_path / "x")
     with pytest.raises(ExperimentError, match="is there already"):
         invoke("new", "mine", "-o", tmp_path)
 

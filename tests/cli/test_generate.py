@@ -143,6 +143,8 @@ def test_what_cannot_be_met_or_read_is_said_before_the_fit_or_at_the_bound(custo
     words: list[str | Path] = ["bootstrap", "--data", customers, "--rows", "5", "-o", tmp_path / "x.csv"]
     with pytest.raises(ConstraintError, match=r"of 300 rows drawn from bootstrap, which is the bound, 0\.00%"):
         run(*words, "--where", "age > 200", "--most-draws", "300")
+    with pytest.raises(ConstraintError, match=r"real rows 0 do\. No real row is such a one"):
+        run(*words, "--where", "age > 200", "--most-draws", "300")
     with pytest.raises(UnknownNameError, match="did you mean 'age'"):
         run(*words, "--where", "ag > 20")
     for fix in ("sex", "=f", "sex==f"):

@@ -125,6 +125,11 @@ def test_methods_whose_rows_teach_nothing_are_marked() -> None:
     assert "'ctgan' is untrained in 4 of 14 cells (table-1, table-2): a forest learns next to nothing" in text
     assert "'independent' is untrained in 4 of 14 cells, as a control should be" in text
     assert text.count("(untrained)</span>") == 2
+    rows.loc[drawn & ((rows["dataset"] != "table-1") | (rows["fold"] > 0)), "adequacy_untrained"] = 0.0
+    text = page(rows).replace("&#39;", "'")
+    assert "'ctgan' is untrained in 1 of 14 cells (table-1)" in text
+    assert "teach it well. So few can be chance." in text
+    assert "(untrained)</span>" not in text
 
 
 def test_old_and_new_code_under_one_name_are_as_close_as_each_is() -> None:
