@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
+from tabgen.arms import ARMS
 from tabgen.clock import PHASES
 from tabgen.engines import EngineSettings
 from tabgen.engines.servers import Server, Servers
@@ -104,6 +105,7 @@ class LocalEngine:
         self._servers: Servers | None = None
         self._stopping = False
         self._attempts: Counter[str] = Counter()
+        self._handed: Counter[Any] = Counter()
 
     def stop(self) -> None:
         """Let running cells finish; start no more."""
@@ -170,7 +172,7 @@ class LocalEngine:
         """Start as many cells as there is room for; one that cannot run on this machine has ended."""
         assert self._servers is not None
         while waiting and self._has_room(running, waiting[0]) and not self._stopping:
-            cell = next_cell(waiting, [state.cell for state in running.values()], self.settings)
+            cell = next_cell(waiting, [state.cell for state in running.values()], self.settings, self._handed)
             obstacle = _obstacle(cell, self._plugins)
             if obstacle:
                 ended.append((cell, obstacle))
@@ -296,17 +298,40 @@ def _open_log(path: Path) -> IO[bytes]:
         return Path(os.devnull).open("ab", buffering=0)
 
 
-def next_cell(waiting: deque[Cell], running: list[Cell], settings: EngineSettings) -> Cell:
-    """Take the first waiting cell whose synthetic rows no running cell is making: later it finds them in the cache.
+def next_cell(waiting: deque[Cell], running: list[Cell], settings: EngineSettings, handed: Counter[Any]) -> Cell:
+    """Take the first waiting cell for which no running cell is making something: later it finds that in the cache.
 
-    If there is none, the first: then both make them.
+    That are its synthetic rows, and the learning curve of its fold, where none of the running cells that want it can
+    have found it. If there is no such cell, the first: then both make them.
+
+    Parameters
+    ----------
+    handed : Counter
+        How many cells that want a curve were taken before, by curve; counted here.
     """
-    under_way = {rows_key(cell) for cell in running} - {None} if settings.cache else set()
-    for position, cell in enumerate(itertools.islice(waiting, LOOK_AHEAD) if under_way else ()):
-        if rows_key(cell) not in under_way:
-            del waiting[position]
-            return cell
-    return waiting.popleft()
+    place = 0
+    if settings.cache and running:
+        rows = {rows_key(cell) for cell in running} - {None}
+        wanted = Counter(_curve_of(cell) for cell in running)
+        curves = {curve for curve, cells in wanted.items() if curve and cells == handed[curve]}
+        free = (
+            position
+            for position, cell in enumerate(itertools.islice(waiting, LOOK_AHEAD))
+            if _curve_of(cell) not in curves and rows_key(cell) not in rows
+        )
+        place = next(free, 0)
+    cell = waiting[place]
+    del waiting[place]
+    handed[_curve_of(cell)] += 1
+    return cell
+
+
+def _curve_of(cell: Cell) -> tuple[Any, ...] | None:
+    """The same for cells whose rows are held against one learning curve; None where they are against none."""
+    if cell.generator is None or all(ARMS[name].tunes for name in cell.arms):
+        return None
+    model = cell.model, cell.checkpoint
+    return *model, cell.dataset, cell.target, cell.fold, cell.seed, cell.max_train_rows, cell.max_test_rows
 
 
 def log_of(cell: Cell, settings: EngineSettings) -> Path:

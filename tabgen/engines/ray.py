@@ -8,7 +8,7 @@ again elsewhere, and ends as ``crashed`` if that happens ``ATTEMPTS`` times. The
 from __future__ import annotations
 
 import tempfile
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
@@ -50,7 +50,7 @@ class RayEngine:
     def run(self, cells: list[Cell], started: Callable[[Cell], None] = lambda _: None) -> Iterator[tuple[Cell, Result]]:
         """One result for every cell that ran, as each ends."""
         ours = self._connect()
-        waiting, running = deque(cells), dict[Any, tuple[Cell, int]]()
+        waiting, running, handed = deque(cells), dict[Any, tuple[Cell, int]](), Counter[Any]()
         task = self._ray.remote(num_cpus=self.settings.threads, num_gpus=1 if self.settings.gpus else 0, max_retries=0)(
             _run_here
         )
@@ -58,7 +58,7 @@ class RayEngine:
             while running or (waiting and not self._stopping):
                 room = self.settings.workers or self._room()
                 while waiting and len(running) < room and not self._stopping:
-                    cell = next_cell(waiting, [cell for cell, _ in running.values()], self.settings)
+                    cell = next_cell(waiting, [cell for cell, _ in running.values()], self.settings, handed)
                     running[task.remote(cell, self.settings)] = (cell, 1)
                     started(cell)
                 for reference in self._ray.wait(list(running), timeout=WAIT_SECONDS)[0]:

@@ -7,7 +7,7 @@ import os
 import selectors
 import signal
 import time
-from collections import deque
+from collections import Counter, deque
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -266,8 +266,32 @@ def test_cells_that_draw_from_one_fit_wait_for_each_other_while_others_can_run(c
     waiting = deque([cell("causalmix", "scm"), cell("real", None), cell("smote", "smote")])
     running = [cell("scm", "scm")]
     settings = EngineSettings(CHOICE, Path(), cache=CacheSettings("cache"))
-    order = [next_cell(waiting, running, settings).method for _ in range(3)]
+    order = [next_cell(waiting, running, settings, Counter()).method for _ in range(3)]
     assert order == ["real", "smote", "causalmix"]
+
+
+def test_cells_of_one_fold_wait_for_the_first_of_them_to_make_the_learning_curve(cells: dict[str, Cell]) -> None:
+    def cell(name: str, fold: int, arms: list[str]) -> Cell:
+        return replace(cells["bootstrap"], method=name, generator=name, rows_of=name, fold=fold, arms=arms)
+
+    both = ["context", "augmented"]
+    waiting = deque(cell(name, fold, both) for fold in (0, 1) for name in ("a", "b", "c"))
+    settings, handed = EngineSettings(CHOICE, Path(), cache=CacheSettings("cache")), Counter[Any]()
+
+    def take(running: list[Cell]) -> Cell:
+        return next_cell(waiting, running, settings, handed)
+
+    first = take([])
+    second = take([first])
+    assert [(each.method, each.fold) for each in (first, second)] == [("a", 0), ("a", 1)]
+    third = take([second])  # the first has ended, and left its curve
+    fourth = take([second, third])
+    assert [(each.method, each.fold) for each in (third, fourth)] == [("b", 0), ("c", 0)]
+    fifth = take([second])  # nothing else is left: both make it
+    assert (fifth.method, fifth.fold) == ("b", 1)
+    waiting = deque(cell(name, 0, ["fine-tune"]) for name in ("a", "b"))
+    tuned = take([])
+    assert (tuned.method, take([tuned]).method) == ("a", "b"), "no curve is wanted"
 
 
 @pytest.mark.parametrize("method", ["unsettles-torch", "spoils-weights", "patches-metrics", "peeks", "answers-twice"])
