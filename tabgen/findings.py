@@ -37,6 +37,8 @@ WORTH_A_WARNING = ("rare-class", "tells-target", "identifier")
 """Findings that spoil a comparison, or are copied into synthetic rows: said unasked; `tabgen look` says all."""
 ENOUGH = 10
 """Rows with numbers from which a text column is suspected to hold numbers."""
+FEWEST_ROWS = 20
+"""Rows below which a column can order the classes without a fault by chance, and next to nothing can be said."""
 NEARLY_ALL = 0.5
 """A categorical column with so many different values per known one names rows, though a few share a name."""
 FEW, MANY = 3, 20
@@ -136,9 +138,9 @@ class Finding:
 def findings(table: Table, folds: int = 3) -> list[Finding]:
     """What in a table is likely not meant, or cannot help.
 
-    In this order: ``rare-class`` (fewer rows than folds), ``small-class`` (a handful of rows), ``tells-target`` (a
-    column that alone orders the classes without a fault), ``identifier`` (every value another), ``names`` (nearly so),
-    ``constant``, ``duplicate`` (equal to another),
+    In this order: ``few-rows``, ``rare-class`` (fewer rows than folds), ``small-class`` (a handful of rows),
+    ``tells-target`` (a column that alone orders the classes without a fault), ``identifier`` (every value another),
+    ``names`` (nearly so), ``constant``, ``duplicate`` (equal to another),
     ``one-to-one`` (the same under other names), ``missing-word`` (a level that elsewhere means missing),
     ``near-numeric``, ``spelling`` (levels that differ in case or spaces only).
 
@@ -149,6 +151,9 @@ def findings(table: Table, folds: int = 3) -> list[Finding]:
         Of the run that is meant.
     """
     found = _rare_classes(table, folds)
+    if len(table) < FEWEST_ROWS:
+        text = f"the table has {counted(len(table), 'row')}: whatever is measured on so few can be chance; take more."
+        found.insert(0, Finding("few-rows", (), text))
     codes = {c.name: _codes(table.frame[c.name]) for c in table.schema.columns}
     constant = [name for name, code in codes.items() if len(np.unique(code)) == 1]
     varying = {name: code for name, code in codes.items() if name not in constant}
@@ -161,7 +166,7 @@ def findings(table: Table, folds: int = 3) -> list[Finding]:
             f" (--drop {quoted(name)}).",
         )
         for name, code in varying.items()
-        if tells_target(code, table.labels)
+        if len(table) >= FEWEST_ROWS and tells_target(code, table.labels)
     ]
     found += [
         Finding(

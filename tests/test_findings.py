@@ -119,6 +119,11 @@ def test_classes_with_fewer_rows_than_folds() -> None:
     assert finding.message.startswith("class 'rare' of 'y' has 2 rows, fewer than the 3 folds")
 
 
+def test_of_a_few_rows_that_alone_is_said() -> None:
+    few = pd.DataFrame({"age": range(8), "y": [0] * 3 + [1] * 5})
+    assert [f.kind for f in findings(Table.from_frame(few, "y"))] == ["few-rows", "small-class", "small-class"]
+
+
 def test_a_column_with_nearly_another_value_in_every_row_is_told() -> None:
     names = [f"n{i}" for i in range(N)]
     assert ("identifier", ("who",)) in found(who=names)
