@@ -152,9 +152,9 @@ def parse_generator(text: str, plugins: Plugins) -> tuple[str, dict[str, Any]]:
     if method.generator is None:
         raise ExperimentError(f"'{text}' is a baseline, not a generator; see `tabgen generators`.")
     refuse_tuning(method.tune, text)
-    of_a_run = {"@" + method.mixing: "@" in text.partition(":")[0], "ratio": method.ratio != 1.0}
-    of_a_run |= {"recipe": method.recipe is not None}
-    for name in (name for name, is_told in of_a_run.items() if is_told):
+    mixed, more, tuned = "@" in text.partition(":")[0], method.ratio != 1.0, method.recipe is not None
+    if mixed or more or tuned:
+        name = f"@{method.mixing}" if mixed else "ratio" if more else "recipe"
         raise ExperimentError(
             f"'{text}': {name} says how a run uses rows, and nothing of how they are drawn; leave it out."
         )

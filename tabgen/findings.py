@@ -36,7 +36,7 @@ MISSING_WORDS = frozenset(
 WORTH_A_WARNING = ("rare-class", "tells-target", "identifier")
 """Findings that spoil a comparison, or are copied into synthetic rows: said unasked; `tabgen look` says all."""
 ENOUGH = 10
-"""Rows with numbers from which a text column is suspected to hold numbers."""
+"""Rows from which something can be said of them: that they are numbers as text, name rows, or stand for a class."""
 FEWEST_ROWS = 20
 """Rows below which a column can order the classes without a fault by chance, and next to nothing can be said."""
 NEARLY_ALL = 0.5
@@ -150,10 +150,11 @@ def findings(table: Table, folds: int = 3) -> list[Finding]:
     folds : int
         Of the run that is meant.
     """
-    found = _rare_classes(table, folds)
+    found = []
     if len(table) < FEWEST_ROWS:
         text = f"the table has {counted(len(table), 'row')}: whatever is measured on so few can be chance; take more."
-        found.insert(0, Finding("few-rows", (), text))
+        found.append(Finding("few-rows", (), text))
+    found += _rare_classes(table, folds)
     codes = {c.name: _codes(table.frame[c.name]) for c in table.schema.columns}
     constant = [name for name, code in codes.items() if len(np.unique(code)) == 1]
     varying = {name: code for name, code in codes.items() if name not in constant}
@@ -201,31 +202,31 @@ def worth_a_warning(table: Table, folds: int = 0) -> list[str]:
 
 def _rare_classes(table: Table, folds: int) -> list[Finding]:
     counts, target = np.bincount(table.labels, minlength=len(table.schema.classes)), table.schema.target
-    rare = [(label, int(n)) for label, n in zip(table.schema.classes, counts, strict=True) if n < folds]
+    sizes = list(zip(table.schema.classes, counts.tolist(), strict=True))
+    rare = [(label, rows) for label, rows in sizes if rows < folds]
     if len(rare) > MANY:
-        shown = ", ".join(f"{label!r} ({counted(n, 'row')})" for label, n in rare[:3])
-        told = (
-            f"'{target}' has {len(counts)} classes, {len(rare)} of them with fewer rows than the {folds} folds, such as"
-        )
-        return [Finding("rare-class", (target,), f"{told} {shown}: name another column to predict, or merge classes.")]
+        shown = ", ".join(f"{label!r} ({counted(rows, 'row')})" for label, rows in rare[:3])
+        told = f"'{target}' has {len(sizes)} classes, {len(rare)} of them with fewer rows than the {folds} folds"
+        mend = "name another column to predict, or merge classes."
+        return [Finding("rare-class", (target,), f"{told}, such as {shown}: {mend}")]
     found = [
         Finding(
             "rare-class",
             (target,),
-            f"class {label!r} of '{target}' has {counted(n, 'row')}, fewer than the {folds} folds: some test parts are"
-            " without it; merge it with another class, or take fewer folds.",
+            f"class {label!r} of '{target}' has {counted(rows, 'row')}, fewer than the {folds} folds: some test parts"
+            " are without it; merge it with another class, or take fewer folds.",
         )
-        for label, n in rare
+        for label, rows in rare
     ]
     return found + [
         Finding(
             "small-class",
             (target,),
-            f"class {label!r} of '{target}' has {counted(int(n), 'row')}: little can be learned of it or scored on it;"
+            f"class {label!r} of '{target}' has {counted(rows, 'row')}: little can be learned of it or scored on it;"
             " merge it with another class, if it can be.",
         )
-        for label, n in zip(table.schema.classes, counts, strict=True)
-        if folds <= n < ENOUGH
+        for label, rows in sizes
+        if folds <= rows < ENOUGH
     ]
 
 

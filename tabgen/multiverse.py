@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
 from typing import Any
@@ -62,7 +62,7 @@ def multiverse(
     named: Sequence[tuple[str, str]] = (),
     *,
     alpha: float = 0.05,
-    region: float = 0.1,
+    region: float | Mapping[str, float] = 0.1,
     directions: dict[str, bool] | None = None,
 ) -> list[Universe]:
     """Every contrast in every universe that the outcomes offer.
@@ -77,6 +77,8 @@ def multiverse(
     ----------
     outcomes : DataFrame
         As `load_results` gives them.
+    region : float or dict of float
+        Half-width of practical equality in points, for all arms or by arm.
     directions : dict of str to bool, optional
         Of the metrics whose name does not tell, whether higher is better.
 
@@ -89,7 +91,7 @@ def multiverse(
     for pool in pools(outcomes):
         for arm in arms_of(pool.outcomes):
             part = in_arm(pool.outcomes, arm)
-            stage = ARMS[arm].stage
+            stage, within = ARMS[arm].stage, region[arm] if isinstance(region, Mapping) else region
             metrics = [
                 name.removeprefix(f"{stage}_test_")
                 for name in part.columns
@@ -112,7 +114,7 @@ def multiverse(
                     of_named = {pair: _variants_of(pair, about, present) for pair in named}
                     met |= {pair for pair, variants in of_named.items() if variants}
                     for method, other in dict.fromkeys([*_against_real(about, present), *chain(*of_named.values())]):
-                        judged = contrasts(matrix, [(method, other)], alpha=alpha, region=region)
+                        judged = contrasts(matrix, [(method, other)], alpha=alpha, region=within)
                         if controls is not None and not controls.passed:
                             judged = withhold(judged)
                         mine = about[method]

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
 
-from tabgen.arms import tunes
+from tabgen.arms import ARMS, tunes
 from tabgen.text import MOST_LOG, clean, kept_notes, one_line
 
 PROTOCOL_VERSION = 7
@@ -259,6 +259,13 @@ def rows_identity(cell: Cell) -> dict[str, Any]:
 def rows_key(cell: Cell) -> str | None:
     """The same for cells that draw from one fit, so that one need not wait for what the other makes; or None."""
     return None if cell.generator is None else hash_of(split_identity(cell) | rows_identity(cell))
+
+
+def curve_key(cell: Cell) -> str | None:
+    """The same for cells whose rows are held against one learning curve, of a fold and a model; or None."""
+    if cell.generator is None or all(ARMS[name].tunes for name in cell.arms):
+        return None
+    return hash_of(split_identity(cell) | model_identity(cell))
 
 
 def method_identity(cell: Cell) -> dict[str, Any]:

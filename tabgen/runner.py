@@ -188,14 +188,13 @@ def _tables_changed(cells: Sequence[Cell], store: Store) -> tuple[list[str], set
     """
     due = {key_of(replace(cell, rows_sha256=None)): cell for cell in cells if cell.generator == FILE}
     replaced, away = list[str](), set[str]()
-    for row in store.outcomes() if due else ():
-        stored = Cell.from_dict(row)
-        now = due.get(key_of(replace(stored, rows_sha256=None))) if stored.generator == FILE else None
-        if now is None or now.key == stored.key:
-            continue
+    if not due:
+        return replaced, away
+    for stored in [Cell.from_dict(row) for row in store.outcomes() if row["generator"] == FILE]:
+        now = due.get(key_of(replace(stored, rows_sha256=None)), stored)
         if now.rows_sha256 is None:
-            away.add(now.key)
-        else:
+            away |= {now.key} - {stored.key}
+        elif now.key != stored.key:
             replaced.append(stored.key)
     return replaced, away
 

@@ -185,6 +185,14 @@ def longest_first(cells: Sequence[Cell], expected: Expected) -> list[Cell]:
     return [cell for _, group in passes for cell in sorted(group, key=length, reverse=True)]
 
 
+def fits_of(cells: Iterable[Cell]) -> list[list[Cell]]:
+    """The cells of each fit of a generator, and every other cell by itself: what goes to a shard together."""
+    fits: dict[str, list[Cell]] = defaultdict(list)
+    for cell in cells:
+        fits[rows_key(cell) or cell.key].append(cell)
+    return list(fits.values())
+
+
 def cells_of_shard(cells: Sequence[Cell], shard: Shard, expected: Expected) -> list[Cell]:
     """The cells of a shard, in the order of the plan.
 
@@ -194,9 +202,6 @@ def cells_of_shard(cells: Sequence[Cell], shard: Shard, expected: Expected) -> l
     of an experiment leave the others where they are.
     """
     methods = {method: place for place, method in enumerate(dict.fromkeys(cell.method for cell in cells))}
-    fits: dict[str, list[Cell]] = defaultdict(list)
-    for cell in cells:
-        fits[rows_key(cell) or cell.key].append(cell)
 
     def place(fit: list[Cell]) -> tuple[int, float, int, int, int]:
         first = fit[0]
@@ -206,7 +211,7 @@ def cells_of_shard(cells: Sequence[Cell], shard: Shard, expected: Expected) -> l
     dealt = [0] * shard.of
     sizes = [0.0] * shard.of
     mine: set[str] = set()
-    for fit in sorted(fits.values(), key=place):
+    for fit in sorted(fits_of(cells), key=place):
         chosen = min(range(shard.of), key=lambda number: (dealt[number], sizes[number], number))
         dealt[chosen] += len(fit)
         sizes[chosen] += expected.size(fit[0].dataset, fit[0].max_train_rows)

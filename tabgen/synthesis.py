@@ -86,22 +86,22 @@ class Synthesis:
             with self.clock.phase("load"):
                 self.host.wait()
             if self._tune is not None:
-                order = replace(self._order, seconds=self._seconds_left("tune"))
+                order = self._order_within("tune")
                 with self.clock.phase("tune"):
                     settings, self._found = choose_settings(
                         self.host, order, self.train, self.seeds["sample"], self._tune, self._scored
                     )
                 self._order = replace(self._order, settings=settings)
-            order = replace(self._order, seconds=self._seconds_left("fit"))
+            order = self._order_within("fit")
             with self.clock.phase("fit"):
                 self.host.fit(order, self.train)
             self._fitted = True
             self._told()
 
-    def _seconds_left(self, phase: Phase) -> float:
-        """Until this phase, or the cell, is stopped."""
+    def _order_within(self, phase: Phase) -> FitOrder:
+        """The order with the seconds until this phase, or the cell, is stopped."""
         of_phase = self._limits.get("phases", {}).get(phase, math.inf) - self.clock.seconds.get(phase, 0.0)
-        return float(min(self._limits["seconds"] - self.clock.wall, of_phase))
+        return replace(self._order, seconds=min(self._limits["seconds"] - self.clock.wall, of_phase))
 
     def _scored(self, sample: Table) -> float:
         """The score of a trial's rows."""

@@ -185,7 +185,7 @@ def test_croissant_is_what_its_own_library_takes(tmp_path: Path) -> None:
     assert len(read.metadata.record_sets) == len(core_datasets())
 
 
-def test_the_commands_write_what_they_say(run: Path, tmp_path: Path) -> None:
+def test_the_commands_write_what_they_say(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def invoke(*words: str | Path) -> str:
         result = CliRunner().invoke(app, ["--no-external-plugins", "export", *map(str, words)], catch_exceptions=False)
         assert result.exit_code == 0, result.output
@@ -193,6 +193,8 @@ def test_the_commands_write_what_they_say(run: Path, tmp_path: Path) -> None:
 
     assert "70 rows" in invoke("huggingface", run, "--licence", "cc-by-4.0", "-o", tmp_path / "hf")
     assert "5 files" in invoke("every-eval-ever", run, "--organization", "us", "-o", tmp_path / "eee")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "core").mkdir()  # a folder of a suite's name is not the suite
     assert "30 datasets" in invoke("croissant", "core", "-o", tmp_path / "croissant.json")
     assert json.loads((tmp_path / "croissant.json").read_text())["name"] == "core"
     file = tmp_path / "croissant.json"

@@ -23,7 +23,6 @@ from run import ORDER, PAPERS, ROBUST, YARDSTICKS, contrasts_of, preset_of
 from scipy import stats
 
 from tabgen.arms import ARMS
-from tabgen.comparable import arms_of, in_arm, pools
 from tabgen.figures import gain_against_ratio, save
 from tabgen.figures.style import dots, method_styles, new_figure
 from tabgen.multiverse import multiverse, shares
@@ -390,13 +389,7 @@ def universes() -> dict[str, str]:
         if not ended(name):
             continue
         named = [(a, b) for a, _, b in (pair.partition("/") for pair in contrasts_of(name)[1])]
-        outcomes, found = read(name), []
-        for arm in arms_of(outcomes):
-            measured = outcomes[[arm in each for each in outcomes["arms"]]]
-            alone = measured.assign(arms=pd.Series([[arm]] * len(measured), measured.index))
-            here = {method for pool in pools(alone) for method in in_arm(pool.outcomes, arm)["method"]}
-            found += multiverse(alone, [pair for pair in named if here.issuperset(pair)], region=region_in(arm))
-        for share in shares(found):
+        for share in shares(multiverse(read(name), named, region={arm: region_in(arm) for arm in ARMS})):
             if (share.method, share.other) in named:
                 told = [f"{getattr(share, key):.0%}" for key in ("better", "worse", "equal", "undecided")]
                 lines.append([f"{share.method} against {share.other}", f"`{name}`", str(share.universes), *told])

@@ -70,8 +70,8 @@ def croissant(
 
     check_folder(output.parent)
     output.parent.mkdir(parents=True, exist_ok=True)
-    found = find_suite(suite, load(context))
-    folder = Path(suite) if Path(suite).is_dir() else None
+    plugins = load(context)
+    found, folder = find_suite(suite, plugins), None if suite in plugins.suites else Path(suite)
     check_file(output, others=[folder and folder / "manifest.json", *(dataset.path for dataset in found.datasets)])
     text = json.dumps(describe(found, folder), indent=2, ensure_ascii=False)
     output.write_text(text + "\n", encoding="utf-8")

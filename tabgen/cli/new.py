@@ -128,7 +128,7 @@ def new(
     generators = load(context).generators
     if name in generators:
         raise ExperimentError(
-            f"'{name}' cannot be a new generator's name: the plugin '{generators.plugin_of(name).name}' has one of it."
+            f"'{name}' cannot be a new generator's name: the plugin '{generators.plugin_of(name).name}' has it."
         )
     home = folder or Path(f"tabgen-{name}")
     if home.exists():

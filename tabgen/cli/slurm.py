@@ -45,8 +45,8 @@ def slurm(
     from tabgen.cli.flags import read_values
     from tabgen.cli.listings import load
     from tabgen.experiment import plan
-    from tabgen.outcome import rows_key
     from tabgen.outputs import check_folder
+    from tabgen.schedule import fits_of
     from tabgen.spec import make_spec
 
     check_folder(output)
@@ -58,7 +58,7 @@ def slurm(
     plugins = load(context)
     experiment = make_spec(read_values(experiment_file, preset, {}), str(experiment_file or preset)).build(plugins)
     planned = plan(experiment, plugins)
-    cells, parts = len(planned), len({rows_key(cell) or cell.key for cell in planned})
+    cells, parts = len(planned), len(fits_of(planned))
     if parts < shards:
         raise ExperimentError(
             f"--shards {shards}: the experiment has {counted(cells, 'cell')} in {counted(parts, 'part')}, since cells"

@@ -16,14 +16,13 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
-from tabgen.arms import ARMS
 from tabgen.clock import PHASES
 from tabgen.engines import EngineSettings
 from tabgen.engines.servers import Server, Servers
 from tabgen.errors import ExperimentError, TabgenError
 from tabgen.host import environments
 from tabgen.made_elsewhere import FILE
-from tabgen.outcome import Cell, Result, rows_key
+from tabgen.outcome import Cell, Result, curve_key, rows_key
 from tabgen.plugins import Plugins, get_plugins
 from tabgen.processes import descendants, is_over, kill, kill_group, memory_mb, start_time
 from tabgen.text import MOST_LOG
@@ -312,26 +311,18 @@ def next_cell(waiting: deque[Cell], running: list[Cell], settings: EngineSetting
     place = 0
     if settings.cache and running:
         rows = {rows_key(cell) for cell in running} - {None}
-        wanted = Counter(_curve_of(cell) for cell in running)
+        wanted = Counter(curve_key(cell) for cell in running)
         curves = {curve for curve, cells in wanted.items() if curve and cells == handed[curve]}
         free = (
             position
             for position, cell in enumerate(itertools.islice(waiting, LOOK_AHEAD))
-            if _curve_of(cell) not in curves and rows_key(cell) not in rows
+            if curve_key(cell) not in curves and rows_key(cell) not in rows
         )
         place = next(free, 0)
     cell = waiting[place]
     del waiting[place]
-    handed[_curve_of(cell)] += 1
+    handed[curve_key(cell)] += 1
     return cell
-
-
-def _curve_of(cell: Cell) -> tuple[Any, ...] | None:
-    """The same for cells whose rows are held against one learning curve; None where they are against none."""
-    if cell.generator is None or all(ARMS[name].tunes for name in cell.arms):
-        return None
-    model = cell.model, cell.checkpoint
-    return *model, cell.dataset, cell.target, cell.fold, cell.seed, cell.max_train_rows, cell.max_test_rows
 
 
 def log_of(cell: Cell, settings: EngineSettings) -> Path:

@@ -21,7 +21,6 @@ from tabgen.plugins import Plugins
 SCHEMA_VERSION = "0.3.0"
 NO_CODE = "none"
 """What stands for the version of a model's plugin where there is none."""
-FORM: dict[str, Any] = {"indent": 2, "sort_keys": True, "allow_nan": False}
 STAGES = {"zero_shot": "zero-shot", **{arm.stage: arm.name for arm in ARMS.values()}}
 
 
@@ -54,7 +53,8 @@ def write_evaluations(
     for record in records:
         told = [record["model_info"]["additional_details"], record["evaluation_results"]]
         name = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:32]
-        content = json.dumps(record | {"evaluation_id": f"{record['evaluation_id']}/{name[:8]}"}, **FORM) + "\n"
+        record["evaluation_id"] += f"/{name[:8]}"
+        content = json.dumps(record, indent=2, sort_keys=True, allow_nan=False) + "\n"
         path = folder / record["model_info"]["id"] / f"{name}.json"
         if path in files:  # what needs no recipe is in the pool of each
             continue
@@ -116,24 +116,24 @@ def _record(rows: list[dict[str, Any]], plugins: Plugins, organization: str, now
 
 
 def _results(rows: list[dict[str, Any]], plugins: Plugins) -> list[dict[str, Any]]:
-    """One for every dataset, cap, use and metric, in a fixed order."""
-    scores: dict[tuple[str, str, str, str, str], list[float]] = defaultdict(list)
-    of_dataset: dict[tuple[str, str], dict[str, Any]] = {}
+    """One for every dataset, use and metric, in a fixed order."""
+    scores: dict[tuple[str, str, str], list[float]] = defaultdict(list)
+    of_dataset: dict[str, dict[str, Any]] = {}
     for row in rows:
-        cap = "none" if row["max_train_rows"] is None else str(row["max_train_rows"])
-        of_dataset[row["dataset"], str(row["sha256"])] = row
+        of_dataset[row["dataset"]] = row
         for stage, use in STAGES.items():
             for name in plugins.metrics:
                 value = row.get(f"{stage}_test_{name}")
                 if isinstance(value, int | float):
-                    scores[row["dataset"], str(row["sha256"]), cap, use, name].append(float(value))
+                    scores[row["dataset"], use, name].append(float(value))
     found = []
-    for (dataset, sha256, cap, use, name), values in sorted(scores.items()):
+    for (dataset, use, name), values in sorted(scores.items()):
         known = plugins.metrics[name]
         low, high = known.bounds
         if not (abs(low) < float("inf") and abs(high) < float("inf")):
             continue
-        row = of_dataset[dataset, sha256]
+        row = of_dataset[dataset]
+        sha256, cap = str(row["sha256"]), "none" if row["max_train_rows"] is None else str(row["max_train_rows"])
         spread = {"standard_deviation": stdev(values), "num_samples": len(values)} if len(values) > 1 else {}
         found.append(
             {
