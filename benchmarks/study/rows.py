@@ -12,12 +12,15 @@ import argparse
 import json
 import re
 import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from tabgen.outcome import CELL_FIELDS, Outcome, canonical_json, key_of
+from tabgen.arms import ARMS
+from tabgen.outcome import CELL_FIELDS, Cell, Outcome, canonical_json, key_of
 from tabgen.results import load_results
 from tabgen.store import Store
 
@@ -61,17 +64,52 @@ def restore(path: Path, folder: Path) -> int:
 
     Every row's key is computed again from its cell: a row that was changed is an error.
     """
-    rows = read_rows(path)
+    kept = list(outcomes_of(path))
     with Store(folder, write=True) as store:
-        for row in rows.to_dict("records"):
-            named = {str(name): value if _is(value) else None for name, value in row.items()}
-            flat = {name: value for name, value in named.items() if value is not None or name in CELL_FIELDS}
-            outcome = Outcome.from_dict(flat | {"path": ""})
-            if key_of(outcome.cell) != outcome.key:
-                raise SystemExit(f"{path}: the row of {row['method']} on {row['dataset']} is not that of its key.")
+        for outcome in kept:
             store.add(outcome)
     shutil.copy(path.with_suffix(".freeze.json"), folder / "freeze.json")
-    return len(rows)
+    return len(kept)
+
+
+def outcomes_of(path: Path) -> Iterator[Outcome]:
+    """The outcomes of a file that :func:`keep` wrote; a row that is not that of its key is an error."""
+    for row in read_rows(path).to_dict("records"):
+        named = {str(name): value if _is(value) else None for name, value in row.items()}
+        flat = {name: value for name, value in named.items() if value is not None or name in CELL_FIELDS}
+        outcome = Outcome.from_dict(flat | {"path": ""})
+        if key_of(outcome.cell) != outcome.key:
+            raise SystemExit(f"{path}: the row of {row['method']} on {row['dataset']} is not that of its key.")
+        yield outcome
+
+
+def share(outcomes: Iterable[Outcome], cells: Iterable[Cell], folder: Path) -> int:
+    """Give a run folder what is known of its cells from outcomes that measured more arms of the same; how many.
+
+    A cell measures each of its arms by itself: with more of them it has the same numbers in those that both have
+    (docs/study.md tells how many were computed again, and that they were equal to the last bit).
+    """
+    planned = {cell.key: cell for cell in cells}
+    uses = {tuple(cell.arms) for cell in planned.values()}
+    with Store(folder, write=True) as store:
+        done = store.statuses()
+        shared = [
+            Outcome(planned[key], replace(wide.result, measured=_of_arms(wide.result.measured, arms)), wide.provenance)
+            for wide in outcomes
+            for arms in uses
+            if (key := key_of(replace(wide.cell, arms=list(arms)))) in planned and key not in done
+        ]
+        for outcome in shared:
+            store.add(outcome)
+    return len(shared)
+
+
+def _of_arms(measured: Mapping[str, Any], arms: Iterable[str]) -> dict[str, Any]:
+    """What a cell with no more than these arms, all of which fine-tune, measures."""
+    others = [arm.stage for name, arm in ARMS.items() if name not in arms]
+    foreign = [f"{lead}{stage}_" for stage in others for lead in ("", "n_", "worth_", "by_seed_")]
+    foreign += ["curve_worth_", "seconds_arms", "seconds_worth"]
+    return {name: value for name, value in measured.items() if not f"{name}_".startswith(tuple(foreign))}
 
 
 def whole(path: Path) -> bool:

@@ -21,8 +21,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from rows import KEPT, outcomes_of, share
+
+from tabgen.experiment import plan
 from tabgen.models import WEIGHTS
-from tabgen.spec import read_preset
+from tabgen.plugins import load_plugins
+from tabgen.spec import make_spec, read_preset
 
 ORDER = ("field", "gans", "main", "few-rows", "more-rows", "mixing")
 
@@ -45,6 +49,8 @@ ROBUST: dict[str, tuple[str, dict[str, str | Callable[[Path], str] | None]]] = {
 }
 """Question 7: experiment -> its preset, and what of it is other: a value, what makes a folder in the
 output folder, or None, a folder that is to be given."""
+SHARES = {"mixing": "main"}
+"""Experiment -> one that has ended and has measured some of its cells, with more arms: these are not computed again."""
 YARDSTICKS = ("real", "zero-shot", "bootstrap", "independent", "noise", "shuffled-labels")
 PAPERS = ("causalmix", "scm", "ctgan", "tabebm", "tableaugment", "mixed-model")
 
@@ -111,6 +117,11 @@ def main() -> None:
             arm, contrasts, region = contrasts_of(name)
             analysis = ["--arm", arm, "--contrasts", ",".join(contrasts), "--region", str(region)]
             subprocess.run([*tabgen, "plan", *experiment, "-o", str(folder), "--freeze", *analysis], check=True)
+        if name in SHARES:
+            known = outcomes_of(KEPT / f"{SHARES[name]}.parquet")
+            plugins = load_plugins()
+            cells = plan(make_spec(read_preset(preset_of(name))).build(plugins), plugins)
+            print(f"{name}: {share(known, cells, folder):,} of its cells are those of {SHARES[name]}.")
         subprocess.run([*tabgen, "run", *experiment, "-o", str(folder), "--workers", str(options.workers)], check=True)
 
 

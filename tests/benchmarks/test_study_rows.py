@@ -12,7 +12,9 @@ from paths import FIXTURE
 from typer.testing import CliRunner
 
 from tabgen.cli import app
+from tabgen.outcome import Outcome
 from tabgen.results import load_results
+from tabgen.store import Store
 
 STUDY = Path(__file__).parent.parent.parent / "benchmarks" / "study"
 KEPT = STUDY.parent / "results" / "study" / "field.parquet"
@@ -45,14 +47,40 @@ def test_a_kept_row_that_was_changed_is_refused(few: Path, tmp_path: Path) -> No
         ROWS["restore"](few, tmp_path / "run")
 
 
+def test_a_cell_with_more_arms_answers_for_one_with_fewer(tmp_path: Path) -> None:
+    """Four cells were computed in both experiments: what is shared is what was computed, to the last bit."""
+    kept = STUDY.parent / "results" / "study"
+    computed = {outcome.key: outcome for outcome in ROWS["outcomes_of"](kept / "mixing.parquet") if _twice(outcome)}
+    cells = [outcome.cell for outcome in computed.values()]
+    wide = [outcome for outcome in ROWS["outcomes_of"](kept / "main.parquet") if _twice(outcome)]
+    assert ROWS["share"](wide, cells, tmp_path) == 4
+    assert ROWS["share"](wide, cells, tmp_path) == 0, "done already"
+    with Store(tmp_path) as store:
+        for shared in store.outcomes():
+            ours = computed[shared["key"]].to_dict()
+            assert set(shared) == set(ours)
+            differing = {name for name in ours if shared[name] != ours[name]}
+            assert {name for name in differing if not name.startswith(OF_THE_DAY)} == set()
+
+
+OF_THE_DAY = ("seconds_", "spared_", "processor_", "peak_", "step_seconds", "cached_", "provenance", "notes")
+
+
+def _twice(outcome: Outcome) -> bool:
+    cell = outcome.cell
+    where = (cell.dataset, cell.fold) == ("cell-segmentation", 0)
+    return where and cell.generator in {None, "scm", "ctgan", "tabebm"} and cell.mixing in {"real", "replace"}
+
+
 def test_an_experiment_is_whole_when_every_registered_cell_has_a_row(few: Path, tmp_path: Path) -> None:
     assert ROWS["whole"](KEPT)
     assert not ROWS["whole"](few)
     assert not ROWS["whole"](tmp_path / "none.parquet")
 
 
-def test_every_experiment_can_be_planned(tmp_path: Path) -> None:
+def test_every_experiment_can_be_planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`other-recipe` asked for one fold, and no run has fewer than two."""
+    monkeypatch.syspath_prepend(str(STUDY))
     run = runpy.run_path(str(STUDY / "run.py"))
     given = argparse.Namespace(output=tmp_path, model=str(FIXTURE), suite=None)
     for name in (*run["ORDER"], *run["ROBUST"]):
