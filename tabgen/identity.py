@@ -6,7 +6,7 @@ import ast
 import hashlib
 import sys
 import sysconfig
-from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 DIGITS = 12
@@ -50,17 +50,20 @@ def _sources(origin: Path) -> dict[str, bytes]:
     return found
 
 
-def _imported(content: bytes) -> Iterator[str]:
-    """Top-level names of every absolute import in a file; none if it is no Python."""
+@lru_cache(maxsize=1024)
+def _imported(content: bytes) -> tuple[str, ...]:
+    """Top-level names of every absolute import in a file; none if it is no Python. Parsed once, for it takes time."""
     try:
         tree = ast.parse(content)
     except (SyntaxError, ValueError):
-        return
+        return ()
+    names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from {alias.name.partition(".")[0] for alias in node.names}
+            names |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            yield node.module.partition(".")[0]
+            names.add(node.module.partition(".")[0])
+    return tuple(sorted(names))
 
 
 def _own(name: str, folder: Path) -> Path | None:

@@ -20,6 +20,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.markers import MarkerStyle
 from matplotlib.path import Path as Outline
@@ -120,7 +121,7 @@ def to_svg(figure: Figure) -> str:
     _freeze_layout(figure)
     buffer = io.StringIO()
     with mpl.rc_context(SVG_SETTINGS):
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": "tabgen"})
+        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": "tabgen"})
     return buffer.getvalue()
 
 
@@ -168,8 +169,8 @@ def _freeze_layout(figure: Figure) -> None:
     with mpl.rc_context({"text.parse_math": False}):
         for text in figure.findobj(Text):
             text.set_parse_math(False)
-        if figure.get_layout_engine() is not None:
-            figure.draw_without_rendering()
+        if (engine := figure.get_layout_engine()) is not None:
+            engine.execute(figure)
             figure.set_layout_engine("none")
 
 
