@@ -119,9 +119,10 @@ def short(name: str) -> str:
 def to_svg(figure: Figure) -> str:
     """The figure as SVG text, the same for the same figure; no date, no random ids."""
     _freeze_layout(figure)
-    buffer = io.StringIO()
-    with mpl.rc_context(SVG_SETTINGS):
+    buffer, dpi = io.StringIO(), figure.dpi
+    with mpl.rc_context(SVG_SETTINGS):  # savefig would draw twice
         FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": "tabgen"})
+    canvas(figure).dpi = dpi
     return buffer.getvalue()
 
 
