@@ -204,8 +204,9 @@ def _say_of_tables(replaced: Sequence[str], away: set[str], watcher: Watcher) ->
         told = "1 outcome is" if len(replaced) == 1 else f"{len(replaced)} outcomes are"
         watcher.say(f"{told} removed: a table made elsewhere gave way to another.")
     if away:
-        what = "1 table made elsewhere is" if len(away) == 1 else f"{len(away)} tables made elsewhere are"
-        watcher.say(f"{what} not there any more; what was stored of it stays.")
+        one = len(away) == 1
+        what = "1 table made elsewhere is" if one else f"{len(away)} tables made elsewhere are"
+        watcher.say(f"{what} not there any more; what was stored of {'it' if one else 'them'} stays.")
 
 
 def _observe(hook: Callable[..., Any], watcher: Watcher, **arguments: Any) -> None:

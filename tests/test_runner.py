@@ -25,7 +25,7 @@ from tabgen.models.recipes import get_recipe
 from tabgen.outcome import Cell, Outcome
 from tabgen.plugins import PluginChoice, Plugins, load_plugins
 from tabgen.results import load_results
-from tabgen.runner import RunSummary, imports_of, run_experiment
+from tabgen.runner import RunSummary, _say_of_tables, imports_of, run_experiment
 from tabgen.store import Store
 
 CHOICE = PluginChoice(external=False)
@@ -281,3 +281,13 @@ def test_ctrl_c_twice_stops_at_once(tmp_path: Path) -> None:
         process.stdout.read()
     assert process.returncode == 0
     assert 0 < len(scores(tmp_path)) < CELLS
+
+
+def test_tables_that_are_not_there_are_told_as_one_or_several() -> None:
+    notes = Notes()
+    _say_of_tables([], {"a"}, notes)
+    _say_of_tables([], {"a", "b"}, notes)
+    assert notes.said == [
+        "1 table made elsewhere is not there any more; what was stored of it stays.",
+        "2 tables made elsewhere are not there any more; what was stored of them stays.",
+    ]
