@@ -40,7 +40,7 @@ from tabgen.sampling import fit_generator
 from tabgen.sdv_metadata import read_metadata
 from tabgen.spec import make_spec, read_preset, read_spec
 from tabgen.table import Table
-from tabgen.text import one_line
+from tabgen.text import one_line, shown
 
 if TYPE_CHECKING:
     from tabgen.judge.judgement import Judgement
@@ -418,7 +418,7 @@ def _unwritable(frame: pd.DataFrame) -> str:
         try:
             pa.array(_plain(frame[name]), from_pandas=True)
         except UnicodeEncodeError as error:
-            return f"column '{name}' holds {error.object[:60]!r}, which has half of a character; mend the text"
+            return f"column '{name}' holds {shown(error.object)}, which has half of a character; mend the text"
         except (pa.ArrowException, TypeError, ValueError) as error:
             return f"column '{name}': {one_line(error, 200)}; make its values numbers, text, booleans or dates"
     return ""

@@ -17,6 +17,7 @@ from tabgen.errors import InvalidOutput, TableError, TableWarning
 from tabgen.findings import near_numeric, quoted
 from tabgen.jsonable import EXACT
 from tabgen.plain import as_scalar, as_times, with_plain_type, zone_of
+from tabgen.text import shown
 
 Kind = Literal["numeric", "integer", "categorical", "boolean", "datetime", "text"]
 Level = str | int | float | bool
@@ -106,12 +107,12 @@ def _kind_of_objects(column: pd.Series[Any], feature: str, name: str) -> Kind:
         odd = [v for v in values if not isinstance(v, dt.date | np.datetime64)]
         if len(odd) < len(values):
             raise TableError(
-                f"{name}: column '{feature}' holds dates but for {odd[0]!r:.60} in {len(odd)} of {len(values)} rows;"
+                f"{name}: column '{feature}' holds dates but for {shown(odd[0])} in {len(odd)} of {len(values)} rows;"
                 f" write a date, say --missing if the text means missing, or --kind {quoted(feature)}=categorical."
             )
         first = next(v for v in values if not isinstance(v, str | int | float | bool | np.generic))
         raise TableError(
-            f"{name}: column '{feature}' holds {type(first).__name__} values such as {first!r:.60};"
+            f"{name}: column '{feature}' holds {type(first).__name__} values such as {shown(first)};"
             " only numbers, text, booleans and dates have a kind."
         )
     if seen and seen <= {bool, np.bool_}:
@@ -190,7 +191,7 @@ def _as_category(column: pd.Series[Any], feature: str, name: str) -> pd.Series[A
     for value in values:
         if isinstance(value, list | tuple | dict | set | frozenset | np.ndarray):
             raise TableError(
-                f"{name}: column '{feature}' holds {type(value).__name__} values such as {value!r:.60};"
+                f"{name}: column '{feature}' holds {type(value).__name__} values such as {shown(value)};"
                 " levels and classes are text, numbers or booleans."
             )
         if isinstance(value, float) and np.isinf(value):
@@ -308,10 +309,10 @@ def fit_column(
     positions = positions_of(column, spec.levels)
     foreign = positions == FOREIGN
     if foreign.any():
-        shown = ", ".join(repr(level) for level in spec.levels[:6]) + (", ..." if len(spec.levels) > 6 else "")
+        some = ", ".join(shown(level) for level in spec.levels[:6]) + (", ..." if len(spec.levels) > 6 else "")
         raise error(
-            f"column '{spec.name}' of {source} holds {as_scalar(column[foreign].iloc[0])!r:.60} in"
-            f" {int(foreign.sum())} of {len(column)} rows, which is none of its levels ({shown})."
+            f"column '{spec.name}' of {source} holds {shown(as_scalar(column[foreign].iloc[0]))} in"
+            f" {int(foreign.sum())} of {len(column)} rows, which is none of its levels ({some})."
         )
     return as_categories(column, positions, spec.dtype)
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from tabgen.parsing import ANY_DATE
 from tabgen.plain import as_scalar
-from tabgen.text import counted
+from tabgen.text import counted, shown
 
 if TYPE_CHECKING:
     from tabgen.column import Column
@@ -82,9 +82,9 @@ def near_numeric(column: pd.Series[Any], name: str) -> NearNumeric | None:
         n_odd = total - rows
         few = sum(text.strip() not in MISSING_WORDS for text in odd) <= max(3, len(kinds) // 20)
         if few or rows >= 0.9 * total:
-            shown = ", ".join(repr(text[:30]) for text in odd[:3]) + (", ..." if len(odd) > 3 else "")
+            some = ", ".join(shown(text, 30) for text in odd[:3]) + (", ..." if len(odd) > 3 else "")
             return NearNumeric(
-                f"column '{name}' holds numbers but for {shown} in {n_odd} of {total} rows, which would make it"
+                f"column '{name}' holds numbers but for {some} in {n_odd} of {total} rows, which would make it"
                 f" {len(kinds)} categories: if that means missing, say --missing {quoted(odd[0])}; if it is a slip,"
                 f" mend the file; if the column is no number, say --kind {quoted(name)}=categorical.",
                 len(numbers) > MANY,
@@ -97,7 +97,9 @@ def near_numeric(column: pd.Series[Any], name: str) -> NearNumeric | None:
         and int(counts[[*numbers, *around]].sum()) >= 0.9 * total
     ):
         words = [text for text, kind in kinds.items() if kind == "word"]
-        besides = f" (and {words[0][:30]!r}: if it means missing, say --missing {quoted(words[0])})" if words else ""
+        besides = (
+            f" (and {shown(words[0], 30)}: if it means missing, say --missing {quoted(words[0])})" if words else ""
+        )
         return NearNumeric(
             f"column '{name}' holds numbers with more around them, such as {around[0]!r}{besides}:"
             f" taken as {len(kinds)} categories; leave digits, sign and point only,"
@@ -173,7 +175,7 @@ def findings(table: Table, folds: int = 3) -> list[Finding]:
         Finding(
             "identifier",
             (c.name,),
-            f"column '{c.name}' has another value in every row, such as {_shown(table, c.name)}: it names rows, and a"
+            f"column '{c.name}' has another value in every row, such as {_example(table, c.name)}: it names rows, and a"
             f" generator may copy the names; leave it out (--drop {quoted(c.name)}).",
         )
         for c in identifiers
@@ -183,7 +185,7 @@ def findings(table: Table, folds: int = 3) -> list[Finding]:
             "names",
             (c.name,),
             f"column '{c.name}' has {table.frame[c.name].nunique()} values in {len(table)} rows, such as"
-            f" {_shown(table, c.name)}: if it names persons or rows, leave it out (--drop {quoted(c.name)}).",
+            f" {_example(table, c.name)}: if it names persons or rows, leave it out (--drop {quoted(c.name)}).",
         )
         for c in table.schema.columns
         if c not in identifiers and names_nearly_all(c, table.frame[c.name])
@@ -205,10 +207,10 @@ def _rare_classes(table: Table, folds: int) -> list[Finding]:
     sizes = list(zip(table.schema.classes, counts.tolist(), strict=True))
     rare = [(label, rows) for label, rows in sizes if rows < folds]
     if len(rare) > MANY:
-        shown = ", ".join(f"{label!r} ({counted(rows, 'row')})" for label, rows in rare[:3])
+        some = ", ".join(f"{label!r} ({counted(rows, 'row')})" for label, rows in rare[:3])
         told = f"'{target}' has {len(sizes)} classes, {len(rare)} of them with fewer rows than the {folds} folds"
         mend = "name another column to predict, or merge classes."
-        return [Finding("rare-class", (target,), f"{told}, such as {shown}: {mend}")]
+        return [Finding("rare-class", (target,), f"{told}, such as {some}: {mend}")]
     found = [
         Finding(
             "rare-class",
@@ -323,5 +325,5 @@ def _levels(table: Table) -> list[Finding]:
     return found
 
 
-def _shown(table: Table, name: str) -> str:
-    return repr(as_scalar(table.frame[name].dropna().iloc[0]))[:40]
+def _example(table: Table, name: str) -> str:
+    return shown(as_scalar(table.frame[name].dropna().iloc[0]), 40)

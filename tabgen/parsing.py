@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from tabgen.errors import TableWarning
 from tabgen.jsonable import EXACT
+from tabgen.text import shown
 
 NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?|[+-]?([iI]nf|[iI]nfinity|INF)"
 """A number as a whole text. An exponent of five digits is part of an id (8e2569614270), not a power of ten."""
@@ -289,7 +290,7 @@ def _dates(column: pa.Array, levels: pa.Array, name: str, file: _File) -> pd.Ser
         return None
     if n_dates < len(levels):
         odd = levels.filter(pc.invert(are_dates))[0].as_py()
-        file.say(f"dates but for {odd[:30]!r}: kept as text. If that means missing, say --missing '{odd[:30]}'.", name)
+        file.say(f"dates but for {shown(odd, 30)}: kept as text. If that means missing, say --missing '{odd}'.", name)
         return None
     n_said = sum(map(len, file.said.values()))
     times = _times(column, levels, name, file)

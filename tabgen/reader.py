@@ -24,6 +24,7 @@ from pyarrow import csv as arrow_csv
 from tabgen.column import levels_as_written
 from tabgen.errors import DataError, TableWarning
 from tabgen.parsing import TextStyle, parse_columns
+from tabgen.text import shown
 from tabgen.unpack import MOST_COLUMNS, check_parquet, check_workbook, read_feather, unpacked
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -307,8 +308,8 @@ def _decoded(content: bytes, options: ReadOptions, path: Path) -> str:
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8; name its encoding, such as --encoding latin-1.") from error
     first = next(i for i, letter in enumerate(decoded) if not letter.isascii())
-    shown = decoded[max(0, first - 10) : first + 10].strip()
-    _say(f"{path.name} is not UTF-8 and was read as Windows-1252 ({shown!r}); if that is wrong, say --encoding.")
+    around = decoded[max(0, first - 10) : first + 10].strip()
+    _say(f"{path.name} is not UTF-8 and was read as Windows-1252 ({around!r}); if that is wrong, say --encoding.")
     return decoded
 
 
@@ -374,10 +375,10 @@ def _check_quotes(body: str, delimiter: str, n_lines: int, path: Path) -> None:
         closed = field[0].endswith('"') and len(field[0]) > 1
         if field["more"] or not closed:
             line = n_lines + 1 + len(re.findall("\r\n|\r|\n", body[: field.start()]))
-            shown = (field[0][1:31].splitlines() or [""])[0]
-            how = f"closed before {field['more'][:30]!r}" if field["more"] else "never closed"
+            start = shown((field[0][1:].splitlines() or [""])[0], 30)
+            how = f"closed before {shown(field['more'], 30)}" if field["more"] else "never closed"
             raise DataError(
-                f"{path}, line {line}: the quote before {shown!r} opens a field and is {how}; a quote within a value is"
+                f"{path}, line {line}: the quote before {start} opens a field and is {how}; a quote within a value is"
                 " written twice, and the value in quotes."
             )
 
@@ -436,13 +437,16 @@ def _bad_row(body: str, delimiter: str, width: int, names: list[str], n_lines: i
             f" {width}; name the column that is lacking, or take what is too much out of those rows."
         )
     more = row.actual_columns > width
-    shown = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
     mend = f"quote a value that holds {NAMES.get(delimiter, repr(delimiter))}" if more else "complete the row"
-    example = f" ({delimiter.join(record)[:60]!r})" if record else ""
+    example = f" ({shown(delimiter.join(record))})" if record else ""
     return (
         f"{path}, line {n_lines + line}: {row.actual_columns} values where the header names {len(names)} columns"
-        f" ({shown}){example}; {mend}, or mend the header."
+        f" ({_first(names)}){example}; {mend}, or mend the header."
     )
+
+
+def _first(names: list[str]) -> str:
+    return ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
 
 
 def _fitted_to_header(
@@ -458,13 +462,13 @@ def _fitted_to_header(
         value = pc.drop_null(last)[0].as_py()
         raise DataError(
             f"{path}: every row has {len(arrow)} values where the header names {len(names)} columns; the last is empty"
-            f" in {last.null_count} of {len(last)} rows and holds {value[:30]!r} in another: take that out, or name the"
-            " column that is lacking."
+            f" in {last.null_count} of {len(last)} rows and holds {shown(value, 30)} in another: take that out, or"
+            " name the column that is lacking."
         )
     if not _are_row_names(first):
         raise DataError(
             f"{path}: every row has {len(arrow)} values where the header names {len(names)} columns"
-            f" ({', '.join(names[:6])}), from the first row on; name the column that is lacking."
+            f" ({_first(names)}), from the first row on; name the column that is lacking."
         )
     _say(f"{path.name}: the first value of each row has no name in the header and was set aside as the row's name.")
     return names, {i: arrow[i + 1] for i in range(len(names))}

@@ -11,6 +11,7 @@ from typing import Any
 
 from tabgen.errors import DataError, TableError, TableWarning
 from tabgen.table import Table
+from tabgen.text import shown
 
 KINDS = {"categorical": "categorical", "ordinal": "categorical", "boolean": "boolean", "datetime": "datetime"}
 """What a column is by its sdtype; a number is left to its values, which tell whole ones from others."""
@@ -69,15 +70,15 @@ class SDVMetadata:
             if column.name in self.numbers and column.name not in given and not column.is_number and len(known):
                 raise TableError(
                     f"the metadata says that column '{column.name}' is numerical, and it was read as {column.kind}"
-                    f" (such as {known.iloc[0]!r}); say what means missing (--missing), or"
+                    f" (such as {shown(known.iloc[0])}); say what means missing (--missing), or"
                     f" --kind {column.name}={column.kind}."
                 )
         dropped = {name: why for name, why in self.dropped.items() if name not in given}
         if dropped:
-            shown = ", ".join(f"'{name}' ({why})" for name, why in dropped.items())
+            told = ", ".join(f"'{name}' ({why})" for name, why in dropped.items())
             one = next(iter(dropped))
             warnings.warn(
-                f"by the metadata left out, since a generator would copy real ones: {shown}; to keep one say its kind,"
+                f"by the metadata left out, since a generator would copy real ones: {told}; to keep one say its kind,"
                 f" as --kind {one}=categorical.",
                 TableWarning,
                 stacklevel=2,

@@ -33,6 +33,7 @@ from tabgen.column import (
 )
 from tabgen.errors import InvalidOutput, TableError, TableWarning, did_you_mean
 from tabgen.plain import as_scalar, by_clock, with_plain_type, zone_of
+from tabgen.text import shown
 
 __all__ = ["Column", "OwnSplits", "Schema", "Table"]
 
@@ -432,10 +433,11 @@ def _without_splits(
         known = values.dropna().to_numpy(dtype=np.float64) if whole else np.zeros(0)
         folds = np.unique(known)
         if len(folds) < 2 or not np.array_equal(folds, np.arange(len(folds))):
-            shown = ", ".join(map(repr, values.unique()[:5].tolist()))
+            found = values.unique().tolist()
+            some = ", ".join(map(shown, found[:5])) + (", ..." if len(found) > 5 else "")
             raise TableError(
                 f"{name}: column '{column}' is of kind split; it should hold folds numbered from 0, two at least,"
-                f" or nothing for a row that is in no test part; it holds {shown}."
+                f" or nothing for a row that is in no test part; it holds {some}."
             )
     rows = [frame[column].fillna(-1).to_numpy(dtype=np.int64) for column in names]
     return frame.drop(columns=names), {c: kind for c, kind in kinds.items() if kind != "split"}, np.stack(rows)

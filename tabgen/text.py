@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 import unicodedata
@@ -21,6 +22,8 @@ IGNORABLE = re.compile(
 
 MOST_REASON, MOST_LOG, MOST_NOTES = 500, 2000, 16_000
 """Characters that are kept of a reason, of the end of a log, and of a generator's notes as JSON."""
+MOST_SHOWN = 60
+"""Characters that a message quotes of a value."""
 
 
 def unseen(name: str) -> str:
@@ -51,10 +54,27 @@ def duration(seconds: float) -> str:
     return f"{hours // 24} d {hours % 24} h"
 
 
+def cut(text: str, most: int) -> str:
+    """The text, or where it is longer its start and an ellipsis."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def shown(value: Any, most: int = MOST_SHOWN) -> str:
+    """A value of a table as messages quote it: a text in quotes, a date without a midnight; cut after ``most``."""
+    if isinstance(value, str):
+        return repr(cut(value, most))
+    return cut(moment(value) if isinstance(value, dt.date) else repr(value), most)
+
+
+def moment(time: dt.date) -> str:
+    """A time as people write it: ``2020-01-31 23:59:00``, and ``2020-01-31`` for a midnight without a zone."""
+    return str(time).removesuffix(" 00:00:00")
+
+
 def clean(text: Any, most: int | None = None) -> str:
     """Printable text, tabs and line ends: anything else becomes the replacement character; cut after ``most``."""
     cleaned = UNPRINTABLE.sub("\ufffd", str(text))
-    return cleaned if most is None or len(cleaned) <= most else f"{cleaned[: most - 1]}…"
+    return cleaned if most is None else cut(cleaned, most)
 
 
 def one_line(text: Any, most: int = MOST_REASON) -> str:

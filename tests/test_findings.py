@@ -57,6 +57,11 @@ def test_columns_that_name_rows(values: Any) -> None:
     assert found(id=values) == [("identifier", ("id",))]
 
 
+def test_a_name_that_is_cut_says_so() -> None:
+    (finding,) = findings(Table.from_frame(plain(id=[f"{'x' * 50}{i}" for i in range(N)]), "y"))
+    assert f"such as '{'x' * 39}…': it names rows" in finding.message
+
+
 def test_constant_duplicate_and_one_to_one_columns() -> None:
     colour = RNG.choice(["red", "green", "blue"], N)
     number = RNG.standard_normal(N)
@@ -198,6 +203,7 @@ def test_look_prints_the_table_and_writes_a_page(tmp_path: Path) -> None:
     assert done.exit_code == 0
     assert "t.csv: 120 rows, 7 feature columns, 2 classes" in told
     assert "seen datetime 0.0% 120 2020-01-01" in told
+    assert "seen datetime 0.0% 120 2020-01-01 .. 2020-12-23" in told
     assert "- identifier: column 'id' has another value in every row, such as 'id 0'" in told
     assert "say --missing NA." in told
     assert "Findings: 2" in told

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from tabgen.cli import tables
-from tabgen.text import clean
+from tabgen.text import clean, cut, moment
 
 if TYPE_CHECKING:
     from rich.table import Table as Shown
@@ -75,10 +75,10 @@ def _columns(table: Table) -> Shown:
         if column.is_number and len(known):
             example = f"{known.min():g} .. {known.max():g}"
         elif column.kind == "datetime" and len(known):
-            example = f"{known.min()} .. {known.max()}"
+            example = f"{moment(known.min())} .. {moment(known.max())}"
         else:
             some = column.levels[:4] if column.levels else known.unique()[:4]
-            example = ", ".join(str(value)[:30] for value in some)
+            example = ", ".join(cut(str(value), 30) for value in some)
         kind = f"{column.kind} ({column.zone})" if column.zone else column.kind
         cells = (column.name, kind, f"{values.isna().mean():.1%}", str(known.nunique()), example)
         shown.add_row(*(Text(clean(cell.replace("\n", " "))) for cell in cells))

@@ -11,6 +11,7 @@ import pandas as pd
 
 from tabgen.column import Column
 from tabgen.table import Table
+from tabgen.text import cut
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,7 @@ def _shown(number: float) -> str:
 
 def short(value: Any) -> str:
     """A level as text, cut where it would leave no room."""
-    text = " ".join(str(value).split())
-    return text if len(text) <= 24 else text[:23] + "…"
+    return cut(" ".join(str(value).split()), 24)
 
 
 def column_pairs(real: Table, sample: Table) -> Sequence[ColumnPair]:
