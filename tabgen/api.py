@@ -33,6 +33,7 @@ from tabgen.outputs import TABLE, check_file, check_folder
 from tabgen.plain import with_times
 from tabgen.plugins import PluginChoice, find_model, get_plugins, refuse_live
 from tabgen.progress import make_watcher
+from tabgen.reader import ReadOptions
 from tabgen.rejection import Acceptance, draw_where
 from tabgen.results import load_results
 from tabgen.runner import QuietWatcher, run_experiment
@@ -169,6 +170,8 @@ class Fitted:
         Rows of the table that it has not seen.
     constraints : list of Constraint
         What rows drawn of it have to meet.
+    reading : ReadOptions
+        How its file was read.
     """
 
     generator: Generator
@@ -176,6 +179,7 @@ class Fitted:
     context: FitContext
     held_out: Table | None = None
     constraints: list[Constraint] = field(default_factory=list)
+    reading: ReadOptions = field(default_factory=ReadOptions)
 
 
 def fit(
@@ -204,10 +208,11 @@ def fit(
     given = kinds or {}
     asked = told.kinds_for(target, given) if told else given
     formats = {name: form for name, form in told.formats.items() if name not in {*given, target}} if told else {}
+    found = ReadOptions()
     if isinstance(data, pd.DataFrame):
         table = Table.from_frame(with_times(data, formats, "the data"), target, asked, name="the data")
     else:
-        table = file_suite(Path(data), target, asked, reading).datasets[0].load(formats)
+        table, found = file_suite(Path(data), target, asked, reading).datasets[0].read(formats)
     if told:
         told.check(table, given)
     constraints = read_all(where, fix or {}, table.schema)
@@ -223,7 +228,7 @@ def fit(
     context = FitContext(seed=seed, load_model=lambda: find_model(model, registry).load("cpu"))
     with blamed(chosen):
         fit_generator(chosen, table, context)
-    return Fitted(chosen, table, context, held_out, constraints)
+    return Fitted(chosen, table, context, held_out, constraints, found)
 
 
 def judge_rows(fitted: Fitted, sample: Table, seed: int = 0, model: str = DEFAULT_MODEL) -> Judgement:
@@ -361,10 +366,11 @@ def write_judgement(
     write_report(path, judgement, origin)
 
 
-def write_frame(frame: pd.DataFrame, path: Path) -> None:
+def write_frame(frame: pd.DataFrame, path: Path, form: ReadOptions | None = None) -> None:
     """Write a frame as .csv or .parquet; categories are written as the values they hold.
 
     In a CSV file an empty text stands in quotes, a missing value without: :func:`tabgen.reader.read_frame` tells them.
+    It has the delimiter and the decimal sign of ``form``.
 
     Raises
     ------
@@ -373,20 +379,23 @@ def write_frame(frame: pd.DataFrame, path: Path) -> None:
     """
     check_file(path, TABLE)
     try:
-        _write(frame, path)
+        _write(frame, path, form or ReadOptions())
     except (pa.ArrowException, TypeError, ValueError) as error:
         raise DataError(f"{path} cannot be written: {_unwritable(frame) or one_line(error)}.") from error
 
 
-def _write(frame: pd.DataFrame, path: Path) -> None:
+def _write(frame: pd.DataFrame, path: Path, form: ReadOptions) -> None:
     plain = pd.DataFrame({name: _plain(frame[name]) for name in frame.columns}, frame.index)
     if path.suffix.lower() == ".csv":
         mark = uuid.uuid4().hex  # pandas has no way to quote an empty text and not a missing value
         marked = {str(n): c.where(c != "", mark) for n, c in plain.items() if c.dtype == object and (c == "").any()}
         plain = plain.assign(**marked, **_early(plain))
-        text = plain.to_csv(index=False)
+        comma = form.decimal == ","
+        plain = _with_commas(plain) if comma else plain
+        delimiter = form.delimiter or (";" if comma else ",")
+        text = plain.to_csv(index=False, sep=delimiter)
         if "\r" in text:  # a value that holds the half of a line end is quoted only where lines end in both halves
-            text = plain.to_csv(index=False, lineterminator="\r\n")
+            text = plain.to_csv(index=False, sep=delimiter, lineterminator="\r\n")
         path.write_text(text.replace(mark, '""'), encoding="utf-8", newline="")
     else:
         plain.to_parquet(path, index=False)
@@ -400,6 +409,19 @@ def _early(frame: pd.DataFrame) -> dict[str, pd.Series[Any]]:
         for name, column in times.items()
         if (column.dt.year < 1000).any()
     }
+
+
+def _with_commas(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with decimal commas: pandas writes them in columns of floats alone, not in those of objects."""
+
+    def written(value: Any) -> Any:
+        return str(value).replace(".", ",") if isinstance(value, float | np.floating) and not pd.isna(value) else value
+
+    def column(values: pd.Series[Any]) -> pd.Series[Any]:
+        may_hold = values.dtype == object or types.is_float_dtype(values.dtype)
+        return pd.Series([*map(written, values)], values.index, dtype=object) if may_hold else values
+
+    return pd.DataFrame({name: column(values) for name, values in frame.items()}, frame.index)
 
 
 def _plain(column: pd.Series[Any]) -> pd.Series[Any]:

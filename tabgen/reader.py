@@ -119,7 +119,7 @@ def read_frame(
 def read_file(
     path: Path, options: ReadOptions | None = None, text: Collection[str] = (), categories: Collection[str] = ()
 ) -> tuple[pd.DataFrame, ReadOptions]:
-    """A table's file as a DataFrame, and how it was read.
+    """A table's file as a DataFrame, and how it was read, but for a delimiter that its ending says.
 
     The file's ending says what it is, and compression (gz, bz2, xz, zst, zip) is seen.
 
@@ -278,7 +278,8 @@ def _read_text(
     frame, found = parse_columns({names[i]: arrow[i] for i in keep}, style, as_text | categories, path.name)
     for name in categories.intersection(frame):
         frame[name] = levels_as_written(frame[name])
-    return frame, replace(options, decimal=found.decimal, day_first=found.day_first)
+    delimiter = None if delimiter == EXPECTED.get(ending) else delimiter
+    return frame, replace(options, delimiter=delimiter, decimal=found.decimal, day_first=found.day_first)
 
 
 def _content(path: Path) -> bytes:

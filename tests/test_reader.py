@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from tabgen.api import generate, write_frame
 from tabgen.datasets import file_suite
 from tabgen.errors import DataError, TableError, TableWarning
-from tabgen.reader import ReadOptions, read_frame
+from tabgen.reader import ReadOptions, read_file, read_frame
 from tabgen.table import Table
 
 RNG = np.random.default_rng(0)
@@ -689,6 +689,38 @@ def test_what_generate_writes_can_be_read_again(tmp_path: Path) -> None:
     assert table.schema == original.like(drawn).observed().schema
     assert "NA" in table.schema["country"].levels
     assert table.content_hash == original.like(drawn).observed().content_hash
+
+
+@pytest.mark.filterwarnings("ignore::tabgen.errors.TableWarning")
+def test_a_file_is_written_in_the_form_in_which_another_was_read(tmp_path: Path) -> None:
+    """Decimal commas in columns of floats and of objects, beside empty texts, missing values, texts and quotes."""
+    text = 'x;rate;word;y\n0,5;1,5;"";a\n1,25;;"p;q";b\n;0,125;1.5,2;a\n-3e-07;1,5;;b\n'
+    frame, form = read_file(write(tmp_path / "de.csv", text))
+    assert (form.delimiter, form.decimal) == (";", ",")
+    frame["rate"] = frame["rate"].astype(object).where(frame["rate"].notna(), None)
+    write_frame(frame, tmp_path / "out.csv", form)
+    assert (tmp_path / "out.csv").read_text() == text
+    write_frame(frame, tmp_path / "plain.csv")
+    assert (tmp_path / "plain.csv").read_text().splitlines()[1] == '0.5,1.5,"",a'
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "line"),
+    [
+        ("t.csv", "a;b\n1.5;2\n", "1.5;2"),
+        ("t.tsv", "a\tb\n1.5\t2\n", "1.5,2"),
+        ("t.tsv", "a\tb\n1,5\t2\n", "1,5;2"),
+        ("t.txt", "a|b\n1,5|2\n", "1,5|2"),
+        ("t.csv", "a,b\n1.5,2\n", "1.5,2"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::tabgen.errors.TableWarning")
+def test_of_a_delimiter_that_the_ending_says_only_the_decimal_sign_is_kept(
+    tmp_path: Path, name: str, text: str, line: str
+) -> None:
+    frame, form = read_file(write(tmp_path / name, text))
+    write_frame(frame, tmp_path / "out.csv", form)
+    assert (tmp_path / "out.csv").read_text().splitlines()[1] == line
 
 
 # Whatever people send

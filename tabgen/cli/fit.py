@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import typer
@@ -55,7 +56,8 @@ def fit(
             kinds={column.name: column.kind for column in table.schema.columns},
             plugins=context.obj,
         )
-    classifier.reading_ = found.to_dict()  # rows to predict are read in the same way
+    as_found = replace(found, delimiter=reading.get("delimiter"))  # of rows to predict their own file tells it
+    classifier.reading_ = as_found.to_dict()  # they are read in the same way
     classifier.save(output)
     scores = sorted(classifier.validation_scores_.items(), key=lambda item: item[1])
     if scores:

@@ -111,7 +111,7 @@ def generate(
     with console.status(f"drawing {rows} rows"), blamed(fitted.generator):
         sample, acceptance = draw_where(fitted.generator, fitted.table, rows, seed, fitted.constraints, most_draws)
     frame = sample.local_frame
-    api.write_frame(frame, output)
+    api.write_frame(frame, output, fitted.reading)
     seconds = time.perf_counter() - began
 
     def say(line: str) -> None:

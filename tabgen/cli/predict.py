@@ -23,11 +23,12 @@ def predict(
     import pandas as pd
 
     from tabgen.api import write_frame
+    from tabgen.column import levels_as_written
     from tabgen.errors import TableError
     from tabgen.estimator import GeneratorAugmentedClassifier
     from tabgen.outputs import TABLE, check_file
     from tabgen.parsing import MARKERS
-    from tabgen.reader import ReadOptions, is_text_file, read_frame
+    from tabgen.reader import ReadOptions, is_text_file, read_file
     from tabgen.text import counted
 
     check_file(output, TABLE, [data, *folder.glob("*")])
@@ -41,7 +42,7 @@ def predict(
     of_texts = [c.name for c in schema.columns if c.kind == "text" or any(isinstance(v, str) for v in c.levels)]
     as_fitted = {n: value for n, value in classifier.reading_.items() if n == "missing" or is_text_file(data)}
     reading = as_fitted | tables.reading_of(missing, delimiter, decimal, encoding, day_first)
-    frame = read_frame(data, ReadOptions.from_dict(reading), of_texts)
+    frame, form = read_file(data, ReadOptions.from_dict(reading), of_texts)
     for column in schema.columns:  # a column of NA alone does not say by itself that they are missing numbers
         if column.name in frame and column.name not in of_texts and frame[column.name].dtype == object:
             frame[column.name] = frame[column.name].where(~frame[column.name].isin(MARKERS))
@@ -50,8 +51,11 @@ def predict(
     if absent:
         raise TableError(f"{data} lacks the columns {', '.join(map(repr, absent))}, which {folder} was fitted on.")
     probabilities = classifier.predict_proba(frame[names])
-    found = pd.DataFrame({schema.target: classifier.classes_[probabilities.argmax(axis=1)]})
+    classes = pd.Series(classifier.classes_)
+    if form.decimal == "," and all(isinstance(name, str) for name in classes):
+        classes = levels_as_written(classes)  # fractions are texts to scikit-learn, and have a decimal comma too
+    found = pd.DataFrame({schema.target: classes.to_numpy()[probabilities.argmax(axis=1)]})
     for number, name in enumerate(classifier.classes_):
         found[f"probability of {name}"] = probabilities[:, number]
-    write_frame(found, output)
+    write_frame(found, output, form)
     typer.echo(f"{counted(len(found), 'row')}: {output}")

@@ -433,7 +433,7 @@ def test_new_rows_are_read_as_the_rows_of_fit_were(tmp_path: Path) -> None:
     answers = {}
     for name in ("new", "one", "read"):
         tabgen("predict", tmp_path / "it", "--data", tmp_path / f"{name}.csv", "-o", tmp_path / f"{name}-out.csv")
-        answers[name] = pd.read_csv(tmp_path / f"{name}-out.csv")
+        answers[name] = pd.read_csv(tmp_path / f"{name}-out.csv", sep=";", decimal=",")
     assert answers["new"].equals(answers["read"])
     assert answers["one"].to_numpy() == pytest.approx(answers["new"].iloc[1:].to_numpy(), abs=1e-5)
     assert set(answers["new"]["y"]) <= {1.5, -2}

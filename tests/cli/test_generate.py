@@ -266,3 +266,14 @@ def test_one_constraint_may_be_a_text(customers: Path) -> None:
         "bootstrap", customers, "churned", 20, where="age > 40", kinds={"customer": "drop"}, plugins=BUILT_IN
     )
     assert frame["age"].min() > 40
+
+
+def test_rows_are_written_in_the_form_of_the_table(tmp_path: Path) -> None:
+    rows = [f"{n % 7},5;{n % 3};{'p' if n % 2 else 'q'}" for n in range(40)]
+    (tmp_path / "de.csv").write_text("\n".join(["a;b;y", *rows]))
+    words: list[str | Path] = ["--data", tmp_path / "de.csv", "--rows", "9", "-o", tmp_path / "out.csv"]
+    with pytest.warns(TableWarning, match="';' between columns|decimal comma"):
+        run("bootstrap", *words, target="y")
+    written = (tmp_path / "out.csv").read_text().splitlines()
+    assert written[0] == "a;b;y"
+    assert set(written[1:]) <= set(rows)
