@@ -105,7 +105,8 @@ def parse_columns(
         What warnings call the file.
     """
     file = _File(source, style, {})
-    if style.missing:
+    held = {word for column in columns.values() for word in _words_in(column, style.missing)}
+    if held:
         columns = {name: _without(column, style.missing) for name, column in columns.items()}
     decimal = style.decimal or _decimal_of([c for name, c in columns.items() if name not in as_text], style)
     data = {}
@@ -115,7 +116,16 @@ def parse_columns(
     day_first = style.day_first
     if day_first is None and len(file.day_orders) == 1:
         (day_first,) = file.day_orders
-    return pd.DataFrame(data), replace(style, decimal=decimal, day_first=day_first)
+    return pd.DataFrame(data), replace(style, decimal=decimal, day_first=day_first, missing=frozenset(held))
+
+
+def _words_in(column: pa.Array, words: frozenset[str]) -> list[str]:
+    """Those of the words that stand in a column."""
+    if not words:
+        return []
+    known = pc.unique(pc.utf8_trim_whitespace(column))
+    found: list[str] = known.filter(pc.is_in(known, value_set=pa.array(sorted(words), pa.string()))).to_pylist()
+    return found
 
 
 def _without(column: pa.Array, words: frozenset[str]) -> pa.Array:

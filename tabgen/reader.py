@@ -12,7 +12,7 @@ import io
 import re
 import warnings
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +119,9 @@ def read_frame(
 def read_file(
     path: Path, options: ReadOptions | None = None, text: Collection[str] = (), categories: Collection[str] = ()
 ) -> tuple[pd.DataFrame, ReadOptions]:
-    """A table's file as a DataFrame, and how it was read, but for a delimiter that its ending says.
+    """A table's file as a DataFrame, and how it was read.
+
+    Of the texts that mean a missing value it has those that the file holds, and no delimiter that the ending says.
 
     The file's ending says what it is, and compression (gz, bz2, xz, zst, zip) is seen.
 
@@ -162,7 +164,7 @@ def read_file(
                 f" {'it' if len(useless) == 1 else 'them'} out, or save the table as CSV."
             )
         frame = _read_excel(path) if ending in EXCEL_ENDINGS else _read_arrow(path, ending)
-        return _without_words(frame, options.missing), options
+        return _without_words(frame, options.missing)
     except (DataError, TableWarning):  # a warning, where somebody made them errors
         raise
     except Exception as error:  # parsers raise dozens of types for a broken file
@@ -181,14 +183,24 @@ def _ending(path: Path) -> str:
     return suffixes[-1] if suffixes else ""
 
 
-def _without_words(frame: pd.DataFrame, words: tuple[str, ...]) -> pd.DataFrame:
-    """The frame with these texts missing, and columns that are numbers without them as numbers."""
+def _without_words(frame: pd.DataFrame, words: tuple[str, ...]) -> tuple[pd.DataFrame, ReadOptions]:
+    """The frame with these texts missing, and columns that are numbers without them as numbers; with it those found."""
+    held: set[str] = set()
 
     def without(column: pd.Series[Any]) -> pd.Series[Any]:
         found = column.map(lambda value: isinstance(value, str) and value.strip() in words).astype(bool)
+        held.update(value.strip() for value in column[found])
         return column.mask(found).infer_objects() if found.any() else column
 
-    return frame.apply(without) if words else frame
+    frame = frame.apply(without) if words else frame
+    return frame, ReadOptions(missing=tuple(word for word in words if word in held))
+
+
+def warn_of_unused(missing: Collection[str], found: ReadOptions, path: Path) -> None:
+    """Say which of the texts that were to mean a missing value stand in no cell of the file."""
+    unused = [shown(word) for word in missing if word not in found.missing]
+    if unused:
+        _say(f"{path.name}: no cell holds {' or '.join(unused)}, which was said to mean a missing value (--missing).")
 
 
 def _say(message: str) -> None:
@@ -279,7 +291,9 @@ def _read_text(
     for name in categories.intersection(frame):
         frame[name] = levels_as_written(frame[name])
     delimiter = None if delimiter == EXPECTED.get(ending) else delimiter
-    return frame, replace(options, delimiter=delimiter, decimal=found.decimal, day_first=found.day_first)
+    missing = tuple(word for word in options.missing if word in found.missing)
+    told_or_found = ReadOptions(delimiter, found.decimal, options.encoding, missing, found.day_first)
+    return frame, told_or_found
 
 
 def _content(path: Path) -> bytes:

@@ -138,6 +138,15 @@ def test_more_can_be_said_to_be_missing(tmp_path: Path) -> None:
     assert frame["b"].tolist() == ["x", None, None]
 
 
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_text_that_means_missing_and_stands_nowhere_is_said(tmp_path: Path, ending: str) -> None:
+    frame = pd.DataFrame({"a": ["?", "u", "v", " ? "], "b": [1, 2, 3, 4], "y": ["p", "q"] * 2})
+    write_frame(frame, tmp_path / f"t.{ending}")
+    with said(f"t.{ending}: no cell holds 'n/k' or '-9', which was said to mean a missing value (--missing)."):
+        table = file_suite(tmp_path / f"t.{ending}", "y", reading={"missing": ["n/k", "?", "-9"]}).datasets[0].load()
+    assert table.frame["a"].isna().tolist() == [True, False, False, True]
+
+
 # Decimal signs and thousands
 
 

@@ -56,8 +56,8 @@ def fit(
             kinds={column.name: column.kind for column in table.schema.columns},
             plugins=context.obj,
         )
-    as_found = replace(found, delimiter=reading.get("delimiter"))  # of rows to predict their own file tells it
-    classifier.reading_ = as_found.to_dict()  # they are read in the same way
+    as_told = replace(found, delimiter=reading.get("delimiter"), missing=tuple(missing))  # other files may hold others
+    classifier.reading_ = as_told.to_dict()  # rows to predict are read in the same way
     classifier.save(output)
     scores = sorted(classifier.validation_scores_.items(), key=lambda item: item[1])
     if scores:

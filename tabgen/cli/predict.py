@@ -28,7 +28,7 @@ def predict(
     from tabgen.estimator import GeneratorAugmentedClassifier
     from tabgen.outputs import TABLE, check_file
     from tabgen.parsing import MARKERS
-    from tabgen.reader import ReadOptions, is_text_file, read_file
+    from tabgen.reader import ReadOptions, is_text_file, read_file, warn_of_unused
     from tabgen.text import counted
 
     check_file(output, TABLE, [data, *folder.glob("*")])
@@ -43,6 +43,7 @@ def predict(
     as_fitted = {n: value for n, value in classifier.reading_.items() if n == "missing" or is_text_file(data)}
     reading = as_fitted | tables.reading_of(missing, delimiter, decimal, encoding, day_first)
     frame, form = read_file(data, ReadOptions.from_dict(reading), of_texts)
+    warn_of_unused(missing, form, data)
     for column in schema.columns:  # a column of NA alone does not say by itself that they are missing numbers
         if column.name in frame and column.name not in of_texts and frame[column.name].dtype == object:
             frame[column.name] = frame[column.name].where(~frame[column.name].isin(MARKERS))

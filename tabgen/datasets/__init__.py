@@ -75,7 +75,7 @@ class Dataset:
             If its content is not a table one can predict from.
         """
         from tabgen.plain import with_times
-        from tabgen.reader import ReadOptions, read_file
+        from tabgen.reader import ReadOptions, read_file, warn_of_unused
         from tabgen.table import Table
 
         known = self.sha256 is not None and self.path.is_file()
@@ -85,6 +85,7 @@ class Dataset:
         text, categories = ([n for n, k in self.kinds.items() if k == kind] for kind in ("text", "categorical"))
         formats = formats or {}
         frame, found = read_file(self.path, options, [*text, *formats], categories)
+        warn_of_unused(options.missing, found, self.path)
         frame = with_times(frame, formats, f"dataset '{self.name}'")
         return Table.from_frame(frame, self.target, self.kinds, name=f"dataset '{self.name}'"), found
 
