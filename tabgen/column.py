@@ -248,7 +248,13 @@ def _check_finite(values: np.ndarray[Any, Any], column: str, source: str, error:
         )
 
 
-def _numbers(column: pd.Series[Any], kind: Kind, source: str, error: type[Exception]) -> pd.Series[Any]:
+def _numbers(
+    column: pd.Series[Any],
+    kind: Kind,
+    source: str,
+    error: type[Exception],
+    mend: str = "write numbers, or nothing where one is missing",
+) -> pd.Series[Any]:
     try:
         if types.is_numeric_dtype(column.dtype) and not types.is_complex_dtype(column.dtype):
             numbers = pd.Series(column.to_numpy(dtype=np.float64, na_value=np.nan))
@@ -258,7 +264,13 @@ def _numbers(column: pd.Series[Any], kind: Kind, source: str, error: type[Except
             raise TypeError("complex numbers have no order")
         values = numbers.to_numpy(dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as reason:
-        raise error(f"column '{column.name}' of {source} should hold numbers ({kind}): {reason}.") from reason
+        due = f"column '{column.name}' of {source} should hold numbers ({kind})"
+        others = pd.Series([v for v in column.dropna() if isinstance(v, str | dt.date)], dtype=object)
+        others = others[pd.to_numeric(others, errors="coerce").isna()]
+        if others.empty:
+            raise error(f"{due}: {reason}.") from reason
+        found = f"{len(others)} of {len(column)} rows hold something else, first {shown(others.iloc[0])}"
+        raise error(f"{due}; {found}: {mend}.") from reason
     _check_finite(values, str(column.name), source, error)
     if kind == "integer":
         broken = values[~np.isnan(values) & (values != np.round(values))]
@@ -281,7 +293,8 @@ def _numbers(column: pd.Series[Any], kind: Kind, source: str, error: type[Except
 def canonical(column: pd.Series[Any], kind: Kind, feature: str, name: str) -> pd.Series[Any]:
     """A column in the canonical form of a kind, with the levels that it holds; see :class:`Column`."""
     if kind in ("numeric", "integer"):
-        return _numbers(column, kind, name, TableError)
+        mend = f"say --missing if that means missing, or else --kind {quoted(feature)}=categorical"
+        return _numbers(column, kind, name, TableError, mend)
     if kind == "categorical":
         return _as_category(column, feature, name)
     if kind == "boolean":

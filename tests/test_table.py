@@ -169,7 +169,12 @@ def test_kinds_override_what_would_be_inferred() -> None:
             "boolean",
             "column 'x' of table holds 2 in 1 of 4 rows, which is none of its levels (False, True)",
         ),
-        (["a", "b", "c", "d"], "numeric", "column 'x' of table should hold numbers (numeric): Unable to parse string"),
+        (
+            [1, "Kiel", None, "Ulm"],
+            "numeric",
+            "column 'x' of table should hold numbers (numeric); 2 of 4 rows hold something else, first 'Kiel':"
+            " say --missing if that means missing, or else --kind x=categorical.",
+        ),
         (
             [1.5, 2, 3, 4],
             "integer",
@@ -505,11 +510,14 @@ def test_like_reads_numbers_for_levels_that_are_digits() -> None:
         ({"size": [np.inf] * 6}, "column 'size' of it holds infinity in 6 of 6 rows"),
         (
             {"size": ["1", "?", "2", "3", "4", "5"]},
-            "column 'size' of it should hold numbers (numeric): Unable to parse string",
+            "column 'size' of it should hold numbers (numeric); 1 of 6 rows hold something else, first '?': write",
         ),
         ({"size": [[1]] * 6}, "column 'size' of it should hold numbers (numeric)"),
         ({"size": [1j] * 6}, "column 'size' of it should hold numbers (numeric): complex numbers have no order"),
-        ({"size": pd.date_range("2020", periods=6)}, "column 'size' of it should hold numbers (numeric)"),
+        (
+            {"size": pd.date_range("2020", periods=6)},
+            "column 'size' of it should hold numbers (numeric); 6 of 6 rows hold something else, first 2020-01-01:",
+        ),
         ({"count": [1.5, 2, 3, 4, 5, 6]}, "column 'count' of it holds 1.5 where whole numbers are due (1 of 6 rows)"),
         (
             {"count": [1e19, 2, 3, 4, 5, 6]},
