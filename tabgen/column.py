@@ -227,7 +227,8 @@ def as_classes(column: pd.Series[Any], target: str, name: str) -> pd.Series[Any]
     if numbers and len(classes) > MAX_NUMBER_CLASSES:
         raise TableError(
             f"{name}: the target '{target}' has {len(classes)} different numbers, which looks like regression;"
-            " tabgen compares classifiers: cut it into classes first."
+            " tabgen compares classifiers: cut it into classes in the file first (in pandas:"
+            f" frame[{target!r}] = pd.qcut(frame[{target!r}], 3, labels=['low', 'middle', 'high']))."
         )
     return labels
 

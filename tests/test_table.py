@@ -332,6 +332,7 @@ def test_classes_of_any_type(labels: Any, classes: tuple[Any, ...], positions: l
         ([1j, 2j], "the target 'y' holds complex128; classes are text, numbers or booleans."),
         (list(range(51)), "the target 'y' has 51 different numbers, which looks like regression;"),
         (objects(*range(51)), "the target 'y' has 51 different numbers, which looks like regression;"),
+        (list(range(51)), "in the file first (in pandas: frame['y'] = pd.qcut(frame['y'], 3, labels=['low', 'middle',"),
         ([NAN, NAN], "the target 'y' is missing in every row."),
         (objects(None, None), "the target 'y' is missing in every row."),
     ],
