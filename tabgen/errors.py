@@ -33,11 +33,19 @@ class PluginError(TabgenError):
     """A plugin that cannot be loaded, or registers something unusable."""
 
 
+MOST_NAMES = 10
+"""Names that are listed where none of them is like the one that is not there."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The known name that is most like this one, or all of them."""
+    """The known name that is most like this one, whatever its case and the spaces around it, or the first of them."""
     names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1)
-    return f"did you mean '{close[0]}'?" if close else f"there are: {', '.join(names) or 'none'}."
+    plain = {each.strip().casefold(): each for each in names}
+    close = difflib.get_close_matches(name.strip().casefold(), plain, n=1)
+    if close:
+        return f"did you mean '{plain[close[0]]}'?"
+    more = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
+    return f"there are: {', '.join(names[:MOST_NAMES]) or 'none'}{more}."
 
 
 class UnknownNameError(TabgenError):

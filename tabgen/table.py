@@ -154,8 +154,7 @@ class Table:
         kinds = {str(column): kind for column, kind in (kinds or {}).items()}
         frame, kinds = _without_dropped(frame, target, kinds, name)
         if target not in frame.columns:
-            near = next((f"; is it {c!r}?" for c in frame.columns if c.strip() == target.strip()), "")
-            raise TableError(f"{name} has no column '{target}' to predict; it has: {', '.join(frame.columns)}{near}.")
+            raise TableError(f"{name} has no column '{target}' to predict; {did_you_mean(target, frame.columns)}")
         if kinds.get(target, "categorical") not in ("categorical", "split"):
             raise TableError(
                 f"{name}: the target '{target}' cannot be {kinds[target]}: its values are classes, whatever they are."

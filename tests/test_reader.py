@@ -632,7 +632,16 @@ def test_ordinary_categories_are_not_doubted(tmp_path: Path, levels: list[str]) 
 
 def test_the_target_is_found_though_the_header_has_spaces(tmp_path: Path) -> None:
     path = write(tmp_path / "t.csv", "a,y ,b\n1,x,2\n2,z,3\n")
-    with pytest.raises(TableError, match=r"has no column 'y' to predict; it has: a, y , b; is it 'y '\?"):
+    with pytest.raises(TableError, match=r"has no column 'y' to predict; did you mean 'y '\?"):
+        file_suite(path, "y").datasets[0].load()
+
+
+def test_a_near_name_is_offered_for_a_target_and_a_few_of_many_columns_are_listed(tmp_path: Path) -> None:
+    names = [f"x{n:02}" for n in range(30)]
+    path = write(tmp_path / "t.csv", ",".join([*names, "Churned"]) + "\n" + "1," * 30 + "a\n")
+    with pytest.raises(TableError, match=r"has no column 'CHURND' to predict; did you mean 'Churned'\?"):
+        file_suite(path, "CHURND").datasets[0].load()
+    with pytest.raises(TableError, match=r"there are: Churned, x00, x01, .*, x08 and 21 more\."):
         file_suite(path, "y").datasets[0].load()
 
 

@@ -222,7 +222,7 @@ def test_a_table_without_features_is_refused() -> None:
 
 
 def test_an_unknown_target_is_refused_with_what_there_is() -> None:
-    with refusal("mine has no column 'z' to predict; it has: x, n, y."):
+    with refusal("mine has no column 'z' to predict; there are: n, x, y."):
         Table.from_frame(frame_of([1, 2]), "z", name="mine")
 
 
