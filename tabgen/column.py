@@ -16,6 +16,7 @@ from pandas.api import types
 from tabgen.errors import InvalidOutput, TableError, TableWarning
 from tabgen.findings import near_numeric, quoted
 from tabgen.jsonable import EXACT
+from tabgen.parsing import is_free_text
 from tabgen.plain import as_scalar, as_times, with_plain_type, zone_of
 from tabgen.text import shown
 
@@ -24,8 +25,6 @@ Level = str | int | float | bool
 """A category level or class label: what JSON can hold, so that schemas travel."""
 
 MAX_NUMBER_CLASSES = 50
-FREE_TEXTS, FREE_SHARE, FREE_WORDS = 30, 0.1, 3.0
-"""From this many different texts, at this share of the rows, and this many words each, a column is free text."""
 MISSING, FOREIGN = -1, -2
 """Positions of values that are no level: not there at all, or not among the levels."""
 
@@ -123,14 +122,6 @@ def _kind_of_objects(column: pd.Series[Any], feature: str, name: str) -> Kind:
             return "numeric"
         return infer_kind(converted, feature, name)
     return "text" if seen == {str} and is_free_text(values) else "categorical"
-
-
-def is_free_text(values: pd.Series[Any]) -> bool:
-    """Whether texts are more than names of levels: many different ones, of three words or more on average."""
-    distinct = values.unique()
-    if len(distinct) < max(FREE_TEXTS, FREE_SHARE * len(values)):
-        return False
-    return float(np.mean([len(text.split()) for text in distinct])) >= FREE_WORDS
 
 
 def warn_of_doubt(column: pd.Series[Any], read: pd.Series[Any], kind: Kind, feature: str, name: str) -> None:

@@ -50,6 +50,8 @@ Years of two digits are held to days and months that there are: 12-34-56 is an i
 READ_FORMS = (ISO, ISO + ZONE, *(rf"\d{{1,2}}{s}\d{{1,2}}{s}\d{{4}}([ T].*)?" for s in (r"\.", "/", "-")))
 TIME_OF_DAY = r"\d{1,2}:\d{2}(:\d{2})?"
 MANY_TIMES = 20
+FREE_TEXTS, FREE_SHARE, FREE_WORDS = 30, 0.1, 3.0
+"""From this many different texts, at this share of the rows, and this many words each, a column is free text."""
 LOCAL_DATE = re.compile(
     r"(?P<a>\d{1,2})(?P<sign>[./-])(?P<b>\d{1,2})(?P=sign)(?P<year>\d{4})([ T](?P<time>\d{1,2}:\d{2}(:\d{2})?))?"
 )
@@ -192,7 +194,7 @@ def _numbers(column: pa.Array, name: str, file: _File) -> pd.Series[Any] | None:
     if whole is not None and not any(pc.any(pc.match_substring(column, x)).as_py() for x in "xX"):  # 0x1F
         zeros = column.filter(pc.fill_null(pc.starts_with(column, "0"), False))
         if pc.any(_matches(zeros, r"0\d+")).as_py() and _all(column, CODE):
-            file.say("its codes with leading zeros were kept as text.", name)
+            file.say("its codes with leading zeros were kept as categories.", name)
             return None
         return _whole(whole)
     values = _cast(column, pa.float64())
@@ -207,7 +209,9 @@ def _numbers(column: pa.Array, name: str, file: _File) -> pd.Series[Any] | None:
     if not finite.any() or not (finite.all() or _all(column, NUMBER)):  # an id such as 8e2569614270, or the word nan
         return None
     if np.abs(known).max() >= 2**63 and _all(column, WHOLE):
-        file.say("whole numbers beyond 64 bits were kept as text; leave the column out if it is an id (--drop).", name)
+        file.say(
+            "whole numbers beyond 64 bits were kept as categories; leave the column out if it is an id (--drop).", name
+        )
         return None
     _mention_underflow(column, numbers, name, file)
     return pd.Series(numbers)
@@ -274,7 +278,9 @@ def _comma_numbers(
         if file.style.decimal is None:
             if not pc.any(_matches(levels, CERTAINLY_GROUPED)).as_py():
                 example = levels.filter(pc.match_substring(levels, ","))[0].as_py()
-                file.say(f"{example!r} can be a decimal or thousands: kept as text. Say --decimal ',' or '.'.", name)
+                file.say(
+                    f"{example!r} can be a decimal or thousands: kept as categories. Say --decimal ',' or '.'.", name
+                )
                 return None
             file.say(
                 "commas between thousands were left out of its numbers; if that is wrong, say --decimal ','.", name
@@ -295,18 +301,33 @@ def _dates(column: pa.Array, levels: pa.Array, name: str, file: _File) -> pd.Ser
     are_dates = _matches(levels, ANY_DATE)
     n_dates = pc.sum(are_dates).as_py()
     if len(levels) > MANY_TIMES and _all(levels, TIME_OF_DAY):
-        file.say(f"times of day such as {levels[0].as_py()!r} were kept as text; turn them into numbers.", name)
+        file.say(f"times of day such as {levels[0].as_py()!r} were kept as categories; turn them into numbers.", name)
     if n_dates < 0.9 * len(levels):
         return None
     if n_dates < len(levels):
         odd = levels.filter(pc.invert(are_dates))[0].as_py()
-        file.say(f"dates but for {shown(odd, 30)}: kept as text. If that means missing, say --missing '{odd}'.", name)
+        file.say(
+            f"dates but for {shown(odd, 30)}: {_kept(column)}. If that means missing, say --missing '{odd}'.", name
+        )
         return None
     n_said = sum(map(len, file.said.values()))
     times = _times(column, levels, name, file)
     if times is None and sum(map(len, file.said.values())) == n_said:
-        file.say(f"{_unread(levels, file.style)}: kept as text. Write 2020-12-31, 31.12.2020 or 12/31/2020.", name)
+        file.say(f"{_unread(levels, file.style)}: {_kept(column)}. Write 2020-12-31, 31.12.2020 or 12/31/2020.", name)
     return times
+
+
+def is_free_text(values: pd.Series[Any]) -> bool:
+    """Whether texts are more than names of levels: many different ones, of three words or more on average."""
+    distinct = values.unique()
+    if len(distinct) < max(FREE_TEXTS, FREE_SHARE * len(values)):
+        return False
+    return float(np.mean([len(text.split()) for text in distinct])) >= FREE_WORDS
+
+
+def _kept(column: pa.Array) -> str:
+    """What becomes of a column of texts, in the word of its kind."""
+    return f"kept as {'text' if is_free_text(_text(column).dropna()) else 'categories'}"
 
 
 def _times(column: pa.Array, levels: pa.Array, name: str, file: _File) -> pd.Series[Any] | None:
@@ -378,7 +399,7 @@ def _local_dates(column: pa.Array, levels: pa.Array, sign: str, name: str, file:
     if day_first is None:
         if max(most) <= 12:
             file.say(
-                f"of dates such as {found[0][0]!r} either number can be the month: kept as text."
+                f"of dates such as {found[0][0]!r} either number can be the month: kept as categories."
                 " Say --day-first or --month-first.",
                 name,
             )

@@ -102,14 +102,14 @@ def test_everything_else_is_the_text_that_stands_there(tmp_path: Path, values: l
 
 
 def test_codes_with_leading_zeros_stay_text(tmp_path: Path) -> None:
-    with said("column 'x': its codes with leading zeros were kept as text."):
+    with said("column 'x': its codes with leading zeros were kept as categories."):
         assert column(tmp_path, ["02139", "10001", "94105"]).tolist() == ["02139", "10001", "94105"]
     assert column(tmp_path, ["0.5", "00.5", "-05"]).tolist() == [0.5, 0.5, -5]
 
 
 def test_whole_numbers_beyond_64_bits_are_kept_exactly(tmp_path: Path) -> None:
     ids = [f"1234567890123456789{i}" for i in range(10, 13)]
-    with said("whole numbers beyond 64 bits were kept as text"):
+    with said("whole numbers beyond 64 bits were kept as categories"):
         assert column(tmp_path, ids).tolist() == ids
     gap = column(tmp_path, ["9007199254740993", "", "9007199254740995"])
     assert [gap[0], gap[2]] == [9007199254740993, 9007199254740995]
@@ -169,7 +169,7 @@ def test_semicolons_with_decimal_commas(tmp_path: Path) -> None:
 def test_thousands_are_read_only_where_they_are_certain(tmp_path: Path) -> None:
     with said("commas between thousands were left out"):
         assert read(tmp_path, 'a,b\n"1,234.50",1\n"12,000.00",2\n')["a"].tolist() == [1234.5, 12000.0]
-    with said("'1,234' can be a decimal or thousands: kept as text. Say --decimal ',' or '.'."):
+    with said("'1,234' can be a decimal or thousands: kept as categories. Say --decimal ',' or '.'."):
         assert read(tmp_path, 'a,b\n"1,234",1\n"2,345",2\n')["a"].tolist() == ["1,234", "2,345"]
     assert read(tmp_path, 'a,b\n"1,234",1\n"2,345",2\n', decimal=".")["a"].tolist() == [1234, 2345]
     assert read(tmp_path, 'a,b\n"1,234",1\n"2,345",2\n', decimal=",")["a"].tolist() == [1.234, 2.345]
@@ -212,25 +212,25 @@ def test_days_and_months_are_told_by_the_whole_column_or_not_at_all(tmp_path: Pa
         assert column(tmp_path, ["03/04/2020", "13/04/2020"])[0] == pd.Timestamp("2020-04-03")
     with said("dates were read as month, day, year"):
         assert column(tmp_path, ["03/04/2020", "04/13/2020"])[0] == pd.Timestamp("2020-03-04")
-    with said("of dates such as '03/04/2020' either number can be the month: kept as text. Say --day-first"):
+    with said("of dates such as '03/04/2020' either number can be the month: kept as categories. Say --day-first"):
         assert column(tmp_path, ["03/04/2020", "05/06/2020"])[0] == "03/04/2020"
     assert column(tmp_path, ["03/04/2020", "05/06/2020"], day_first=True)[0] == pd.Timestamp("2020-04-03")
-    with said("the date '13/14/2020' is not of calendar and clock, read as day, month, year: kept as text."):
+    with said("the date '13/14/2020' is not of calendar and clock, read as day, month, year: kept as categories."):
         assert column(tmp_path, ["13/14/2020", "05/06/2020"], day_first=True)[0] == "13/14/2020"
 
 
 def test_what_is_nearly_a_date_is_said(tmp_path: Path) -> None:
     days = [f"2020-01-{i:02}" for i in range(1, 31)]
-    with said("dates but for 'unknown': kept as text. If that means missing, say --missing 'unknown'."):
+    with said("dates but for 'unknown': kept as categories. If that means missing, say --missing 'unknown'."):
         assert column(tmp_path, [*days, "unknown"]).tolist()[-1] == "unknown"
     assert column(tmp_path, [*days, "unknown"], missing=("unknown",))[0] == pd.Timestamp("2020-01-01")
     with said("'NA' was taken as missing"):
         assert column(tmp_path, [*days, "NA"]).isna().sum() == 1
     for odd in ("2020-02-30", "2020-13-01", "31/12/2020", "2020-01-01T25:00"):
         why = "in another form than '2020-01-01'" if "/" in odd else "not of calendar and clock"
-        with said(f"the date '{odd}' is {why}: kept as text. Write 2020-12-31, 31.12.2020 or 12/31/2020."):
+        with said(f"the date '{odd}' is {why}: kept as categories. Write 2020-12-31, 31.12.2020 or 12/31/2020."):
             assert column(tmp_path, [*days, odd]).tolist()[-1] == odd
-    with said("times of day such as '0:05' were kept as text"):
+    with said("times of day such as '0:05' were kept as categories"):
         column(tmp_path, [f"{i}:05" for i in range(24)])
 
 
@@ -861,10 +861,11 @@ def test_dates_in_other_forms_are_said_to_be_none_that_is_read(tmp_path: Path, f
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         assert column(tmp_path, [f'"{day}"' for day in days]).tolist() == days
-        Table.from_frame(pd.DataFrame({"day": days, "y": ["a", "b"] * 20}), "y")
+        table = Table.from_frame(pd.DataFrame({"day": days, "y": ["a", "b"] * 20}), "y")
     said_of_it = [str(w.message) for w in caught]
     assert len(said_of_it) == 1
-    assert f"dates such as {days[0]!r} are in none of the forms that are read: kept as text. Write" in said_of_it[0]
+    kept = "text" if table.schema["day"].kind == "text" else "categories"
+    assert f"dates such as {days[0]!r} are in none of the forms that are read: kept as {kept}. Write" in said_of_it[0]
 
 
 @pytest.mark.parametrize("form", ["12-{}-56", "{}-2-1", "1.2.{}", "Mary {}", "00{}-12-345", "{}/7"])
@@ -877,9 +878,9 @@ def test_ids_are_no_dates(tmp_path: Path, form: str) -> None:
 def test_the_one_day_that_is_none_is_shown(tmp_path: Path) -> None:
     days = [f"{day:02}/{month:02}/2021" for month in range(1, 13) for day in range(1, 28)]
     for odd in ("30/02/2021", "04/13/2021"):
-        with said(f"the date '{odd}' is not of calendar and clock, read as day, month, year: kept as text."):
+        with said(f"the date '{odd}' is not of calendar and clock, read as day, month, year: kept as categories."):
             column(tmp_path, [*days[:100], odd, *days[100:]])
-    with said("the date '31.6.2021' is not of calendar and clock: kept as text."):
+    with said("the date '31.6.2021' is not of calendar and clock: kept as categories."):
         column(tmp_path, ["1.2.2021", "31.6.2021", "30.6.2021"])
 
 
