@@ -173,7 +173,25 @@ class GeneratorAugmentedClassifier(ClassifierMixin, BaseEstimator):  # type: ign
         """Class probabilities, in the order of ``classes_``: (rows, classes).
 
         A level that the rows of ``fit`` did not have is read as a missing one.
+
+        Warns
+        -----
+        TableWarning
+            For each of the first five columns that hold such levels.
         """
+        found, unseen = self._probabilities(X)
+        warn_of(unseen)
+        return found
+
+    def predict(self, X: Any) -> np.ndarray[Any, Any]:
+        """The most likely class of each row: (rows,); it warns as :meth:`predict_proba` does."""
+        probabilities, unseen = self._probabilities(X)
+        warn_of(unseen)
+        found: np.ndarray[Any, Any] = self.classes_[probabilities.argmax(axis=1)]
+        return found
+
+    def _probabilities(self, X: Any) -> tuple[np.ndarray[Any, Any], list[str]]:
+        """Class probabilities, and what of these rows ``fit`` never saw."""
         check_is_fitted(self)
         if isinstance(X, pd.DataFrame):
             validate_data(self, X, skip_check_array=True, reset=False)
@@ -185,14 +203,10 @@ class GeneratorAugmentedClassifier(ClassifierMixin, BaseEstimator):  # type: ign
             frame = X
         else:
             frame = pd.DataFrame(validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False))
-        rows = self._predictor.real.questions(frame.set_axis(self._columns, axis=1), "the rows to predict")
-        return self._predictor.probabilities(rows)
-
-    def predict(self, X: Any) -> np.ndarray[Any, Any]:
-        """The most likely class of each row: (rows,)."""
-        probabilities = self.predict_proba(X)
-        found: np.ndarray[Any, Any] = self.classes_[probabilities.argmax(axis=1)]
-        return found
+        frame = frame.set_axis(self._columns, axis=1)
+        real = self._predictor.real
+        rows = real.questions(frame, "the rows to predict")
+        return self._predictor.probabilities(rows), real.never_seen(frame)
 
     def save(self, path: str | Path) -> None:
         """Write what was fitted to a folder: JSON, Parquet (the rows it predicts from) and safetensors (the weights).

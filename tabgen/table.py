@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from pandas.api import types
 
 from tabgen.column import (
+    FOREIGN,
     MISSING,
     Column,
     Level,
@@ -33,7 +34,7 @@ from tabgen.column import (
 )
 from tabgen.errors import InvalidOutput, TableError, TableWarning, did_you_mean
 from tabgen.plain import as_scalar, by_clock, with_plain_type, zone_of
-from tabgen.text import shown
+from tabgen.text import counted, shown
 
 __all__ = ["Column", "OwnSplits", "Schema", "Table"]
 
@@ -329,6 +330,30 @@ class Table:
         unknown = pd.Series(np.full(len(frame), MISSING), name=target.name)
         data[target.name] = as_categories(unknown, np.full(len(frame), MISSING, np.intp), target.dtype)
         return Table(pd.DataFrame(data), Schema(columns, self.schema.target, self.schema.classes))
+
+    def never_seen(self, frame: pd.DataFrame, most: int = 5) -> list[str]:
+        """What rows to predict hold that is no level of this table: a sentence for each of the first ``most`` columns.
+
+        Parameters
+        ----------
+        frame : pandas.DataFrame
+            As for :meth:`questions`, to which it is missing.
+        most : int
+        """
+        told = []
+        for column in self.schema.columns:
+            foreign = frame[column.name].iloc[:0]
+            if column.is_discrete:
+                foreign = frame[column.name][positions_of(frame[column.name], column.levels) == FOREIGN]
+            if len(foreign):
+                others = len(set(map(str, foreign))) - 1
+                more = f" and {others:,} more" if others else ""
+                told.append(
+                    f"column '{column.name}' holds {shown(as_scalar(foreign.iloc[0]))}{more} that fit never saw, in"
+                    f" {len(foreign):,} of {counted(len(frame), 'row')}; they count as missing."
+                )
+        beyond = len(told) - most
+        return told[:most] + ([f"so it is in {counted(beyond, 'more column')}."] if beyond > 0 else [])
 
     def to_matrix(self) -> np.ndarray[Any, np.dtype[np.float64]]:
         """The features as numbers, for models that know nothing else: float64 (rows, features).

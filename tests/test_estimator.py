@@ -188,8 +188,15 @@ def test_rows_to_predict_may_hold_what_the_rows_of_fit_did_not() -> None:
     fitted = tiny(generator="noise", arm="context").fit(X, y)
     foreign = X.assign(colour="violet", count=X["count"] + 0.5, new=None)
     missing = X.assign(colour=None, count=X["count"] + 0.5, new=None)
-    np.testing.assert_array_equal(fitted.predict_proba(foreign), fitted.predict_proba(missing))
-    assert not np.array_equal(fitted.predict_proba(foreign), fitted.predict_proba(X))
+    with pytest.warns(
+        TableWarning, match="column 'colour' holds 'violet' that fit never saw, in 60 of 60 rows"
+    ) as said:
+        of_foreign = fitted.predict_proba(foreign)
+    with pytest.warns(TableWarning, match="they count as missing") as said_too:
+        fitted.predict(foreign)
+    assert {each.filename for each in [*said, *said_too]} == {__file__}
+    np.testing.assert_array_equal(of_foreign, fitted.predict_proba(missing))
+    assert not np.array_equal(of_foreign, fitted.predict_proba(X))
     with pytest.raises(ValueError, match=r"Found array with 0 sample\(s\) \(shape=\(0, "):
         fitted.predict_proba(X.head(0))
     with pytest.raises(TableError, match="'size' of the rows to predict should hold numbers"):

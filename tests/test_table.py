@@ -361,6 +361,21 @@ def test_a_target_of_dates_is_refused(labels: Any) -> None:
         read_target(pd.Series(labels))
 
 
+def test_levels_that_a_table_never_saw_are_told_of_five_columns() -> None:
+    names = [f"c{n}" for n in range(7)]
+    frame = pd.DataFrame({name: ["u", "v"] * 3 for name in names}).assign(x=1.5, new=[True, False] * 3)
+    table = Table.from_frame(frame.assign(y=["a", "b"] * 3), "y")
+    assert table.never_seen(frame.assign(c0=None)) == []
+    told = table.never_seen(frame.assign(c1=objects("Kiel", "u", "Ulm", "Kiel", None, "Bonn"), new="maybe"))
+    assert told == [
+        "column 'c1' holds 'Kiel' and 2 more that fit never saw, in 4 of 6 rows; they count as missing.",
+        "column 'new' holds 'maybe' that fit never saw, in 6 of 6 rows; they count as missing.",
+    ]
+    told = table.never_seen(frame.assign(**dict.fromkeys(names, "w")))
+    assert len(told) == 6
+    assert told[-1] == "so it is in 2 more columns."
+
+
 def test_fifty_numbers_and_many_texts_are_classes() -> None:
     assert len(read_target(list(range(50))).schema.classes) == 50
     assert len(read_target([f"c{i}" for i in range(60)]).schema.classes) == 60
