@@ -309,12 +309,17 @@ def _decoded(content: bytes, options: ReadOptions, path: Path) -> str:
     encoding = options.encoding or next((name for bom, name in BOMS if content.startswith(bom)), None)
     try:
         if encoding:
-            return content.decode(encoding).removeprefix("\ufeff")
+            text = content.decode(encoding).removeprefix("\ufeff")
+            text.encode()  # utf-7 can spell half of a character
+            return text
         if b"\x00" in content[:SAMPLE]:
             raise DataError(
                 f"{path} holds zero bytes: it is no text, or UTF-16 without a mark; then say --encoding utf-16-le."
             )
         return content.decode()
+    except UnicodeEncodeError as error:
+        told = f"half of a character at character {error.start + 1}"
+        raise DataError(f"{path} is not {encoding}: {told}.") from error
     except UnicodeDecodeError as error:
         if encoding:
             raise DataError(f"{path} is not {encoding}: {error.reason} at byte {error.start}.") from error

@@ -319,6 +319,8 @@ def test_latin_1_is_read_and_said(tmp_path: Path) -> None:
     assert read(tmp_path, content, encoding="latin-1")["y"].tolist() == ["ä", "ö"]
     with refused("t.csv is not utf-8"):
         read(tmp_path, content, encoding="utf-8")
+    with refused("t.csv is not utf-7: half of a character at character 3"):  # a fuzzer's: "+308" is one there
+        read(tmp_path, b"1e+308\nb\na", encoding="utf-7")
     with refused("there is no encoding 'latin-99'"):
         ReadOptions(encoding="latin-99")
 
