@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from paths import FIXTURE, TESTS
+from warm import Template
 
 from tabgen.datasets import Dataset, quick_datasets
+from tabgen.engines import servers
 from tabgen.models.checkpoints import Tab2DModel, load_directory
 from tabgen.models.recipes import get_recipe
 from tabgen.plugins import PluginChoice, Plugins, load_plugins
@@ -60,6 +64,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             place = f"{item.path.relative_to(TESTS).as_posix()}::{item.name}"
             if place.startswith(SLOW):
                 item.add_marker("slow")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warm_servers() -> Iterator[None]:
+    """Engines of these tests get servers that need not import (tests/support/warm.py)."""
+    template = Template()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(servers, "subprocess", template.module)
+        yield
+    template.close()
+
+
+@pytest.fixture
+def cold_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers that are children of this process, as outside tests."""
+    monkeypatch.setattr(servers, "subprocess", subprocess)
 
 
 @pytest.fixture(scope="session")

@@ -299,7 +299,9 @@ def test_compare_takes_a_frame_and_answers(teaching: Dataset, tmp_path: Path) ->
     other = tabgen.compare(data=frame.iloc[:-20], target=teaching.target, **words)
     assert len(other) == 8  # its own cells, of those that the folder holds
     assert other.answer is not None and other.answer.n_train < found.answer.n_train
-    caps = tabgen.compare(data=frame, target=teaching.target, max_train_rows=[30, 60], **words)
+    caps = tabgen.compare(
+        data=frame, target=teaching.target, max_train_rows=[30, 60], **words | {"methods": ["zero-shot"]}
+    )
     with pytest.raises(ExperimentError, match="one pool with scores can be ranked; there are 2"):
         caps.ranking()
 

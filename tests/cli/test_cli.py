@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pandas as pd
 import pytest
+from command import tabgen
 from leaderboard_rows import made_row
 from markupsafe import Markup
 from paths import FIXTURE, TABARENA
@@ -41,15 +42,6 @@ class Shuffled(Generator):
 def tabgen_register_generators(register):
     register(Shuffled)
 """
-
-
-def tabgen(*words: str | Path, ok: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run the real command in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tabgen", *map(str, words)], capture_output=True, text=True, check=False
-    )
-    assert (done.returncode == 0) == ok, done.stdout + done.stderr
-    return done
 
 
 def invoke(*words: str) -> str:
@@ -288,7 +280,7 @@ def test_numerical_libraries_get_one_thread_unless_told() -> None:
 def test_caps_on_training_rows_are_ranked_one_by_one(tmp_path: Path) -> None:
     common: Words = ["--data", CORE / "teaching-assistants.parquet", "--target", _target("teaching-assistants")]
     words: Words = [*common, "--methods", "real,bootstrap", "--folds", "2", "--model", FIXTURE, "-o", tmp_path / "run"]
-    done = tabgen("--no-external-plugins", "run", *words, "--max-train-rows", "30,60", "--no-fidelity")
+    done = tabgen("--no-external-plugins", "run", *words, "--max-train-rows", "30,60", "--no-fidelity", "--seeds", "1")
     assert "at most 30 training rows" in done.stdout
     assert done.stdout.count("what to do with this table") == 2
     regimes = json.loads(tabgen("rank", tmp_path / "run", "--json").stdout)["regimes"]
@@ -439,13 +431,15 @@ def test_new_rows_are_read_as_the_rows_of_fit_were(tmp_path: Path) -> None:
     assert set(answers["new"]["y"]) <= {1.5, -2}
 
 
-def test_fit_says_each_finding_once_and_not_in_words_for_python(tmp_path: Path) -> None:
+def test_fit_says_each_finding_once_and_not_in_words_for_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     frame = pd.DataFrame({"id": [f"c{n}" for n in range(60)], "x": range(0, 600, 10), "y": ["a", "b", "b"] * 20})
     frame.assign(x=frame["x"] % 70).to_csv(tmp_path / "t.csv", index=False)
     words = ["--no-external-plugins", "fit", "--data", "t.csv", "--target", "y", "--model", str(FIXTURE)]
     words += ["--generator", "jitter", "--arm", "augmented", "-o", "it"]
-    run = [sys.executable, "-m", "tabgen", *words]
-    done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=True)
+    monkeypatch.chdir(tmp_path)
+    done = tabgen(*words)
     assert done.stderr.count("column 'id' has another value in every row") == 1
     assert "In Python" not in done.stderr
 

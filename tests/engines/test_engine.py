@@ -366,6 +366,7 @@ def test_time_for_which_the_engine_was_stopped_counts_for_no_limit(
     engine.close()
 
 
+@pytest.mark.usefixtures("cold_servers")
 def test_when_the_fork_server_dies_its_cells_run_again(cells: dict[str, Cell], tmp_path: Path) -> None:
     engine = LocalEngine(EngineSettings(CHOICE, tmp_path, workers=1))
     order = [limited(cells["hangs"], seconds=8), cells["zero-shot"]]

@@ -208,7 +208,6 @@ def test_a_figure_for_a_phone_is_narrow_and_every_figure_can_turn_dark(ranking: 
         assert {colour for colour in greys - methods if colour not in style.DARK} == set()
 
 
-@pytest.mark.parametrize("draw", FROM_RANKING)
 @pytest.mark.parametrize(
     "outcomes",
     [
@@ -220,8 +219,10 @@ def test_a_figure_for_a_phone_is_narrow_and_every_figure_can_turn_dark(ranking: 
     ],
     ids=["one dataset", "two methods", "one method", "all failed", "twenty methods"],
 )
-def test_degenerate_and_large_pools_render(draw: Callable[..., Figure], outcomes: pd.DataFrame) -> None:
-    assert figures.to_svg(draw(summary(outcomes))).startswith("<?xml")
+def test_degenerate_and_large_pools_render(outcomes: pd.DataFrame) -> None:
+    ranking = summary(outcomes)
+    for draw in FROM_RANKING:
+        assert figures.to_svg(draw(ranking)).startswith("<?xml"), draw
 
 
 def test_learning_curves_without_any_curve() -> None:
