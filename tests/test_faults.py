@@ -172,8 +172,12 @@ def test_neither_hash_seed_nor_workers_change_a_bit(undisturbed: dict[str, str],
 
 @pytest.mark.slow
 def test_a_run_is_content_with_256_open_files_and_keeps_none_open(undisturbed: dict[str, str], tmp_path: Path) -> None:
-    few = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))}
-    outcomes = told(start(tmp_path, env={"PYTHONHASHSEED": "random"}, **few))[:-1]
+    process = start(
+        tmp_path,
+        env={"PYTHONHASHSEED": "random"},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256)),
+    )
+    outcomes = told(process)[:-1]
     assert len(outcomes) == CELLS
     most = max(outcome["files"] for outcome in outcomes[:4])
     assert max(outcome["files"] for outcome in outcomes[4:]) <= most < 64
