@@ -15,6 +15,7 @@ from pandas.api import types
 from tabgen.errors import TableError, TableWarning
 from tabgen.jsonable import EXACT
 from tabgen.parsing import ISO_MOMENT
+from tabgen.text import shown
 
 
 def as_scalar(value: Any) -> Any:
@@ -189,10 +190,13 @@ def _moments(column: pd.Series[Any], zone: str, source: str, error: type[Excepti
                 return moments
             bare = np.array([text is not None and pd.Timestamp(text).tzinfo is None for text in texts])
     except (ValueError, TypeError, OverflowError) as reason:
-        raise error(
-            f"column '{column.name}' of {source} should hold dates or times such as 2020-12-31 or 2020-12-31 23:59:"
-            f" {str(reason).partition('. You might')[0]}."
-        ) from reason
+        due = f"column '{column.name}' of {source} should hold dates or times such as 2020-12-31 or 2020-12-31 23:59"
+        words = pd.Series([value for value in column.dropna() if isinstance(value, str)], dtype=object)
+        words = words[pd.to_datetime(words, format="ISO8601", errors="coerce", utc=True).isna()]
+        if words.empty:
+            raise error(f"{due}: {str(reason).partition('. You might')[0]}.") from reason
+        found = f"{len(words)} of {len(column)} rows hold something else, first {shown(words.iloc[0])}"
+        raise error(f"{due}; {found}: write a date, or nothing where one is missing.") from reason
     if not zone or not bare.any():
         return moments
     told = by_clock(moments.dt.tz_localize(None).where(bare), zone, source, error)
