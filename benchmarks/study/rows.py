@@ -76,7 +76,7 @@ def outcomes_of(path: Path) -> Iterator[Outcome]:
     """The outcomes of a file that :func:`keep` wrote; a row that is not that of its key is an error."""
     for row in read_rows(path).to_dict("records"):
         named = {str(name): value if _is(value) else None for name, value in row.items()}
-        flat = {name: value for name, value in named.items() if value is not None or name in CELL_FIELDS}
+        flat = {n: _whole(n, value) for n, value in named.items() if value is not None or n in CELL_FIELDS}
         outcome = Outcome.from_dict(flat | {"path": ""})
         if key_of(outcome.cell) != outcome.key:
             raise SystemExit(f"{path}: the row of {row['method']} on {row['dataset']} is not that of its key.")
@@ -122,6 +122,12 @@ def whole(path: Path) -> bool:
 def registered(freeze: Path) -> int:
     """How many cells a registration has."""
     return int(json.loads(freeze.read_text())["cells"])
+
+
+def _whole(name: str, value: Any) -> Any:
+    """A count as the whole number that it is: pandas makes floats of a column in which one is missing."""
+    counts = name in ("best_step", "steps", "attempts") or name.startswith("n_")
+    return int(value) if counts and isinstance(value, float) and value.is_integer() else value
 
 
 def _is(value: Any) -> bool:

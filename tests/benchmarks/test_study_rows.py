@@ -53,6 +53,7 @@ def test_a_cell_with_more_arms_answers_for_one_with_fewer(tmp_path: Path) -> Non
     computed = {outcome.key: outcome for outcome in ROWS["outcomes_of"](kept / "mixing.parquet") if _twice(outcome)}
     cells = [outcome.cell for outcome in computed.values()]
     wide = [outcome for outcome in ROWS["outcomes_of"](kept / "main.parquet") if _twice(outcome)]
+    assert {type(outcome.result.best_step) for outcome in wide} == {int}, "a bundle takes no 10.0 for a count"
     assert ROWS["share"](wide, cells, tmp_path) == 4
     assert ROWS["share"](wide, cells, tmp_path) == 0, "done already"
     with Store(tmp_path) as store:
