@@ -110,7 +110,8 @@ def load_directory(folder: Path, device: str = "cpu", texts: type[TextParts] = T
     try:
         state = load_file(weights)
         _check_amount(state, sizes)
-        module = Tab2D(sizes)
+        with torch.random.fork_rng(devices=[]):  # first weights that are drawn at random, and then replaced
+            module = Tab2D(sizes)
         module.load_state_dict(state)
     except (SafetensorError, RuntimeError, ValueError, KeyError, OSError) as error:
         raise ModelError(f"the weights in {weights} do not fit its config.json: {clean(error, 500)}") from error

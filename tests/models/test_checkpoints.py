@@ -68,6 +68,12 @@ def test_views_are_of_the_same_table_and_their_mean_is_predicted(tiny_model: Tab
     assert not np.allclose(np.roll(seen(tiny_model, 1, moved_on=1), -1, axis=1), one, atol=1e-4)
 
 
+def test_loading_leaves_the_global_random_state_as_it_was() -> None:
+    before = torch.get_rng_state()
+    load_directory(FIXTURE)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_a_mirrored_table_is_predicted_as_the_table(tiny_model: Tab2DModel) -> None:
     x, query = torch.randn(60, 4), torch.randn(20, 4)
     y = (x[:, 0] > 0).long()
