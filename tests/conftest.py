@@ -20,9 +20,11 @@ from tabgen.plugins import PluginChoice, Plugins, load_plugins
 torch.set_num_threads(1)
 
 SLOW = (
+    "benchmarks/test_probes.py",
     "benchmarks/test_study_rows.py",
     "cli/",
     "datasets/test_core_suite.py",
+    "datasets/test_oracle.py",
     "docs/",
     "engines/",
     "figures/test_figures.py::test_degenerate_and_large_pools_render",
@@ -35,24 +37,30 @@ SLOW = (
     "statistics/test_coverage.py",
     "statistics/test_one_table.py::test_chance_is_rarely_recommended",
     "statistics/test_pairs.py::test_family_wise_errors_and_coverage_of_rank_sets_by_simulation",
+    "statistics/test_pairs.py::test_methods_that_differ_by_the_region_are_called_equal_at_most_in_a_share_of_alpha",
     "statistics/test_saturation.py",
+    "statistics/test_statistics.py::test_family_wise_error_without_any_difference",
     "statistics/test_statistics.py::test_hundred_thousand_outcomes_in_seconds",
     "test_adequacy.py",
     "test_api.py",
     "test_cache.py",
     "test_cell.py",
+    "test_comparable.py::test_a_table_of_gains_says_which_methods_are_one",
     "test_estimator.py",
     "test_faults.py",
     "test_fidelity.py",
     "test_freeze.py",
     "test_made_elsewhere.py",
+    "test_multiverse.py",
     "test_packaging.py",
     "test_runner.py",
     "test_schedule.py::test_neither_order_nor_shards_change_a_row",
+    "test_standins.py::test_copied_texts_count_for_privacy",
     "test_store.py",
     "test_testing.py",
     "test_tuning.py",
     "test_unpack.py::test_a_manifest_of_many_datasets_is_read_in_time_that_grows_with_them",
+    "test_worth.py::test_a_subset_of_real_rows_is_worth_about_its_size",
 )
 """What starts servers, clusters, browsers or other interpreters, trains, simulates, or goes through many files; `make
 fast` leaves it out."""
