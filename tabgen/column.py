@@ -17,8 +17,8 @@ from tabgen.errors import InvalidOutput, TableError, TableWarning
 from tabgen.findings import near_numeric, quoted
 from tabgen.jsonable import EXACT
 from tabgen.parsing import is_free_text
-from tabgen.plain import as_scalar, as_times, with_plain_type, zone_of
-from tabgen.text import shown
+from tabgen.plain import as_scalar, as_times, misfit, with_plain_type, zone_of
+from tabgen.text import shown, some_of
 
 Kind = Literal["numeric", "integer", "categorical", "boolean", "datetime", "text"]
 Level = str | int | float | bool
@@ -259,10 +259,7 @@ def _numbers(
         due = f"column '{column.name}' of {source} should hold numbers ({kind})"
         others = pd.Series([v for v in column.dropna() if isinstance(v, str | dt.date)], dtype=object)
         others = others[pd.to_numeric(others, errors="coerce").isna()]
-        if others.empty:
-            raise error(f"{due}: {reason}.") from reason
-        found = f"{len(others)} of {len(column)} rows hold something else, first {shown(others.iloc[0])}"
-        raise error(f"{due}; {found}: {mend}.") from reason
+        raise error(misfit(due, others, len(column), mend, str(reason))) from reason
     _check_finite(values, str(column.name), source, error)
     if kind == "integer":
         broken = values[~np.isnan(values) & (values != np.round(values))]
@@ -314,7 +311,7 @@ def fit_column(
     positions = positions_of(column, spec.levels)
     foreign = positions == FOREIGN
     if foreign.any():
-        some = ", ".join(shown(level) for level in spec.levels[:6]) + (", ..." if len(spec.levels) > 6 else "")
+        some = some_of(map(shown, spec.levels), 6)
         raise error(
             f"column '{spec.name}' of {source} holds {shown(as_scalar(column[foreign].iloc[0]))} in"
             f" {int(foreign.sum())} of {len(column)} rows, which is none of its levels ({some})."

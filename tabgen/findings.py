@@ -11,7 +11,7 @@ import pandas as pd
 
 from tabgen.parsing import ANY_DATE
 from tabgen.plain import as_scalar
-from tabgen.text import counted, shown
+from tabgen.text import counted, shown, some_of
 
 if TYPE_CHECKING:
     from tabgen.column import Column
@@ -82,7 +82,7 @@ def near_numeric(column: pd.Series[Any], name: str) -> NearNumeric | None:
         n_odd = total - rows
         few = sum(text.strip() not in MISSING_WORDS for text in odd) <= max(3, len(kinds) // 20)
         if few or rows >= 0.9 * total:
-            some = ", ".join(shown(text, 30) for text in odd[:3]) + (", ..." if len(odd) > 3 else "")
+            some = some_of((shown(text, 30) for text in odd), 3)
             return NearNumeric(
                 f"column '{name}' holds numbers but for {some} in {n_odd} of {total} rows, which would make it"
                 f" {len(kinds)} categories: if that means missing, say --missing {quoted(odd[0])}; if it is a slip,"

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from tabgen.errors import TableWarning
 from tabgen.jsonable import EXACT
-from tabgen.text import shown
+from tabgen.text import shown, some_of
 
 NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?|[+-]?([iI]nf|[iI]nfinity|INF)"
 """A number as a whole text. An exponent of five digits is part of an id (8e2569614270), not a power of ten."""
@@ -81,7 +81,7 @@ class _File:
 
     def warn(self) -> None:
         for what, columns in self.said.items():
-            shown = ", ".join(f"'{c}'" for c in columns[:6]) + (", ..." if len(columns) > 6 else "")
+            shown = some_of((f"'{c}'" for c in columns), 6)
             plural = f"{len(columns)} columns ({shown})" if len(columns) > 1 else f"column {shown}"
             warnings.warn(f"{self.source}: {plural}: {what}", TableWarning, stacklevel=2)
 

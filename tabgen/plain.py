@@ -23,6 +23,13 @@ def as_scalar(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
+def misfit(due: str, others: pd.Series[Any], rows: int, mend: str, otherwise: str) -> str:
+    """What is due, and which values are something else; where none can be named, ``otherwise``."""
+    if others.empty:
+        return f"{due}: {otherwise}."
+    return f"{due}; {len(others)} of {rows} rows hold something else, first {shown(others.iloc[0])}: {mend}."
+
+
 def with_plain_type(column: pd.Series[Any], feature: str, name: str) -> pd.Series[Any]:
     """The column with numbers, texts, booleans, categories or timestamps in it, whatever stood for them.
 
@@ -193,10 +200,8 @@ def _moments(column: pd.Series[Any], zone: str, source: str, error: type[Excepti
         due = f"column '{column.name}' of {source} should hold dates or times such as 2020-12-31 or 2020-12-31 23:59"
         words = pd.Series([value for value in column.dropna() if isinstance(value, str)], dtype=object)
         words = words[pd.to_datetime(words, format="ISO8601", errors="coerce", utc=True).isna()]
-        if words.empty:
-            raise error(f"{due}: {str(reason).partition('. You might')[0]}.") from reason
-        found = f"{len(words)} of {len(column)} rows hold something else, first {shown(words.iloc[0])}"
-        raise error(f"{due}; {found}: write a date, or nothing where one is missing.") from reason
+        mend = "write a date, or nothing where one is missing"
+        raise error(misfit(due, words, len(column), mend, str(reason).partition(". You might")[0])) from reason
     if not zone or not bare.any():
         return moments
     told = by_clock(moments.dt.tz_localize(None).where(bare), zone, source, error)

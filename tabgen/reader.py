@@ -24,7 +24,7 @@ from pyarrow import csv as arrow_csv
 from tabgen.column import levels_as_written
 from tabgen.errors import DataError, TableWarning
 from tabgen.parsing import TextStyle, parse_columns
-from tabgen.text import shown
+from tabgen.text import shown, some_of
 from tabgen.unpack import MOST_COLUMNS, check_parquet, check_workbook, read_feather, unpacked
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -461,12 +461,8 @@ def _bad_row(body: str, delimiter: str, width: int, names: list[str], n_lines: i
     example = f" ({shown(delimiter.join(record))})" if record else ""
     return (
         f"{path}, line {n_lines + line}: {row.actual_columns} values where the header names {len(names)} columns"
-        f" ({_first(names)}){example}; {mend}, or mend the header."
+        f" ({some_of(names, 6)}){example}; {mend}, or mend the header."
     )
-
-
-def _first(names: list[str]) -> str:
-    return ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
 
 
 def _fitted_to_header(
@@ -488,7 +484,7 @@ def _fitted_to_header(
     if not _are_row_names(first):
         raise DataError(
             f"{path}: every row has {len(arrow)} values where the header names {len(names)} columns"
-            f" ({_first(names)}), from the first row on; name the column that is lacking."
+            f" ({some_of(names, 6)}), from the first row on; name the column that is lacking."
         )
     _say(f"{path.name}: the first value of each row has no name in the header and was set aside as the row's name.")
     return names, {i: arrow[i + 1] for i in range(len(names))}

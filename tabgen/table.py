@@ -34,7 +34,7 @@ from tabgen.column import (
 )
 from tabgen.errors import InvalidOutput, TableError, TableWarning, did_you_mean
 from tabgen.plain import as_scalar, by_clock, with_plain_type, zone_of
-from tabgen.text import counted, shown
+from tabgen.text import counted, shown, some_of
 
 __all__ = ["Column", "OwnSplits", "Schema", "Table"]
 
@@ -458,7 +458,7 @@ def _without_splits(
         folds = np.unique(known)
         if len(folds) < 2 or not np.array_equal(folds, np.arange(len(folds))):
             found = values.unique().tolist()
-            some = ", ".join(map(shown, found[:5])) + (", ..." if len(found) > 5 else "")
+            some = some_of(map(shown, found), 5)
             raise TableError(
                 f"{name}: column '{column}' is of kind split; it should hold folds numbered from 0, two at least,"
                 f" or nothing for a row that is in no test part; it holds {some}."

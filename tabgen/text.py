@@ -6,6 +6,8 @@ import datetime as dt
 import json
 import re
 import unicodedata
+from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 from tabgen.jsonable import excess_of
@@ -57,6 +59,12 @@ def duration(seconds: float) -> str:
 def cut(text: str, most: int) -> str:
     """The text, or where it is longer its start and an ellipsis."""
     return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def some_of(texts: Iterable[str], most: int) -> str:
+    """The first of several texts, and three points where there are more."""
+    first = list(islice(texts, most + 1))
+    return ", ".join(first[:most]) + (", ..." if len(first) > most else "")
 
 
 def shown(value: Any, most: int = MOST_SHOWN) -> str:

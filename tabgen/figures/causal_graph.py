@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import networkx as nx
 from matplotlib.figure import Figure
 
+from tabgen.text import cut
+
 TARGET, NODE = "#E69F00", "#DCE6F0"
 LABEL_LENGTH = 22
 MOST_DRAWN = 20
@@ -60,7 +62,7 @@ def draw_graph(edges: Sequence[tuple[str, str, float]], columns: Sequence[str], 
             places[name] = (float(number), (position + 0.5) * tallest / len(layer) + 0.13 * (number % 2))
     boxes = {}
     for name, (x, y) in places.items():
-        label = name if len(name) <= LABEL_LENGTH else name[: LABEL_LENGTH - 1] + "…"
+        label = cut(name, LABEL_LENGTH)
         box = {"boxstyle": "round,pad=0.35", "facecolor": TARGET if name == target else NODE, "edgecolor": "#444444"}
         text = axes.text(x, y, label.replace("$", r"\$"), ha="center", va="center", fontsize=9, color="black", bbox=box)
         boxes[name] = text.get_bbox_patch()

@@ -15,9 +15,10 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from tabgen.figures.style import PLAIN_NUMBERS, new_figure, short, to_svg
+from tabgen.figures.style import PLAIN_NUMBERS, new_figure, to_svg
 from tabgen.judge.columns import ColumnPair, numbers_of, shares_of
 from tabgen.judge.columns import short as short_level
+from tabgen.text import cut
 
 if TYPE_CHECKING:
     from tabgen.judge.closest import Closest
@@ -123,7 +124,7 @@ def _levels(pair: ColumnPair) -> Figure:
 
 def association_figure(matrix: NDArray[np.float64], names: list[str], title: str) -> Figure:
     """Associations of columns with each other: red below 0, blue above, hatched where none is defined."""
-    labels = [short(name) if len(name) <= 16 else name[:15] + "…" for name in names]
+    labels = [cut(name, 16) for name in names]
     figure, axes = new_figure(WIDTH, WIDTH + 0.35)
     shown = np.ma.masked_invalid(matrix)
     image = axes.imshow(shown, cmap="RdBu", vmin=-1, vmax=1)

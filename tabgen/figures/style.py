@@ -29,6 +29,7 @@ from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
 from tabgen.statistics import Ranking, StatisticsError
+from tabgen.text import cut
 
 #: Okabe & Ito (2008), Color Universal Design, without black, which the reference methods use.
 COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7", "#F0E442")
@@ -113,7 +114,7 @@ def outline(style: Style) -> str:
 
 def short(name: str) -> str:
     """A name as figures show it: cut where it would leave no room for the data."""
-    return name if len(name) <= LONGEST_LABEL else name[: LONGEST_LABEL - 1] + "…"
+    return cut(name, LONGEST_LABEL)
 
 
 def to_svg(figure: Figure) -> str:

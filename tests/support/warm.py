@@ -37,7 +37,7 @@ class Template:
         self._outside = {name: os.environ.get(name) for name in READ_AT_START}
         self._process: subprocess.Popen[bytes] | None = None
         self._pids: dict[str, int] = {}
-        self._ended: dict[int, int] = {}
+        self._ended: dict[str, int] = {}
         self.module = SimpleNamespace(
             Popen=self.start, DEVNULL=subprocess.DEVNULL, TimeoutExpired=subprocess.TimeoutExpired
         )
@@ -55,7 +55,7 @@ class Template:
         send_message(self._control, {"op": "server", "id": name} | order, [*pass_fds, 1, 2])
         while name not in self._pids:
             self._listen()
-        return Forked(self, self._pids[name])
+        return Forked(self, name, self._pids[name])
 
     def _begin(self) -> None:
         self._control, theirs = socket.socketpair()
@@ -69,14 +69,14 @@ class Template:
         assert received is not None, "the template of servers has ended"
         message, _ = received
         if "exit" in message:
-            self._ended[self._pids[message["id"]]] = message["exit"]
+            self._ended[message["id"]] = message["exit"]
         else:
             self._pids[message["id"]] = message["pid"]
 
-    def poll(self, pid: int) -> int | None:
-        while pid not in self._ended and select.select([self._control], [], [], 0)[0]:
+    def poll(self, name: str) -> int | None:
+        while name not in self._ended and select.select([self._control], [], [], 0)[0]:
             self._listen()
-        return self._ended.get(pid)
+        return self._ended.get(name)
 
     def close(self) -> None:
         if self._process is not None:
@@ -87,11 +87,11 @@ class Template:
 class Forked:
     """As much of a `Popen` as is asked of a server's."""
 
-    def __init__(self, template: Template, pid: int) -> None:
-        self._template, self.pid = template, pid
+    def __init__(self, template: Template, name: str, pid: int) -> None:
+        self._template, self._name, self.pid = template, name, pid
 
     def poll(self) -> int | None:
-        return self._template.poll(self.pid)
+        return self._template.poll(self._name)
 
     def wait(self, timeout: float | None = None) -> int:
         end = time.monotonic() + (timeout or float("inf"))
