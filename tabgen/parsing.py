@@ -107,9 +107,8 @@ def parse_columns(
         What warnings call the file.
     """
     file = _File(source, style, {})
-    held = {word for column in columns.values() for word in _words_in(column, style.missing)}
-    if held:
-        columns = {name: _without(column, style.missing) for name, column in columns.items()}
+    held = {name: _words_in(column, style.missing) for name, column in columns.items()}
+    columns = {name: _without(column, style.missing) if held[name] else column for name, column in columns.items()}
     decimal = style.decimal or _decimal_of([c for name, c in columns.items() if name not in as_text], style)
     data = {}
     for name, column in columns.items():
@@ -118,7 +117,8 @@ def parse_columns(
     day_first = style.day_first
     if day_first is None and len(file.day_orders) == 1:
         (day_first,) = file.day_orders
-    return pd.DataFrame(data), replace(style, decimal=decimal, day_first=day_first, missing=frozenset(held))
+    found = replace(style, decimal=decimal, day_first=day_first, missing=frozenset().union(*held.values()))
+    return pd.DataFrame(data), found
 
 
 def _words_in(column: pa.Array, words: frozenset[str]) -> list[str]:
