@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from page import fill, table
-from rows import keep, read_rows, registered, whole
+from rows import due, keep, read_rows, registered, to_read, whole
 from run import ORDER, PAPERS, ROBUST, YARDSTICKS, contrasts_of, preset_of
 from scipy import stats
 
@@ -55,8 +55,9 @@ def progress() -> str:
         if not file.exists():
             lines.append([f"`{name}`", f"`{preset_of(name)}`", "", "", "", "not begun"])
             continue
-        freeze, rows = json.loads(file.read_text()), pd.read_parquet(ROWS / f"{name}.parquet", columns=["status"])
-        ended = f"{len(rows):,} of {freeze['cells']:,} cells, {(rows['status'] == 'ok').sum():,} with scores"
+        freeze, kept = json.loads(file.read_text()), ROWS / f"{name}.parquet"
+        rows = to_read(name, pd.read_parquet(kept, columns=["status", "fold"]))
+        ended = f"{len(rows):,} of {due(kept):,} cells, {(rows['status'] == 'ok').sum():,} with scores"
         named = [f"`{name}`", f"`{preset_of(name)}`"]
         lines.append([*named, freeze["arm"], freeze["time"][:10], f"`{freeze['hash'][:12]}`", ended])
     told: str = table("experiment | preset | primary arm | registered | hash | ended", lines)
@@ -70,7 +71,7 @@ def ended(name: str) -> bool:
 
 def read(name: str) -> pd.DataFrame:
     """The kept outcomes of one experiment."""
-    rows: pd.DataFrame = read_rows(ROWS / f"{name}.parquet")
+    rows: pd.DataFrame = to_read(name, read_rows(ROWS / f"{name}.parquet"))
     return rows
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import runpy
 from pathlib import Path
 
@@ -71,6 +72,17 @@ def _twice(outcome: Outcome) -> bool:
     cell = outcome.cell
     where = (cell.dataset, cell.fold) == ("cell-segmentation", 0)
     return where and cell.generator in {None, "scm", "ctgan", "tabebm"} and cell.mixing in {"real", "replace"}
+
+
+def test_an_amended_experiment_is_whole_with_its_first_folds(tmp_path: Path) -> None:
+    few = 30 * 18 * 2  # tables, methods under their mixings, folds
+    rows = pd.DataFrame({"fold": [fold for fold in range(3) for _ in range(few // 2)], "n_folds": 3, "key": "k"})
+    (tmp_path / "mixing.freeze.json").write_text(json.dumps({"cells": len(rows)}))
+    for kept, is_whole in ((rows, True), (rows[rows["fold"] != 2], True), (rows[3:], False)):
+        kept.to_parquet(tmp_path / "mixing.parquet")
+        assert ROWS["whole"](tmp_path / "mixing.parquet") is is_whole
+    assert len(ROWS["to_read"]("mixing", rows)) == ROWS["due"](tmp_path / "mixing.parquet") == few
+    assert len(ROWS["to_read"]("main", rows)) == len(rows)
 
 
 def test_an_experiment_is_whole_when_every_registered_cell_has_a_row(few: Path, tmp_path: Path) -> None:
