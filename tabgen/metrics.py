@@ -46,11 +46,15 @@ def roc_auc(labels: Labels, probabilities: Probabilities) -> float:
 
     With two classes this is the ROC-AUC of the second. NaN if only one class occurs.
     """
-    from sklearn.metrics import roc_auc_score
+    from sklearn.metrics import auc, roc_curve  # roc_auc_score of two classes is this, after twice the checks
 
     n_classes = probabilities.shape[1]
-    classes = [1] if n_classes == 2 else range(n_classes)
-    scores = [roc_auc_score(labels == c, probabilities[:, c]) for c in classes if 0 < (labels == c).sum() < len(labels)]
+    scores = []
+    for c in [1] if n_classes == 2 else range(n_classes):
+        is_class = labels == c
+        if 0 < is_class.sum() < len(labels):
+            false_positives, true_positives, _ = roc_curve(is_class, probabilities[:, c])
+            scores.append(auc(false_positives, true_positives))
     return float(np.mean(scores)) if scores else float("nan")
 
 
