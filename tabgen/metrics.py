@@ -44,18 +44,32 @@ class Metric:
 def roc_auc(labels: Labels, probabilities: Probabilities) -> float:
     """One-vs-rest ROC-AUC, macro average over the classes that occur among the labels but are not all.
 
-    With two classes this is the ROC-AUC of the second. NaN if only one class occurs.
+    With two classes this is the ROC-AUC of the second. NaN if only one class occurs; a ValueError for probabilities
+    that are not finite.
     """
-    from sklearn.metrics import auc, roc_curve  # roc_auc_score of two classes is this, after twice the checks
-
+    if not np.isfinite(probabilities).all():
+        raise ValueError("a ROC-AUC of probabilities that are not finite is not defined")
     n_classes = probabilities.shape[1]
-    scores = []
-    for c in [1] if n_classes == 2 else range(n_classes):
-        is_class = labels == c
-        if 0 < is_class.sum() < len(labels):
-            false_positives, true_positives, _ = roc_curve(is_class, probabilities[:, c])
-            scores.append(auc(false_positives, true_positives))
+    classes = [1] if n_classes == 2 else range(n_classes)
+    scores = [_area(labels == c, probabilities[:, c]) for c in classes if 0 < (labels == c).sum() < len(labels)]
     return float(np.mean(scores)) if scores else float("nan")
+
+
+def _area(is_class: np.ndarray[Any, Any], scores: np.ndarray[Any, Any]) -> float:
+    """Area under the curve of true over false positive rates; both classes occur.
+
+    What scikit-learn's `roc_auc_score` computes, step by step and so to the last bit, without the checks of its input
+    that take 25 times as long: learning curves and intervals by resampling ask for thousands.
+    """
+    order = np.argsort(scores, kind="stable")[::-1]
+    true, scores = is_class[order], scores[order]
+    ends = np.append(np.flatnonzero(np.diff(scores)), len(scores) - 1)  # of rows that are tied
+    hits = np.cumsum(true, dtype=np.float64)[ends]
+    misses = 1 + ends - hits
+    if len(ends) > 2:  # corners only
+        corners = np.flatnonzero(np.r_[True, (np.diff(misses, 2) != 0) | (np.diff(hits, 2) != 0), True])
+        hits, misses = hits[corners], misses[corners]
+    return float(np.trapezoid(np.r_[0, hits] / hits[-1], np.r_[0, misses] / misses[-1]))
 
 
 def log_loss(labels: Labels, probabilities: Probabilities) -> float:
