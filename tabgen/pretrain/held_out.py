@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.metrics import roc_auc_score
 
+from tabgen.metrics import roc_auc
 from tabgen.models.tab2d import Tab2D
 from tabgen.pretrain.tasks import PRIORS, Batch, batch_of
 
@@ -66,8 +66,4 @@ def fitted_scores(classifier: Any, batch: Batch, task: int = 0) -> np.ndarray[An
 
 def mean_auc(batch: Batch, scores: list[np.ndarray[Any, Any]]) -> float:
     """Mean over tasks of the one-vs-rest ROC-AUC over the classes that can be scored."""
-    tasks = []
-    for y, score in zip(batch.y_query.numpy(), scores, strict=True):
-        classes = [c for c in range(batch.n_classes) if 0 < (y == c).sum() < len(y)]
-        tasks.append(np.mean([roc_auc_score(y == c, score[:, c]) for c in classes]) if classes else np.nan)
-    return float(np.nanmean(tasks))
+    return float(np.nanmean([roc_auc(y, score) for y, score in zip(batch.y_query.numpy(), scores, strict=True)]))

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.tree import DecisionTreeClassifier
 from torch import Tensor
 from typer.testing import CliRunner
 
@@ -33,6 +35,16 @@ class Constant:
 
     def predict(self, x_support: Tensor, y_support: Tensor, x_query: Tensor, n_classes: int) -> np.ndarray:
         return np.full((len(x_query), n_classes), 1 / n_classes)
+
+
+@pytest.fixture
+def quick_baselines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two that are fitted in milliseconds, in place of those of a map."""
+    made = {
+        "a tree": lambda: DecisionTreeClassifier(min_samples_leaf=5, random_state=0),
+        "few trees": lambda: RandomForestClassifier(10, random_state=0),
+    }
+    monkeypatch.setattr(gap, "BASELINES", made)
 
 
 def test_every_layout_has_a_region_of_the_list_and_leaning_changes_the_shares_as_weighted() -> None:
@@ -77,6 +89,7 @@ def test_a_batch_of_a_region_is_of_that_region() -> None:
     assert batch_in(FAR, SHAPES, {"rules": 1.0}, 0, 0, 3) is None
 
 
+@pytest.mark.usefixtures("quick_baselines")
 def test_a_model_that_knows_nothing_is_behind_everywhere_and_gaps_come_widest_first() -> None:
     told: list[Gap] = []
     found = gaps(Constant(), ["levels"], 4, report=told.append)  # type: ignore[arg-type]
@@ -144,6 +157,7 @@ def test_gaps_are_kept_in_a_file_and_another_file_is_refused(tmp_path: Path) -> 
         read_gaps(tmp_path / "none.json")
 
 
+@pytest.mark.usefixtures("quick_baselines")
 def test_the_command_maps_and_pretrain_leans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gap, "regions_of", lambda priors: [FAR])
     path = tmp_path / "gaps.json"
