@@ -51,11 +51,6 @@ CONFIG = PretrainConfig(
 )
 
 
-@pytest.fixture(autouse=True)
-def _few_held_out_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(HeldOut, "SHAPES", {"tiny": (60, 3, 2, 4)})
-
-
 def equal(a: Batch, b: Batch) -> bool:
     return all(torch.equal(torch.as_tensor(x), torch.as_tensor(vars(b)[name])) for name, x in vars(a).items())
 

@@ -22,11 +22,6 @@ from tabgen.pretrain.tasks import make_batch
 from tabgen.pretrain.train import loss_of, pretrain
 
 
-@pytest.fixture(autouse=True)
-def _few_held_out_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(HeldOut, "SHAPES", {"tiny": (60, 3, 2, 4)})
-
-
 def points(floor: float, scale: float, exponent: float, noise: float = 0.0) -> list[Point]:
     rng = np.random.default_rng(0)
     of_task = rng.normal(0, 0.2, (2, 30))  # tasks differ far more than checkpoints do
