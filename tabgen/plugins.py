@@ -384,17 +384,28 @@ def _import_file(path: Path) -> ModuleType:
     if not str(path.resolve()).isprintable():  # results name a plugin by its file
         raise PluginError(f"the path {str(path.resolve())!r} holds characters that cannot be shown; rename it.")
     name = _module_of(path)
+    if name in _UNDER_WAY:
+        raise PluginError(
+            f'{path} uses itself as a plugin while it is imported: put what it runs under `if __name__ == "__main__":`.'
+        )
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise PluginError(f"{path} is not a Python file.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
+    _UNDER_WAY.add(name)
     try:
         spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
         raise
+    finally:
+        _UNDER_WAY.remove(name)
     return module
+
+
+_UNDER_WAY: set[str] = set()
+"""Files that are being imported: one that is asked for meanwhile has asked for itself."""
 
 
 def load_sources(sources: Sequence[Source], required: bool = True) -> Plugins:

@@ -596,3 +596,15 @@ def test_what_an_import_does_to_the_process_is_undone(
     assert state() == before
     monkeypatch.chdir("/")  # a choice means the files it meant when it was made
     assert "again" in load_plugins(choice).generators
+
+
+def test_a_file_that_is_its_own_plugin_says_where_to_put_what_it_runs(tmp_path: Path) -> None:
+    """Whatever loads it, a server of a run too, would run it anew."""
+    file = tmp_path / "mine.py"
+    generator = generator_code("mine") + "from tabgen.plugins import PluginChoice, load_plugins\n"
+    loads = "load_plugins(PluginChoice((__file__,), external=False))\n"
+    file.write_text(generator + loads)
+    with pytest.raises(PluginError, match=r'put what it runs under `if __name__ == "__main__":`'):
+        load_plugins(PluginChoice((str(file),), external=False))
+    file.write_text(f'{generator}if __name__ == "__main__":\n    {loads}')
+    assert "mine" in load_plugins(PluginChoice((str(file),), external=False)).generators

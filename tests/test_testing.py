@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import psutil
 import pytest
-from paths import SUPPORT
+from paths import SUPPORT, importing
 from rule_breakers import (
     BREAKERS,
     DeclaredLimit,
@@ -20,9 +23,11 @@ from rule_breakers import (
     Raising,
 )
 
+from tabgen.errors import PluginError
 from tabgen.generator import Generator
 from tabgen.plugins import _import_file
 from tabgen.testing import ConformanceError, check_generator, conformance_checks
+from tabgen.variables import CONFORMANCE_MARK
 
 CONTRACT = [check.name for check in conformance_checks(Honest) if not check.name.startswith("hard-table:")]
 
@@ -45,6 +50,45 @@ def test_a_broken_rule_is_caught(check: str, generator: type[Generator], words: 
 def test_an_honest_generator_passes_every_check() -> None:
     failed = [f"{r.name}: {r.reason}" for r in check_generator(Honest) if not r.passed]
     assert not failed
+
+
+SCRIPT = """
+from rule_breakers import Honest
+from tabgen.testing import conformance_checks
+
+class Mine(Honest):
+    pass
+
+if __name__ == "__main__":
+    (check,) = (c for c in conformance_checks(Mine) if c.name == "fresh-process")
+    check()
+    print("passed")
+"""
+
+
+def test_a_class_of_a_script_is_found_by_its_file(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(SCRIPT)
+    done = subprocess.run(
+        [sys.executable, tmp_path / "mine.py"], capture_output=True, text=True, check=False, env=importing()
+    )
+    assert done.stdout == "passed\n", done.stderr
+
+
+def test_a_class_that_was_typed_in_is_told_to_go_to_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))
+    live = type("Live", (Honest,), {"__module__": "__main__"})
+    with pytest.raises(ConformanceError, match=r"lives in this Python process alone, .* write it to one"):
+        run("fresh-process", live)
+    run("time-limit", live)
+
+
+def test_a_file_that_checks_its_generator_at_every_import_is_told_where_to_put_the_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In the process of a check it would start another one, and that the next."""
+    monkeypatch.setenv(CONFORMANCE_MARK, "of a check")
+    with pytest.raises(PluginError, match=r"put the call under `if __name__ == \"__main__\":`"):
+        check_generator(Honest)
 
 
 def test_a_declared_limit_is_a_reason_to_refuse() -> None:

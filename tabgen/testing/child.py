@@ -6,6 +6,7 @@ import json
 import sys
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from tabgen.plugins import _import_file
@@ -38,12 +39,21 @@ def run_in_fresh_process(task_as_json: str) -> None:
     sys.stdout.write("\n" + json.dumps(answer) + "\n")
 
 
+def _imported(name: str | None, file: str | None) -> ModuleType:
+    """A module by its name, or, where it has none or is not found by it, by its file."""
+    try:
+        if name is not None:
+            return import_module(name)
+    except ImportError:
+        if file is None:
+            raise
+    assert file is not None
+    return _import_file(Path(file))
+
+
 def _fit_and_draw(task: dict[str, Any]) -> dict[str, Any]:
     before = set(sys.modules)
-    try:
-        module = import_module(task["module"])
-    except ImportError:
-        module = _import_file(Path(task["file"]))
+    module = _imported(task["module"], task["file"])
     heavy = [name for name in HEAVY if name in sys.modules and name not in before]
     generator: Any = module
     for part in task["name"].split("."):

@@ -10,11 +10,14 @@ import tempfile
 import time
 import uuid
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any
 
 import psutil
 
+from tabgen.errors import PluginError
 from tabgen.generator import Generator
+from tabgen.plugins import refuse_live
 from tabgen.processes import is_over
 from tabgen.variables import CONFORMANCE_MARK
 
@@ -39,10 +42,14 @@ class Fresh:
 
 
 def run_fresh(generator: type[Generator], settings: dict[str, Any], model: str, seconds: float) -> Fresh:
-    module = sys.modules[generator.__module__]
+    """Import, fit and draw anew; for a class that another process cannot get as if that had said so."""
+    try:
+        module, file = _where(generator)
+    except PluginError as reason:
+        return Fresh(killed=False, left=0, returncode=1, last_words=str(reason), answer={"raised": True})
     task = {
-        "module": module.__name__,
-        "file": getattr(module, "__file__", None),
+        "module": module,
+        "file": file,
         "name": generator.__qualname__,
         "settings": settings,
         "model": model,
@@ -69,6 +76,27 @@ def run_fresh(generator: type[Generator], settings: dict[str, Any], model: str, 
         left = _kill_marked(mark)
         answer, last_words = _last_line(out), _last_line(err)
     return Fresh(killed, left, child.returncode, last_words, {} if killed else _read(answer))
+
+
+def _where(generator: type[Generator]) -> tuple[str | None, str | None]:
+    """The module and the file that another process finds a class in; a script is found by its file alone.
+
+    Raises
+    ------
+    PluginError
+        For a class that no process but this can get.
+    """
+    module = sys.modules.get(generator.__module__)
+    name: str | None = generator.__module__
+    if name == "__main__":
+        spec = getattr(module, "__spec__", None)
+        name = spec.name if spec else None  # of `python -m package.module`
+    file = getattr(module, "__file__", None)
+    if file is None or not Path(file).is_file():
+        file = None
+        if name is None:
+            refuse_live(generator)
+    return name, file
 
 
 def _read(line: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -12,12 +13,13 @@ from typing import Any
 
 from tabgen.adequacy import adequacy
 from tabgen.blame import place_of
-from tabgen.errors import GeneratorFailed, TabgenError
+from tabgen.errors import GeneratorFailed, PluginError, TabgenError
 from tabgen.generator import Generator
 from tabgen.models import DEFAULT_MODEL
 from tabgen.testing.bench import DEFAULT_SECONDS, Bench, ConformanceError
 from tabgen.testing.contract import CONTRACT, ENDED, run_hard_table
 from tabgen.testing.tables import HARD_TABLES, easy_table
+from tabgen.variables import CONFORMANCE_MARK
 
 UNSEEN_ROWS = 300
 """Rows of the easy table's kind on which a sample of it is judged."""
@@ -113,7 +115,18 @@ def check_generator(
         Told the name of each check when it starts, for progress displays.
     stop : bool
         End with the first check that fails.
+
+    Raises
+    ------
+    PluginError
+        In the process of a check: a file that checks its generator whenever it is imported would start one process
+        after the other.
     """
+    if CONFORMANCE_MARK in os.environ:
+        raise PluginError(
+            f"the file of {generator.__name__} checks it whenever it is imported, and a check imports it anew: put the"
+            ' call under `if __name__ == "__main__":`.'
+        )
     results: list[CheckResult] = []
     for check in conformance_checks(generator, settings, model, seconds):
         if broken := [result for result in results if result.name == "time-limit" and not result.passed]:

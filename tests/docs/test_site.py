@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -39,5 +40,8 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     reference = (tmp_path / "html" / "reference-cli.html").read_text()
     assert 'id="tabgen-leaderboard-verify"' in reference
     assert "--max-train-rows" in reference
+    checked = (tmp_path / "html" / "examples_gallery" / "plot_2_write_a_generator.html").read_text()
+    passed = re.search(r"(\d+) of (\d+) passed", checked)
+    assert passed and passed[1] == passed[2]
     gallery = (tmp_path / "html" / "examples_gallery" / "plot_3_worth.html").read_text()
     assert "sphx_glr_plot_3_worth_001" in gallery, "an example ran and drew a figure"
