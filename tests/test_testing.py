@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
@@ -72,6 +73,17 @@ def test_a_class_of_a_script_is_found_by_its_file(tmp_path: Path) -> None:
         [sys.executable, tmp_path / "mine.py"], capture_output=True, text=True, check=False, env=importing()
     )
     assert done.stdout == "passed\n", done.stderr
+
+
+def test_a_class_of_a_file_that_another_program_executes_is_found_by_its_methods(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """So Sphinx-Gallery runs an example: its main module has a specification, and no file."""
+    main = ModuleType("__main__")
+    main.__spec__ = ModuleSpec("__main__", None)
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    of_example = type("Honest", (Honest,), {"__module__": "__main__", "__qualname__": "Honest", "fit": Honest.fit})
+    run("fresh-process", of_example)
 
 
 def test_a_class_that_was_typed_in_is_told_to_go_to_a_file(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,5 +55,5 @@ draw_sample(generator, table, 8, seed=1).frame
 if __name__ == "__main__":
     results = check_generator(Midpoint)
     for result in results[:6]:
-        print("passed" if result.passed else "failed", result.name, result.reason)
+        print("passed" if result.passed else f"failed, {result.reason}:", result.name)
     print(sum(result.passed for result in results), "of", len(results), "passed")

@@ -11,6 +11,7 @@ import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
+from types import FunctionType
 from typing import IO, Any
 
 import psutil
@@ -90,13 +91,19 @@ def _where(generator: type[Generator]) -> tuple[str | None, str | None]:
     name: str | None = generator.__module__
     if name == "__main__":
         spec = getattr(module, "__spec__", None)
-        name = spec.name if spec else None  # of `python -m package.module`
-    file = getattr(module, "__file__", None)
+        name = spec.name if spec and spec.name != "__main__" else None  # of `python -m package.module`
+    file = getattr(module, "__file__", None) or _compiled_from(generator)
     if file is None or not Path(file).is_file():
         file = None
         if name is None:
             refuse_live(generator)
     return name, file
+
+
+def _compiled_from(generator: type[Generator]) -> str | None:
+    """What the methods that a class defines itself were compiled from: the file, if a program has executed one."""
+    methods = (method for method in vars(generator).values() if isinstance(method, FunctionType))
+    return next((method.__code__.co_filename for method in methods), None)
 
 
 def _read(line: str) -> dict[str, Any]:
