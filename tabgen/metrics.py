@@ -67,9 +67,10 @@ def _area(is_class: np.ndarray[Any, Any], scores: np.ndarray[Any, Any]) -> float
     hits = np.cumsum(true, dtype=np.float64)[ends]
     misses = 1 + ends - hits
     if len(ends) > 2:  # corners only
-        corners = np.flatnonzero(np.r_[True, (np.diff(misses, 2) != 0) | (np.diff(hits, 2) != 0), True])
+        corners = np.flatnonzero(np.r_[True, np.diff(misses, 2).astype(bool) | np.diff(hits, 2).astype(bool), True])
         hits, misses = hits[corners], misses[corners]
-    return float(np.trapezoid(np.r_[0, hits] / hits[-1], np.r_[0, misses] / misses[-1]))
+    rise, run = np.append(0, hits) / hits[-1], np.append(0, misses) / misses[-1]
+    return float((np.diff(run) * (rise[1:] + rise[:-1]) / 2).sum())
 
 
 def log_loss(labels: Labels, probabilities: Probabilities) -> float:
