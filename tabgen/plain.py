@@ -198,10 +198,12 @@ def _moments(column: pd.Series[Any], zone: str, source: str, error: type[Excepti
             bare = np.array([text is not None and pd.Timestamp(text).tzinfo is None for text in texts])
     except (ValueError, TypeError, OverflowError) as reason:
         due = f"column '{column.name}' of {source} should hold dates or times such as 2020-12-31 or 2020-12-31 23:59"
-        words = pd.Series([value for value in column.dropna() if isinstance(value, str)], dtype=object)
-        words = words[pd.to_datetime(words, format="ISO8601", errors="coerce", utc=True).isna()]
+        values = [_whole(value) for value in column.dropna()]
+        named = [value for value in values if isinstance(value, str | int) and not isinstance(value, bool)]
+        others = pd.Series(named, dtype=object)
+        others = others[pd.to_datetime(others, format="ISO8601", errors="coerce", utc=True).isna()]
         mend = "write a date, or nothing where one is missing"
-        raise error(misfit(due, words, len(column), mend, str(reason).partition(". You might")[0])) from reason
+        raise error(misfit(due, others, len(column), mend, str(reason).partition(". You might")[0])) from reason
     if not zone or not bare.any():
         return moments
     told = by_clock(moments.dt.tz_localize(None).where(bare), zone, source, error)

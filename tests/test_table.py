@@ -776,6 +776,8 @@ def test_texts_are_dates_if_somebody_says_so() -> None:
     due = "column 'x' of table should hold dates or times such as 2020-12-31 or 2020-12-31 23:59"
     with refusal(f"{due}; 1 of 2 rows hold something else, first 'soon': write a date, or nothing"):
         read(["2020-01-31", "soon"], kinds=kinds)
+    with refusal(f"{due}; 1 of 2 rows hold something else, first 20: write a date, or nothing"):
+        read([2019, 20], kinds=kinds)
     with misfit("holds times of the zone UTC; none is due."):
         read(["2020-01-31", "2020-02-01"], kinds=kinds).like(frame_of(pd.date_range("2020", periods=2, tz="UTC")))
 
