@@ -16,6 +16,7 @@ from tabgen.engines import servers
 from tabgen.models.checkpoints import Tab2DModel, load_directory
 from tabgen.models.recipes import get_recipe
 from tabgen.plugins import PluginChoice, Plugins, load_plugins
+from tabgen.pretrain.held_out import HeldOut
 
 torch.set_num_threads(1)
 
@@ -123,3 +124,9 @@ def teaching() -> Dataset:
 def two_steps() -> dict[str, object]:
     """A recipe that is over at once."""
     return get_recipe("nano", steps=2, patience=2).to_dict()
+
+
+@pytest.fixture
+def few_held_out_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run of pre-training follows itself by four small tasks, whose forests take no time."""
+    monkeypatch.setattr(HeldOut, "SHAPES", {"tiny": (60, 3, 2, 4)})

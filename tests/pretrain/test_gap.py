@@ -25,6 +25,8 @@ from tabgen.pretrain.gap import Gap, gaps, read_gaps, weights, write_gaps
 from tabgen.pretrain.tasks import LEAST_WEIGHT, Curriculum, _layout, batch_in, batches_of, make_batch, regions_of
 from tabgen.pretrain.train import batches
 
+pytestmark = pytest.mark.usefixtures("few_held_out_tasks")
+
 PRIORS = {"rules": 0.5, "levels": 0.5}
 SHAPES = Curriculum(grow_steps=1, cells=4000)
 FAR = "levels, many rows, few columns, two classes"

@@ -50,6 +50,8 @@ CONFIG = PretrainConfig(
     model=Tab2DConfig(16, 10, 2, 2), curriculum=SMALL, steps=6, decay_steps=3, warmup_steps=2, accumulate=2, seed=4
 )
 
+pytestmark = pytest.mark.usefixtures("few_held_out_tasks")
+
 
 def equal(a: Batch, b: Batch) -> bool:
     return all(torch.equal(torch.as_tensor(x), torch.as_tensor(vars(b)[name])) for name, x in vars(a).items())

@@ -21,6 +21,8 @@ from tabgen.pretrain.scaling import Curve, Point, checkpoints_of, curve_of, fit,
 from tabgen.pretrain.tasks import make_batch
 from tabgen.pretrain.train import loss_of, pretrain
 
+pytestmark = pytest.mark.usefixtures("few_held_out_tasks")
+
 
 def points(floor: float, scale: float, exponent: float, noise: float = 0.0) -> list[Point]:
     rng = np.random.default_rng(0)
