@@ -41,14 +41,13 @@ def run_in_fresh_process(task_as_json: str) -> None:
 
 def _imported(name: str | None, file: str | None) -> ModuleType:
     """A module by its name, or, where it has none or is not found by it, by its file."""
-    try:
-        if name is not None:
+    if name is not None:
+        try:
             return import_module(name)
-    except ImportError:
-        if file is None:
-            raise
-    assert file is not None
-    return _import_file(Path(file))
+        except ImportError:
+            if file is None:
+                raise
+    return _import_file(Path(str(file)))
 
 
 def _fit_and_draw(task: dict[str, Any]) -> dict[str, Any]:

@@ -87,23 +87,24 @@ def _where(generator: type[Generator]) -> tuple[str | None, str | None]:
     PluginError
         For a class that no process but this can get.
     """
-    module = sys.modules.get(generator.__module__)
     name: str | None = generator.__module__
     if name == "__main__":
-        spec = getattr(module, "__spec__", None)
+        spec = getattr(sys.modules[name], "__spec__", None)
         name = spec.name if spec and spec.name != "__main__" else None  # of `python -m package.module`
-    file = getattr(module, "__file__", None) or _compiled_from(generator)
-    if file is None or not Path(file).is_file():
-        file = None
-        if name is None:
-            refuse_live(generator)
-    return name, file
+    file = file_of(generator)
+    if name is None and file is None:
+        refuse_live(generator)
+    return name, str(file) if file else None
 
 
-def _compiled_from(generator: type[Generator]) -> str | None:
-    """What the methods that a class defines itself were compiled from: the file, if a program has executed one."""
+def file_of(generator: type[Generator]) -> Path | None:
+    """The file that a class is written in, if there is one: its module's, or, where a program has executed a file
+    under another name, what the methods that the class defines itself were compiled from.
+    """
     methods = (method for method in vars(generator).values() if isinstance(method, FunctionType))
-    return next((method.__code__.co_filename for method in methods), None)
+    compiled = next((method.__code__.co_filename for method in methods), None)
+    file = getattr(sys.modules.get(generator.__module__), "__file__", None) or compiled
+    return Path(file) if file and Path(file).is_file() else None
 
 
 def _read(line: str) -> dict[str, Any]:

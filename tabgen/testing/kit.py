@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from tabgen.adequacy import adequacy
@@ -18,6 +16,7 @@ from tabgen.generator import Generator
 from tabgen.models import DEFAULT_MODEL
 from tabgen.testing.bench import DEFAULT_SECONDS, Bench, ConformanceError
 from tabgen.testing.contract import CONTRACT, ENDED, run_hard_table
+from tabgen.testing.fresh import file_of
 from tabgen.testing.tables import HARD_TABLES, easy_table
 from tabgen.variables import CONFORMANCE_MARK
 
@@ -167,5 +166,4 @@ def _place_of(error: BaseException, generator: type[Generator]) -> str:
         error = error.__cause__
     if isinstance(error, GeneratorFailed):
         return error.place
-    file = getattr(sys.modules[generator.__module__], "__file__", None)
-    return "" if isinstance(error, ConformanceError) else place_of(error, Path(file) if file else None)
+    return "" if isinstance(error, ConformanceError) else place_of(error, file_of(generator))
