@@ -3,8 +3,8 @@
     python benchmarks/study/folds.py
 
 Of the kept rows of `main`, each of the study's generators against `real`, the mean over the choices of folds and the
-median over the contrasts; the spread between tables is the median absolute deviation (times 1.4826), as the tests that
-decide go by ranks.
+median over the contrasts; the spread between tables is the median absolute deviation, scaled as a standard deviation,
+as the tests that decide go by ranks.
 """
 
 from __future__ import annotations
@@ -15,15 +15,17 @@ import numpy as np
 import pandas as pd
 from rows import KEPT, read_rows
 from run import PAPERS
+from scipy.stats import median_abs_deviation
+
+from tabgen.statistics import normalised_scores
 
 
-def standard_errors(outcomes: pd.DataFrame, score: str) -> dict[int, float]:
-    """Number of folds -> standard error in percent of zero-shot, for the score of one arm."""
-    ok = outcomes[outcomes["status"] == "ok"]
-    gains = ok.assign(gain=100 * (ok[score] / ok["zero_shot_test_roc_auc"] - 1))
-    table = gains.pivot_table(values="gain", index="dataset", columns=["method", "fold"])
+def standard_errors(outcomes: pd.DataFrame, arm: str) -> dict[int, float]:
+    """Number of folds -> standard error in percent of zero-shot."""
+    gains = normalised_scores(outcomes, arm=arm)
+    table = gains.pivot_table(values="gain_test", index="dataset", columns=["method", "fold"])
     found: dict[int, float] = {}
-    folds = sorted(ok["fold"].unique())
+    folds = sorted(gains["fold"].unique())
     for count in range(1, len(folds) + 1):
         errors = []
         for method in PAPERS:
@@ -35,15 +37,14 @@ def standard_errors(outcomes: pd.DataFrame, score: str) -> dict[int, float]:
 
 
 def _error(differences: pd.Series[float]) -> float:
-    spread = 1.4826 * (differences - differences.median()).abs().median()
-    return float(spread / np.sqrt(len(differences)))
+    return float(median_abs_deviation(differences, scale="normal") / np.sqrt(len(differences)))
 
 
 def main() -> None:
     """Print both fine-tuning arms."""
     outcomes = read_rows(KEPT / "main.parquet")
-    for arm, score in (("fine-tune", "tuned_test_roc_auc"), ("fixed-steps", "fixed_test_roc_auc")):
-        errors = standard_errors(outcomes, score)
+    for arm in ("fine-tune", "fixed-steps"):
+        errors = standard_errors(outcomes, arm)
         print(arm, ", ".join(f"{count} folds {error:.3f}" for count, error in errors.items()))
 
 
